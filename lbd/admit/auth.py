@@ -1,0 +1,60 @@
+"""Client keys. Known by their SHA-256 only; compared as hashes, never logged, never part of a query."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import cachetools
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.provider import ClientSpec
+
+LOCAL = ClientSpec("local", b"")
+REMEMBERED = 4096
+
+
+def digest(key: str) -> bytes:
+    """Return what is kept of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+class Clients:
+    """The clients of one configuration. Without any, callers on the host itself need no key."""
+
+    def __init__(self, clients: Iterable[ClientSpec]) -> None:
+        self._by_digest = {c.key_sha256: c for c in clients}
+        # header text -> client: hashing costs more than a lookup, and a client sends the same header each time
+        self._seen: cachetools.LRUCache[str, ClientSpec] = cachetools.LRUCache(REMEMBERED)
+
+    @property
+    def open(self) -> bool:
+        """Tell whether no key is asked."""
+        return not self._by_digest
+
+    def who(self, authorization: str | None, api_key: str | None) -> ClientSpec | Failure:
+        """Return the client behind ``Authorization: Bearer``, ``x-api-key`` or ``api-key``."""
+        if not self._by_digest:
+            return LOCAL
+        text = authorization if authorization is not None else api_key
+        if text is None:
+            return Failure(
+                FailureKind.UNAUTHORIZED,
+                "no API key: send it as Authorization: Bearer <key>",
+                code="missing_api_key",
+            )
+        known = self._seen.get(text)
+        if known is not None:
+            return known
+        key = text
+        if authorization is not None:
+            scheme, _, key = authorization.partition(" ")
+            if scheme.lower() != "bearer":
+                return Failure(
+                    FailureKind.UNAUTHORIZED, f"the Authorization scheme must be Bearer, not {scheme[:20]!r}"
+                )
+        client = self._by_digest.get(digest(key.strip()))
+        if client is None:
+            return Failure(FailureKind.UNAUTHORIZED, "this API key is not known", code="invalid_api_key")
+        self._seen[text] = client
+        return client

@@ -1,0 +1,303 @@
+"""The composition root: from a configuration to objects that serve it, and from one configuration to the next.
+
+Everything that can fail in a reload (reading, checking, resolving secrets, building lines) is done before
+anything is swapped; then the swap is a handful of assignments with no await between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from lbd import plugins
+from lbd.admit.auth import Clients
+from lbd.config.compile import Compiled
+from lbd.config.diff import Diff, diff, forbidden
+from lbd.config.tree import ConfigError, Problem
+from lbd.decide import names
+from lbd.ingress.api import Api, Limits
+from lbd.loops.persist import Persistence
+from lbd.loops.probing import ProbeSettings, Probing
+from lbd.model.event import Event
+from lbd.model.provider import ProviderSpec
+from lbd.model.record import RequestRecord
+from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, Seconds, WallTime
+from lbd.observe import log
+from lbd.observe.journal import Journal
+from lbd.observe.meter import Meter
+from lbd.observe.timeline import Timeline
+from lbd.pipeline import Pipeline, Rules
+from lbd.ports import Store, Timer, Transport
+from lbd.state.spend import ProbeSpend
+from lbd.store import STORES
+from lbd.table.owner import Owner
+from lbd.tasks import Tasks
+from lbd.upstream import line as lines
+from lbd.upstream.call import Flights, Settings
+from lbd.upstream.client import Client
+
+TICK: Seconds = 1.0
+
+
+class RealEnv:
+    """Implements :class:`lbd.ports.Env` on the running loop and the machine's clocks."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.uniform = random.random
+        self.now: Callable[[], Instant] = time.monotonic
+        self.wall: Callable[[], WallTime] = time.time
+
+    def call_at(self, when: Instant, call: Callable[[], object]) -> Timer:
+        """Schedule ``call``. The loop's own clock may be a millisecond behind, so the delay is what counts."""
+        return self._loop.call_later(max(0.0, when - time.monotonic()), call)
+
+    async def sleep(self, seconds: Seconds) -> None:
+        """Pause the current task."""
+        await asyncio.sleep(seconds)
+
+
+class Reloads(msgspec.Struct):
+    """How loads of the configuration went."""
+
+    generation: int = 1
+    ok: int = 0
+    failed: int = 0
+    last_ok: bool = True
+    last_at: WallTime = 0.0
+    last_error: str | None = None
+    loaded_at: WallTime = 0.0
+
+
+class App:
+    """The running daemon, less its sockets and signals."""
+
+    def __init__(self, path: Path, compiled: Compiled, writer: log.Writer | None = None) -> None:
+        self.path = path
+        self._writer = writer
+        self.compiled = compiled
+        self.plugins = plugins.load()
+        self.env = RealEnv()
+        self.log = log.get()
+        self.tasks = Tasks(self.env, self._task_failed)
+        self.owner = Owner(self.env)
+        self.timeline = Timeline()
+        self.journal = Journal(compiled.config.limits.journal_records)
+        self.meter = Meter()
+        self.reloads = Reloads(loaded_at=self.env.wall(), last_at=self.env.wall())
+        self.probing = Probing(self.env, self.owner, self._probe_settings(compiled), ProbeSpend())
+        self.flights = Flights(self.env, self.owner, self.plugins.terms, self.probing.kick)
+        self.pipeline = Pipeline(self.flights)
+        self.api = Api(
+            self.pipeline,
+            self.plugins.clients,
+            lambda: self.owner.snapshot.catalogue,
+            self._request_failed,
+            born=self.env.wall(),
+        )
+        self.store: Store = self._make_store(compiled)
+        self.persistence = Persistence(self.env, self.owner, self.store, self._store_changed)
+        self.loop_lag_s: Seconds = 0.0
+        self.ticked_at: Instant = self.env.now()
+        self.draining = False
+        self._client = Client(self.env)
+        self._proxied: Transport | None = None
+        self._reloading = asyncio.Lock()
+        self._probed: dict[str, ProviderSpec] = {}
+        self.owner.listeners += [self.timeline.add, self._log_event]
+        self.owner.suspected = self.probing.kick
+        self.flights.done = self._done
+        self.flights.keep = self.journal.keep
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring it to life: restore state, take the configuration, start the loops."""
+        self._apply(self.compiled)
+        await self.persistence.restore()
+        self.probing.spend = self.persistence.probe_spend
+        self.tasks.loop("tick", self._tick)
+        self.tasks.loop("persist", lambda: self.persistence.run(lambda: self.probing.spend))
+        await self._start_probes()
+
+    async def drain(self, timeout_s: Seconds) -> None:
+        """Let what runs finish; after ``timeout_s`` end what is left with a typed error."""
+        self.draining = True
+        self.owner.emit("draining", "lbd", "shutdown", level="info")
+        await self.flights.drain(timeout_s)
+
+    async def stop(self) -> None:
+        """End everything; state is saved last."""
+        self.timeline.close()
+        await self.tasks.close()
+        await self.persistence.save(self.probing.spend)
+        await self.store.close()
+        await self._client.close()
+        if self._proxied is not None:
+            await self._proxied.close()
+
+    # --- configuration -------------------------------------------------------------------------------
+
+    async def reload(self, *, by: str) -> Diff:
+        """Read the configuration again and take it as a whole. Raises ConfigError, and then nothing has changed."""
+        async with self._reloading:
+            try:
+                new = await asyncio.get_running_loop().run_in_executor(None, plugins.read_config, self.path)
+                fixed = forbidden(self.compiled, new)
+                if fixed:
+                    text = f"{', '.join(fixed)} cannot change while lbd runs: restart it"
+                    raise ConfigError([Problem(None, "", f"{self.path}: {text}")])
+            except ConfigError as e:
+                self._reload_failed(e, by)
+                raise
+            change = diff(self.compiled, new)
+            self.reloads.generation += 1
+            self._apply(new)
+            await self._start_probes()
+            self.reloads.ok += 1
+            self.reloads.last_ok, self.reloads.last_error = True, None
+            self.reloads.last_at = self.reloads.loaded_at = self.env.wall()
+            self.owner.emit(
+                "config_reloaded",
+                "config",
+                "nothing changed" if change.empty else "changed",
+                evidence={**msgspec.structs.asdict(change), "hash": new.hash},
+                by=by,
+            )
+            return change
+
+    def _reload_failed(self, error: ConfigError, by: str) -> None:
+        self.reloads.failed += 1
+        self.reloads.last_ok = False
+        self.reloads.last_at = self.env.wall()
+        self.reloads.last_error = str(error)
+        self.owner.emit(
+            "config_rejected", "config", "refused", level="error", evidence={"error": str(error)}, by=by
+        )
+
+    def _apply(self, new: Compiled) -> None:
+        """Swap the configuration. Nothing in here awaits or fails."""
+        built = self._lines(new)
+        config = new.config
+        catalogue = names.build(new.deployments, new.tiers, new.rules, new.aliases, self.reloads.generation)
+        self.owner.configure(new.deployments, new.providers, new.tiers, catalogue, new.scorer)
+        limits = config.limits
+        self.flights.configure(built, Settings(limits.headers_after_s, limits.idle_gap_s, limits.queue_size))
+        self.probing.lines = built
+        self.probing.settings = self._probe_settings(new)
+        self.pipeline.rules = Rules(Clients(new.clients), new.surfaces, new.deadlines)
+        self.api.limits = Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts))
+        self.journal.set_bound(limits.journal_records)
+        self.compiled = new
+
+    def _lines(self, compiled: Compiled) -> dict[DeploymentId, lines.Line]:
+        providers = {p.name: p for p in compiled.providers}
+        out = {}
+        for spec in compiled.deployments:
+            provider = providers[spec.provider]
+            shape = self.plugins.shapes[provider.shape]
+            out[spec.id] = lines.build(spec, provider, shape, self._transport(provider))
+        return out
+
+    def _transport(self, provider: ProviderSpec) -> Transport:
+        if provider.proxy is None:
+            return self._client
+        if self._proxied is None:
+            from lbd.upstream.aio import AiohttpTransport  # only where a proxy is configured
+
+            self._proxied = AiohttpTransport(self.env, self.tasks.once)
+        return self._proxied
+
+    def _probe_settings(self, compiled: Compiled) -> ProbeSettings:
+        probes = compiled.config.probes
+        return ProbeSettings(
+            kinds=tuple(self.plugins.probes[name] for name in compiled.probe_kinds),
+            every_s=probes.every_s,
+            jitter=probes.jitter,
+            timeout_s=probes.timeout_s,
+            paid=probes.completion != "never",
+            budget=round(probes.budget_usd_per_day * NANO_PER_USD),
+        )
+
+    async def _start_probes(self) -> None:
+        wanted = {p.name: p for p in self.compiled.providers}
+        for name, provider in list(self._probed.items()):
+            if wanted.get(name) != provider:
+                await self.tasks.stop(f"probe {name}")
+                del self._probed[name]
+        for name, provider in wanted.items():
+            if name not in self._probed:
+                shape = self.plugins.shapes[provider.shape]
+                loop = self.probing.loop(provider, shape, self._transport(provider))
+                self.tasks.loop(f"probe {name}", loop)
+                self._probed[name] = provider
+
+    def _make_store(self, compiled: Compiled) -> Store:
+        url = compiled.config.store.url
+        return STORES.load()[url.partition(":")[0]](url)
+
+    # --- loops and listeners -------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        while True:
+            before = self.env.now()
+            await self.env.sleep(TICK)
+            self.ticked_at = self.env.now()
+            self.loop_lag_s = max(0.0, self.ticked_at - before - TICK)
+            self.owner.tick()
+
+    def _done(self, record: RequestRecord) -> None:
+        self.journal.add(record)
+        self.meter.add(record)
+        wanted = self.compiled.config.log.requests
+        if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):
+            self._log_request(record)
+
+    def _log_request(self, record: RequestRecord) -> None:
+        tell = self.log.info if record.status < 500 else self.log.warning
+        tell(
+            "request",
+            id=record.id,
+            client=record.client,
+            asked=record.asked[:100],
+            outcome=record.outcome,
+            status=record.status,
+            deployment=record.served_by,
+            attempts=len(record.attempts),
+            ttft_s=None if record.ttft_s is None else round(record.ttft_s, 4),
+            total_s=round(record.total_s, 4),
+            failures=[a.failure for a in record.attempts if a.failure is not None],
+        )
+
+    def _log_event(self, event: Event) -> None:
+        getattr(self.log, event.level)(
+            event.kind,
+            subject=event.subject,
+            reason=event.reason,
+            before=event.before,
+            after=event.after,
+            by=event.by,
+            **event.evidence,
+        )
+
+    def _task_failed(self, kind: str, name: str, error: BaseException) -> None:
+        self.log.error(kind, task=name, exc_info=error)
+        self.owner.emit(kind, name, type(error).__name__, level="error", evidence={"error": str(error)[:500]})
+
+    def _request_failed(self, request_id: str, error: BaseException) -> None:
+        self.log.error("request_crashed", id=request_id, exc_info=error)
+
+    def log_dropped(self) -> int:
+        """Return how many log lines were dropped because nobody took them."""
+        return 0 if self._writer is None else self._writer.dropped
+
+    def _store_changed(self, up: bool, error: str) -> None:
+        if up:
+            self.owner.emit("store_up", "store", "recovered")
+        else:
+            self.owner.emit("store_down", "store", "failed", level="error", evidence={"error": error})

@@ -1,0 +1,1 @@
+"""Configuration: from files to specs, all or nothing."""

@@ -1,0 +1,59 @@
+"""Follow references to secrets: an environment variable, a file, or a systemd credential."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lbd.model.secret import Secret, SecretRef
+
+
+class SecretError(Exception):
+    """A reference that leads nowhere; the message says which and what to do."""
+
+
+def resolve(ref: SecretRef | str, *, inline: bool, environ: Mapping[str, str] = os.environ) -> Secret:
+    """Return the secret that ``ref`` names. ``inline``: a plain text is allowed in its place."""
+    if isinstance(ref, str):
+        if not inline:
+            raise SecretError(
+                "a secret stands here in plain text; use {file: ...}, {env: ...} or {credential: ...},"
+                " or set allow_inline_secrets: true"
+            )
+        return _checked(ref, "the inline secret")
+    named = [(kind, value) for kind in ("env", "file", "credential") if (value := getattr(ref, kind)) is not None]
+    if len(named) != 1:
+        raise SecretError("name exactly one of env, file, credential")
+    kind, value = named[0]
+    if kind == "env":
+        if value not in environ:
+            raise SecretError(f"the environment variable {value} is not set")
+        return _checked(environ[value], f"the environment variable {value}")
+    if kind == "credential":
+        folder = environ.get("CREDENTIALS_DIRECTORY")
+        if folder is None:
+            raise SecretError(
+                f"credential {value!r}: CREDENTIALS_DIRECTORY is not set; under systemd use"
+                f" LoadCredential={value}:/path, elsewhere {{file: ...}}"
+            )
+        if "/" in value:
+            raise SecretError(f"credential {value!r}: a credential's name has no slash")
+        return _read(Path(folder) / value)
+    return _read(Path(value))
+
+
+def _read(path: Path) -> Secret:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise SecretError(f"{path}: cannot be read: {getattr(e, 'strerror', None) or e}") from None
+    return _checked(text.strip(), str(path))
+
+
+def _checked(text: str, what: str) -> Secret:
+    if not text:
+        raise SecretError(f"{what} is empty")
+    if any(ord(c) < 0x21 or ord(c) > 0x7E for c in text):
+        raise SecretError(f"{what} holds characters that no key has (white space, control or non-ASCII)")
+    return Secret(text)

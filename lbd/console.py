@@ -1,0 +1,383 @@
+"""The daemon's side of the admin API: what it shows, read from the parts that own it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lbd import __version__
+from lbd.app import App
+from lbd.config.diff import diff, forbidden
+from lbd.decide import explain
+from lbd.decide.classify import PREFIX
+from lbd.ingress.problem import Problem
+from lbd.model import address
+from lbd.model import report as out
+from lbd.model.event import Event
+from lbd.model.failure import Failure
+from lbd.model.record import AttemptRecord, RequestRecord
+from lbd.model.secret import Secret
+from lbd.model.units import Instant
+from lbd.plugins import read_config
+from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
+from lbd.state.row import Row, capacity
+from lbd.table import report
+
+TICK_LATE_S = 5.0
+
+
+class _Asked:
+    """A hypothetical request: headers only."""
+
+    def __init__(self, headers: Mapping[str, str], arrived: Instant) -> None:
+        self._headers = {k.lower(): v for k, v in headers.items()}
+        self.arrived = arrived
+
+    def header(self, name: str) -> str | None:
+        return self._headers.get(name)
+
+    def wishes(self) -> Mapping[str, str]:
+        stated = {k.removeprefix(PREFIX): v for k, v in self._headers.items() if k.startswith(PREFIX)}
+        return {**stated, "dry-run": "1"}
+
+
+class Console:
+    """Implements :class:`lbd.ingress.admin.Views`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.owner = app.owner
+        self._document: tuple[tuple[int, int, int], str, bytes] | None = None
+        self._metrics: dict[bool, tuple[int, bytes]] = {}
+
+    @property
+    def token(self) -> Secret | None:
+        """The admin token."""
+        return self._app.compiled.admin_token
+
+    @property
+    def local(self) -> bool:
+        """Tell whether the TCP listener is reachable from this host only."""
+        listen = self._app.compiled.config.admin.listen
+        return listen is None or address.parse(listen).local
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """Names accepted in Host and Origin."""
+        return self._app.api.limits.allowed_hosts
+
+    # --- health --------------------------------------------------------------------------------------
+
+    def ready(self) -> tuple[bool, str]:
+        """Tell whether requests should be sent here, and why not."""
+        if self._app.draining:
+            return False, "draining"
+        if not any(report.serving(row) for row in self.owner.rows):
+            return False, "no deployment can serve"
+        return True, "ready"
+
+    def health(self) -> tuple[str, dict[str, Any]]:
+        """Return pass, warn or fail, and the document behind it."""
+        app = self._app
+        env = app.env
+        status, summary = report.verdict(self.owner)
+        notes = []
+        if app.draining:
+            status, summary = "fail", "draining"
+        late = env.now() - app.ticked_at > TICK_LATE_S
+        if not app.persistence.up:
+            notes.append("state is not being kept: the store fails")
+        if not app.reloads.last_ok:
+            notes.append("the last reload was refused; the configuration before it is in force")
+        failed = [s.name for s in app.tasks.loops.values() if not s.running]
+        if failed:
+            notes.append(f"loops that failed and wait to start again: {', '.join(sorted(failed))}")
+        if status == "pass" and (notes or late):
+            status = "warn"
+        time = report.rfc3339(env.wall())
+        checks: dict[str, list[dict[str, Any]]] = {}
+        for row in self.owner.rows:
+            checks.update(_checks(row, time, env.now()))
+        checks["store:uptime"] = [_check("pass" if app.persistence.up else "warn", time, "datastore")]
+        lag = round(app.loop_lag_s, 4)
+        checks["loop:lag"] = [_check("warn" if late or lag > 0.25 else "pass", time, "system", lag, "s")]
+        document: dict[str, Any] = {
+            "status": status,
+            "version": "1",
+            "releaseId": __version__,
+            "serviceId": "lbd",
+            "notes": notes,
+            "description": summary,
+            "checks": checks,
+        }
+        if status != "pass":
+            document["output"] = summary if not notes else "; ".join([summary, *notes])
+        return status, document
+
+    def status_line(self) -> str:
+        """Return one line for the service manager."""
+        rows = self.owner.rows
+        well = sum(report.serving(r) for r in rows)
+        running = len(self._app.flights.running)
+        return f"{well}/{len(rows)} deployments serve, {running} requests under way"
+
+    # --- table ---------------------------------------------------------------------------------------
+
+    def providers(self) -> tuple[str, bytes]:
+        """Return the dashboard's document and its ETag; built at most once a second."""
+        app = self._app
+        env = app.env
+        key = (self.owner.snapshot.generation, app.reloads.generation, int(env.now()))
+        if self._document is None or self._document[0] != key:
+            r = app.reloads
+            document = report.build(
+                self.owner,
+                app.compiled.tiers,
+                env.now(),
+                env.wall(),
+                probe_every_s=app.probing.settings.every_s,
+                queue=len(app.flights.queue),
+                config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
+            )
+            etag = f'"{key[0]}-{key[1]}-{key[2]}"'
+            self._document = (key, etag, msgspec.json.encode(document))
+        return self._document[1], self._document[2]
+
+    def probe_now(self, row: Row) -> None:
+        """Have the row's provider probed at once."""
+        self._app.probing.kick(row.provider.name)
+
+    # --- events and decisions ------------------------------------------------------------------------
+
+    def events(self, *, after: int, count: int, subject: str | None) -> list[Event]:
+        """Return the last events."""
+        return self._app.timeline.last(count, after=after, subject=subject)
+
+    def follow(self) -> asyncio.Queue[Event | None]:
+        """Follow events from now on."""
+        return self._app.timeline.follow()
+
+    def unfollow(self, follower: asyncio.Queue[Event | None]) -> None:
+        """Stop following."""
+        self._app.timeline.leave(follower)
+
+    def decisions(self, count: int) -> list[dict[str, Any]]:
+        """Return the last requests in short."""
+        return [_short(r) for r in self._app.journal.last(count)]
+
+    def decision(self, request_id: str) -> dict[str, Any] | None:
+        """Return everything that is known of one request, each decision explained and executed again."""
+        record = self._app.journal.get(request_id)
+        if record is None:
+            return None
+        return {**_short(record), "attempts": [self._attempt(a) for a in record.attempts]}
+
+    def _attempt(self, attempt: AttemptRecord) -> dict[str, Any]:
+        decision = attempt.decision
+        terms = self._app.plugins.terms
+        snapshot = self._app.journal.snapshot(decision.generation)
+        told: dict[str, Any] = {
+            "deployment": decision.chosen,
+            "stage": decision.stage,
+            "manner": decision.manner,
+            "reason": decision.reason,
+            "generation": decision.generation,
+            "ask": msgspec.to_builtins(decision.ask),
+            "query": decision.query._asdict(),
+            "draws": decision.draws._asdict(),
+            "live": self._live(attempt),
+            "refused": attempt.refused,
+            "started_s": round(attempt.started_s, 6),
+            "ended_s": round(attempt.ended_s, 6),
+            "ttft_s": attempt.ttft_s,
+            "failure": attempt.failure,
+            "message": attempt.message,
+            "upstream_status": attempt.status,
+            "upstream_request_id": attempt.upstream_id,
+            "usage": None if attempt.usage is None else msgspec.to_builtins(attempt.usage),
+            "cost_usd": attempt.cost / 1e9,
+            "ranking": None,
+            "replays": None,
+        }
+        if snapshot is not None:
+            ranking = explain.rank_again(snapshot, decision, terms)
+            told["ranking"] = explain.ranking_facts(ranking, snapshot, decision.chosen)
+            told["replays"] = explain.replays(snapshot, decision, terms)
+        return told
+
+    def _live(self, attempt: AttemptRecord) -> dict[str, dict[str, float]]:
+        snapshot = self._app.journal.snapshot(attempt.decision.generation)
+        if snapshot is None:
+            return {str(row): live._asdict() for row, live in attempt.decision.live}
+        return {snapshot.rows[row].spec.id: live._asdict() for row, live in attempt.decision.live}
+
+    def explain(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return what would be decided for a request with this body and these headers; nothing is sent."""
+        app = self._app
+        stated = {k: v for k, v in headers.items() if k.lower().startswith(PREFIX)}
+        planned = app.pipeline.plan_for(_Asked(stated, app.env.now()), body, app.plugins.clients["openai.chat"])
+        if isinstance(planned, Failure):
+            raise Problem(422, planned.message, code=planned.code or str(planned.kind))
+        return planned
+
+    # --- configuration -------------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """Return the configuration in force, secrets masked."""
+        compiled = self._app.compiled
+        r = self._app.reloads
+        masked = msgspec.to_builtins(compiled.config, enc_hook=str)
+        return {
+            "path": str(self._app.path),
+            "generation": r.generation,
+            "hash": compiled.hash,
+            "loaded_at": report.rfc3339(r.loaded_at),
+            "last_reload_ok": r.last_ok,
+            "last_error": r.last_error,
+            "warnings": [str(w) for w in compiled.warnings],
+            "overrides": [
+                {"deployment": row.spec.id, "admin": row.admin, "weight": row.admin_weight, "by": row.admin_by}
+                for row in self.owner.rows
+                if row.admin_by is not None
+            ],
+            "config": _mask(masked),
+        }
+
+    async def reload(self, *, by: str) -> dict[str, Any]:
+        """Reload; raises ConfigError."""
+        change = await self._app.reload(by=by)
+        warnings = [str(w) for w in self._app.compiled.warnings]
+        return {"generation": self._app.reloads.generation, **msgspec.structs.asdict(change), "warnings": warnings}
+
+    async def check(self) -> dict[str, Any]:
+        """Check the file without taking it; raises ConfigError."""
+        app = self._app
+        new = await asyncio.get_running_loop().run_in_executor(None, read_config, app.path)
+        change = diff(app.compiled, new)
+        return {
+            **msgspec.structs.asdict(change),
+            "needs_restart": forbidden(app.compiled, new),
+            "warnings": [str(w) for w in new.warnings],
+        }
+
+    # --- metrics -------------------------------------------------------------------------------------
+
+    async def metrics(self, *, openmetrics: bool) -> tuple[bytes, str]:
+        """Return the Prometheus page, rendered in a thread, at most once a second."""
+        app = self._app
+        second = int(app.env.now())
+        known = self._metrics.get(openmetrics)
+        if known is None or known[0] != second:
+            app.meter.inflight = len(app.flights.running)
+            meter, facts = app.meter.copy(), self._facts()
+            page = await asyncio.get_running_loop().run_in_executor(
+                None, lambda: render(meter, facts, openmetrics=openmetrics)
+            )
+            known = self._metrics[openmetrics] = (second, page)
+        return known[1], OPENMETRICS if openmetrics else TEXT
+
+    def _facts(self) -> Facts:
+        app = self._app
+        now = app.env.now()
+        r = app.reloads
+        events = app.timeline.last(1)
+        rows = [
+            RowFacts(
+                row.spec.id,
+                row.state,
+                row.breaker.phase,
+                row.breaker.opened_total,
+                row.inflight,
+                capacity(row),
+                view.weight,
+                min((now - p.at for p in row.probes.values()), default=None),
+                view.error_ratio,
+            )
+            for row, view in zip(self.owner.rows, self.owner.snapshot.rows, strict=True)
+        ]
+        return Facts(
+            rows,
+            self.owner.snapshot.generation,
+            self.owner.publishes,
+            len(app.flights.queue),
+            r.generation,
+            app.compiled.hash,
+            {"ok": r.ok, "refused": r.failed},
+            r.last_ok,
+            r.last_at,
+            app.loop_lag_s,
+            app.persistence.up,
+            app.probing.spend.total,
+            app.flights.budget.left(now),
+            events[-1].id if events else 0,
+            app.log_dropped(),
+        )
+
+
+def _short(r: RequestRecord) -> dict[str, Any]:
+    return {
+        "id": r.id,
+        "time": report.rfc3339(r.time),
+        "client": r.client,
+        "surface": r.surface or None,
+        "asked": r.asked,
+        "target": r.target,
+        "class": r.urgency,
+        "stream": r.stream,
+        "outcome": r.outcome,
+        "status": r.status,
+        "served_by": r.served_by,
+        "tried": [a.decision.chosen for a in r.attempts if a.refused is None],
+        "moved": r.moved,
+        "ttft_s": r.ttft_s,
+        "total_s": round(r.total_s, 6),
+        "waited_s": round(r.waited_s, 6),
+        "overhead_us": round(r.overhead_us, 1),
+        "slo_missed": r.slo_missed,
+        "usage": None if r.usage is None else msgspec.to_builtins(r.usage),
+        "cost_usd": r.cost / 1e9,
+    }
+
+
+def _check(
+    status: str, time: str, kind: str, value: float | None = None, unit: str | None = None, why: str | None = None
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"componentType": kind, "status": status, "time": time}
+    if value is not None:
+        told |= {"observedValue": value, "observedUnit": unit}
+    if why is not None and status != "pass":
+        told["output"] = why
+    return told
+
+
+def _checks(row: Row, time: str, now: Instant) -> dict[str, list[dict[str, Any]]]:
+    status = "pass" if row.state in ("up", "unknown") else "fail" if row.state in ("down", "locked") else "warn"
+    why = f"{row.reason.code}: {row.reason.text}" if row.reason.text else row.reason.code
+    p95 = row.ttft[0].over(300.0, now).quantile(0.95)
+    ratio = row.outcomes.over(300.0, now).ratio()
+    name = row.spec.id
+    return {
+        f"{name}:state": [{**_check(status, time, "component", why=why), "observedValue": row.state}],
+        f"{name}:responseTime": [_check(status, time, "component", p95, "s", why)],
+        f"{name}:errorRate": [_check(status, time, "component", ratio, "ratio", why)],
+        f"{name}:connections": [_check("pass", time, "component", row.inflight, "requests")],
+    }
+
+
+_SECRET_KEYS = frozenset({"api_key", "key", "token"})
+
+
+def _mask(value: Any, name: str = "") -> Any:
+    """Replace inline secrets; references stay, since they are not secret."""
+    if name in _SECRET_KEYS and isinstance(value, str):
+        return "***"
+    if isinstance(value, dict):
+        inner = {k: _mask(v, k) for k, v in value.items()}
+        # a configured header may well carry a credential
+        return {k: "***" for k in inner} if name == "headers" else inner
+    if isinstance(value, list):
+        return [_mask(v, name) for v in value]
+    return value

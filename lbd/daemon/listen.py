@@ -1,0 +1,105 @@
+"""Listening sockets: those that systemd passes (sd_listen_fds(3)), else bound here."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from lbd.model.address import Address, parse
+
+FIRST_FD = 3
+BACKLOG = 4096
+
+
+class ListenError(Exception):
+    """A socket that cannot be listened on; the message says why and what to do."""
+
+
+def passed(environ: MutableMapping[str, str] = os.environ) -> dict[str, list[socket.socket]]:
+    """Return the sockets that the service manager passed, by their FileDescriptorName (``api``, ``admin``).
+
+    One without a known name is the API's. The variables are taken out, so that children do not see them.
+    """
+    pid, count = environ.pop("LISTEN_PID", None), environ.pop("LISTEN_FDS", "0")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    if pid != str(os.getpid()) or not count.isdigit():
+        return {}
+    out: dict[str, list[socket.socket]] = {}
+    for i in range(int(count)):
+        fd = FIRST_FD + i
+        os.set_inheritable(fd, False)
+        sock = socket.socket(fileno=fd)
+        sock.setblocking(False)
+        name = names[i] if i < len(names) else ""
+        out.setdefault(name if name in ("api", "admin") else "api", []).append(sock)
+    return out
+
+
+def bind(text: str, *, mode: int = 0o660) -> list[socket.socket]:
+    """Bind an address and listen. Raises ListenError."""
+    address = parse(text)
+    try:
+        if address.path is not None:
+            return [_unix(Path(address.path), mode)]
+        return _tcp(address)
+    except OSError as e:
+        raise ListenError(f"cannot listen on {address}: {e.strerror or e}") from None
+
+
+def _tcp(address: Address) -> list[socket.socket]:
+    out: list[socket.socket] = []
+    infos = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    port = address.port
+    for family, kind, proto, _, where in dict.fromkeys(infos):
+        sock = socket.socket(family, kind, proto)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            # port 0: every family gets the port that the first one was given
+            sock.bind((where[0], port, *where[2:]))
+        except OSError as e:
+            sock.close()
+            if e.errno == errno.EADDRNOTAVAIL and (out or len(infos) > 1):
+                continue  # localhost names ::1 too, on hosts without IPv6
+            raise
+        port = port or sock.getsockname()[1]
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+        out.append(sock)
+    if not out:
+        raise OSError(errno.EADDRNOTAVAIL, "no such address on this host")
+    return out
+
+
+def _unix(path: Path, mode: int) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise OSError(0, f"{path} exists and is no socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise OSError(0, f"another process listens on {path}")
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~mode)
+    try:
+        sock.bind(str(path))
+    finally:
+        os.umask(before)
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def describe(sock: socket.socket) -> str:
+    """Return the address of a listening socket as it is written in the configuration."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
+    return f"{host}:{name[1]}"

@@ -1,0 +1,151 @@
+"""The daemon as a process: sockets, signals, readiness, watchdog, drain."""
+
+from __future__ import annotations
+
+import asyncio
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from lbd import __version__
+from lbd.app import App
+from lbd.config.compile import Compiled
+from lbd.config.tree import ConfigError
+from lbd.console import TICK_LATE_S, Console
+from lbd.daemon import listen
+from lbd.daemon.notify import Notifier
+from lbd.ingress.admin import Admin
+from lbd.ingress.server import Server
+from lbd.model.units import Seconds
+from lbd.observe import log
+
+STATUS_EVERY: Seconds = 5.0
+DRAIN_SLACK: Seconds = 5.0
+
+
+class Daemon:
+    """One running lbd."""
+
+    def __init__(self, path: Path, compiled: Compiled) -> None:
+        config = compiled.config
+        self._writer = log.setup(config.log.level)
+        self._log = log.get()
+        self._app = App(path, compiled, self._writer)
+        self._console = Console(self._app)
+        self._notifier = Notifier()
+        self._stop = asyncio.Event()
+        self._config = config
+        self._server: Server | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._runner: web.AppRunner | None = None
+        self._passed = listen.passed()
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        app = self._app
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._on_stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: app.tasks.once("reload", self._reload("SIGHUP")))
+        await app.start()
+        await self._listen()
+        for warning in app.compiled.warnings:
+            self._log.warning("config_warning", text=str(warning))
+        app.tasks.loop("service", self._service)
+        self._notifier.ready(self._console.status_line())
+        await self._stop.wait()
+        await self._end()
+
+    # --- sockets -------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = Server(self._app.api.handle, self._app.env)
+        api = self._passed.get("api") or listen.bind(self._config.listen)
+        for sock in api:
+            self._listeners.append(await loop.create_server(self._server, sock=sock, backlog=listen.BACKLOG))
+        self._runner = web.AppRunner(Admin(self._console).app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        admin: list[socket.socket] = list(self._passed.get("admin", ()))
+        if not admin:
+            where = self._config.admin
+            admin += listen.bind(where.listen) if where.listen is not None else []
+            admin += listen.bind(f"unix:{where.socket}") if where.socket is not None else []
+        for sock in admin:
+            await web.SockSite(self._runner, sock).start()
+        self._log.info(
+            "listening",
+            version=__version__,
+            api=[listen.describe(s) for s in api],
+            admin=[listen.describe(s) for s in admin],
+            pid=os.getpid(),
+            restored=self._app.persistence.restored,
+        )
+
+    # --- signals -------------------------------------------------------------------------------------
+
+    def _on_stop(self) -> None:
+        if self._stop.is_set():  # asked twice: a person does not want to wait
+            self._log.warning("stopping_at_once")
+            self._app.tasks.once("hurry", self._app.flights.drain(0.0))
+        self._stop.set()
+
+    async def _reload(self, by: str) -> None:
+        self._notifier.reloading(self._app.env.now())
+        try:
+            await self._app.reload(by=by)
+        except ConfigError:
+            pass  # told by its event; the old configuration goes on
+        finally:
+            self._notifier.ready(self._console.status_line())
+
+    async def _service(self) -> None:
+        """Tell the service manager how it goes; the watchdog only while the table is alive."""
+        watchdog = self._notifier.watchdog_s
+        every = min(STATUS_EVERY, watchdog / 3) if watchdog is not None else STATUS_EVERY
+        while True:
+            await self._app.env.sleep(every)
+            if self._app.env.now() - self._app.ticked_at < TICK_LATE_S:
+                self._notifier.watchdog()
+            self._notifier.status(self._console.status_line())
+
+    # --- end -----------------------------------------------------------------------------------------
+
+    async def _end(self) -> None:
+        timeout = self._app.compiled.config.limits.drain_timeout_s
+        self._notifier.stopping(timeout + DRAIN_SLACK)
+        for listener in self._listeners:
+            listener.close()
+        if self._server is not None:
+            self._server.pre_shutdown()  # idle connections; busy ones close after their answer
+        await self._app.drain(timeout)
+        if self._server is not None:
+            await self._server.shutdown(1.0)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._app.stop()
+        self._log.info("stopped")
+        self._writer.close()
+        self._notifier.close()
+
+
+def main(path: Path, compiled: Compiled) -> int:
+    """Run the daemon; returns the exit status."""
+
+    async def serve() -> None:
+        await Daemon(path, compiled).run()
+
+    try:
+        uvloop.run(serve())
+    except listen.ListenError as e:
+        print(f"lbd: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

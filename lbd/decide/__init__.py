@@ -1,0 +1,1 @@
+"""Routing as functions of (Snapshot, Ask, draws, live inputs)."""

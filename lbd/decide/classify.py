@@ -1,0 +1,158 @@
+"""From a request to an Ask: what it means, what it needs, and by which bounds it is to be served."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from lbd.decide import names
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.plan import Catalogue, Target, TargetKind
+from lbd.model.provider import ClientSpec, Deadlines, Permission, SurfaceSpec
+from lbd.model.request import Ask, Head, Urgency, Wishes
+
+PREFIX = "x-lbd-"
+# Header -> the permission a client's ``may`` must hold for it.
+WISHES: dict[str, Permission] = {
+    "surface": Permission.SURFACE,
+    "class": Permission.CLASS,
+    "max-latency-ms": Permission.MAX_LATENCY,
+    "max-usd": Permission.MAX_USD,
+    "quality-floor": Permission.QUALITY_FLOOR,
+    "session": Permission.SESSION,
+    "pin": Permission.PIN,
+    "dry-run": Permission.DRY_RUN,
+}
+NO_WISHES = Wishes()
+
+
+def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Failure:
+    """Read what a request asks of lbd itself; ``stated`` maps the words of ``WISHES`` to their text.
+
+    What the client may not ask, and what cannot be read, is refused by name, never ignored.
+    """
+    for word in stated:
+        permission = WISHES.get(word)
+        if permission is None:
+            known = ", ".join(PREFIX + w for w in WISHES)
+            return _bad(word, f"is not known. Known: {known}")
+        if permission not in may:
+            return Failure(
+                FailureKind.FORBIDDEN,
+                f"this client may not set {PREFIX}{word}: its `may` in the configuration lacks {permission}",
+                param=PREFIX + word,
+            )
+    try:
+        urgency = Urgency(stated["class"]) if "class" in stated else None
+    except ValueError:
+        return _bad("class", f"must be interactive or background, not {stated['class']!r}")
+    numbers: dict[str, float] = {}
+    for word in ("max-latency-ms", "max-usd", "quality-floor"):
+        if word in stated:
+            value = _number(stated[word])
+            if value is None or (word == "quality-floor" and value > 1):
+                return _bad(word, f"must be a number{' in 0..1' if word == 'quality-floor' else ' above 0'}")
+            numbers[word] = value
+    latency = numbers.get("max-latency-ms")
+    return Wishes(
+        surface=stated.get("surface"),
+        urgency=urgency,
+        max_latency_s=None if latency is None else latency / 1000,
+        max_usd=numbers.get("max-usd"),
+        quality_floor=numbers.get("quality-floor"),
+        session=stated.get("session"),
+        pin=stated.get("pin"),
+        dry_run=stated.get("dry-run", "0").lower() not in ("0", "false", "no", ""),
+    )
+
+
+def _bad(word: str, text: str) -> Failure:
+    return Failure(FailureKind.BAD_REQUEST, f"{PREFIX}{word} {text}", param=PREFIX + word, code="invalid_value")
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < math.inf else None
+
+
+def round_up(tokens: float) -> int:
+    """Round a token count up to two significant binary digits (16, 20, 24, 28, 32, 40, ...).
+
+    At most a quarter more than estimated, so bounds err on the safe side, and like requests share an Ask.
+    """
+    n = max(16, math.ceil(tokens))
+    step = 1 << max(0, n.bit_length() - 3)
+    return -(-n // step) * step
+
+
+def ask(
+    head: Head,
+    wish: Wishes,
+    *,
+    catalogue: Catalogue,
+    client: ClientSpec | None,
+    surface: SurfaceSpec | None,
+    deadlines: Deadlines,
+    tokens_per_byte: float,
+) -> tuple[Ask, Target] | Failure:
+    """Return the Ask and the resolved target of a request, or why it cannot be served.
+
+    ``surface`` is the one in force (asked for, or the client's own).
+    """
+    patterns: Sequence[str] = client.models if client is not None else ()
+    pin = wish.pin or (surface.pin if surface is not None else None)
+    if not names.allowed(head.model, patterns):
+        return Failure(
+            FailureKind.FORBIDDEN,
+            f"this client may not use {head.model!r}: its `models` in the configuration are {list(patterns)}",
+            param="model",
+        )
+    target = names.resolve(catalogue, head.model, pin=pin, surface_aliases=surface.models if surface else ())
+    if isinstance(target, Failure):
+        return target
+    urgency = wish.urgency or (Urgency.BACKGROUND if head.service_tier == "flex" else None)
+    if urgency is None:
+        urgency = surface.urgency if surface is not None else Urgency.INTERACTIVE
+    background = urgency is Urgency.BACKGROUND
+    total = deadlines.background_total_s if background else deadlines.interactive_total_s
+    if surface is not None and surface.deadline_s is not None:
+        total = surface.deadline_s
+    first = total if background else min(deadlines.interactive_first_content_s, total)
+    slo = surface.ttft_p95_s if surface is not None else None
+    latency = wish.max_latency_s if wish.max_latency_s is not None else target.max_latency_s
+    if latency is not None:
+        # for streams it bounds the first content, for unary answers the whole
+        slo = latency if slo is None else min(slo, latency)
+        first = min(first, latency)
+        total = total if head.stream else min(total, latency)
+    floors = [f for f in (wish.quality_floor, surface.quality_floor if surface else None) if f is not None]
+    caps = [c for c in (wish.max_usd, surface.max_usd_per_request if surface else None) if c is not None]
+    return (
+        Ask(
+            target=target.key,
+            urgency=urgency,
+            stream=head.stream,
+            input_tokens=round_up(head.text_bytes * tokens_per_byte),
+            output_tokens=None if head.max_output_tokens is None else round_up(head.max_output_tokens),
+            needs=head.needs,
+            surface=surface.name if surface is not None else "",
+            slo_s=slo,
+            first_content_s=first,
+            total_s=total,
+            max_usd=min(caps) if caps else None,
+            quality_floor=max(floors) if floors else 0.0,
+            allow=_allow(patterns, target),
+            fallback=surface.fallback if surface is not None else True,
+        ),
+        target,
+    )
+
+
+def _allow(patterns: Sequence[str], target: Target) -> tuple[str, ...]:
+    """Return the patterns that restrict ``auto``'s deployments: the client's, less the word auto itself."""
+    if target.kind is not TargetKind.AUTO:
+        return ()
+    return tuple(p for p in patterns if p != names.AUTO)

@@ -1,0 +1,108 @@
+"""Hard constraints: which deployments may serve an Ask, and for each that may not, the reason.
+
+Soft exclusions (``soft=True``) are predictions: such a row is used when nothing better is left, and the
+request is marked as having missed its SLO. Everything else is never overridden: cost, quality, capability,
+admin state, lock-outs.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from lbd.decide.terms import Predicted
+from lbd.model.plan import Excluded, Target
+from lbd.model.request import Ask
+from lbd.model.table import AdminState, DeploymentView
+from lbd.model.units import Seconds, Tokens
+
+# Without a limit of the client's own, a first answer's length is this until the row's own are known.
+USUAL_OUTPUT: Tokens = 256
+
+
+def predict(row: DeploymentView, ask: Ask, size: int, target_s: Seconds | None) -> Predicted:
+    """Return what this Ask would get at ``row``: latency against its target, and cost.
+
+    The request's or surface's SLO filters; it is the tier's target that latency is judged against where
+    there is one, since a tier promises no more.
+    """
+    goal = target_s if target_s is not None else ask.slo_s
+    return Predicted(
+        row.ttft_p95_s[size] + row.wait_s, ask.first_content_s if goal is None else goal, expected_usd(row, ask)
+    )
+
+
+def expected_output(row: DeploymentView, ask: Ask) -> Tokens:
+    """Return how many tokens the answer is expected to have."""
+    usual = row.output_tokens or USUAL_OUTPUT
+    return usual if ask.output_tokens is None else min(usual, ask.output_tokens)
+
+
+def expected_usd(row: DeploymentView, ask: Ask) -> float | None:
+    """Return the expected cost in USD, None where the price is not known."""
+    price = row.spec.price
+    if price is None:
+        return None
+    output = expected_output(row, ask) * price.output_usd_per_mtok
+    return (ask.input_tokens * price.input_usd_per_mtok + output) / 1e6
+
+
+def excluded(i: int, row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> Excluded | None:
+    """Return why row ``i`` may not serve ``ask``, None where it may."""
+    hard = _cannot(row, ask) or _may_not(row, ask) or _over(row, ask, target, predicted)
+    if hard is not None:
+        return Excluded(i, row.spec.id, *hard)
+    late = _late(ask, predicted)
+    return None if late is None else Excluded(i, row.spec.id, *late, soft=True)
+
+
+def _cannot(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
+    spec = row.spec
+    if spec.supports is not None and not ask.needs <= spec.supports:
+        return "capability", ", ".join(sorted(ask.needs - spec.supports))
+    if spec.context_tokens is not None:
+        # the answer needs room too, but only what the client insists on is certain
+        need = ask.input_tokens
+        if need > spec.context_tokens * 1.25:  # input_tokens is rounded up by at most a quarter
+            return "context", f"{need} > {spec.context_tokens} tokens"
+    return None
+
+
+def _may_not(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
+    if row.admin is not AdminState.READY:
+        return f"admin_{row.admin}", ""
+    if ask.allow and not any(fnmatchcase(row.spec.model, p) for p in ask.allow):
+        return "not_allowed", "the client's models"
+    if row.refusal is not None:
+        return row.refusal, row.reason.text
+    if row.weight <= 0:
+        return "weight_zero", ""
+    return None
+
+
+def _over(row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> tuple[str, str] | None:
+    if ask.quality_floor > 0:
+        if row.quality is None:
+            return "quality_unknown", f"floor {ask.quality_floor:g}"
+        if row.quality < ask.quality_floor:
+            return "under_quality_floor", f"{row.quality:g} < {ask.quality_floor:g}"
+    cap = target.max_cost_per_1k
+    if ask.max_usd is None and cap is None:
+        return None
+    usd = predicted.usd
+    if usd is None:
+        return "price_unknown", "a cost cap is set"
+    if ask.max_usd is not None and usd > ask.max_usd:
+        return "over_max_usd", f"{usd:.6f} > {ask.max_usd:.6f} USD"
+    if cap is not None:
+        per_1k = usd / (ask.input_tokens + expected_output(row, ask)) * 1000
+        if per_1k > cap:
+            return "over_max_cost_per_1k", f"{per_1k:.6f} > {cap:.6f} USD"
+    return None
+
+
+def _late(ask: Ask, predicted: Predicted) -> tuple[str, str] | None:
+    if ask.slo_s is not None and predicted.ttft_s > ask.slo_s:
+        return "over_slo", f"{predicted.ttft_s:.2f} > {ask.slo_s:g} s"
+    if predicted.ttft_s > ask.first_content_s:
+        return "over_deadline", f"{predicted.ttft_s:.2f} > {ask.first_content_s:g} s"
+    return None

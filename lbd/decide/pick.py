@@ -1,0 +1,148 @@
+"""Pick one candidate of a ranking, from given draws and live inputs.
+
+The first candidate is drawn by weight; then live load decides. Up to ``COMPARE_ALL`` candidates are all
+compared, since one process knows its own in-flight counts exactly; of more, the first and one other draw are
+(best of two), which needs no scan and never herds on a count that is some milliseconds old. At equal load
+the draw stands, so an idle fleet is shared in proportion to the weights, and an idle row always beats an
+equal busy one.
+
+A session or long prompt has a home among the candidates (rendezvous hashing). It goes there while the home's
+score is within the affinity bonus of the best and its load is within ``HOME_LOAD`` of the average.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from lbd.decide.terms.affinity import preference
+from lbd.model.plan import Candidate, Choice, Draws, Live, Query, RankedStage, Ranking
+from lbd.model.units import Ratio
+
+COMPARE_ALL = 4
+EXPLORE: Ratio = 0.01  # share of requests that refresh a stale estimate, where a fallback exists
+HOME_LOAD = 1.25
+# A fresh single failure weighs as much as this many requests in flight.
+PENALTY_LOAD = 4.0
+# How much worse a score may be for a lighter load to outweigh it: a row that is plainly worse does not win
+# just because nobody uses it.
+YIELD: Ratio = 0.1
+
+LiveReader: TypeAlias = Callable[[int], Live]
+
+
+def choose(ranking: Ranking, query: Query, draws: Draws, live: LiveReader) -> Choice | None:
+    """Return the choice, None when nothing is left."""
+    stages = ranking.stages
+    if query.out or query.model is not None or query.larger_than is not None:
+        stages = tuple(s for s in (_restricted(s, query) for s in stages) if s is not None)
+    if not stages:
+        return None
+    others = sum(len(s.candidates) for s in stages) - 1
+    if draws.explore < EXPLORE and others > 0:
+        stale = _stale(stages[0])
+        if stale is not None:
+            return Choice(stale, stages[0].name, stages[0].manner, "explore", (), others)
+    stage = _stage(stages, draws.stage)
+    return _within(stage, draws, live, query.affinity, ranking.affinity_bonus, others)
+
+
+def left(ranking: Ranking, query: Query) -> int:
+    """Count the candidates that a pick with this query could choose from."""
+    return sum(len(s.candidates) for s in (_restricted(s, query) for s in ranking.stages) if s is not None)
+
+
+def _restricted(stage: RankedStage, query: Query) -> RankedStage | None:
+    kept: list[Candidate] = []
+    cumulative: list[float] = []
+    before = acc = 0.0
+    for c, cum in zip(stage.candidates, stage.cumulative, strict=True):
+        weight, before = cum - before, cum
+        if c.id in query.out:
+            continue
+        if query.model is not None and (c.model != query.model or stage.manner == "trial"):
+            continue
+        if query.larger_than is not None and c.context is not None and c.context <= query.larger_than:
+            continue
+        acc += weight
+        kept.append(c)
+        cumulative.append(acc)
+    if not kept:
+        return None
+    standing = stage.standing and max(c.standing for c in kept)
+    return RankedStage(stage.name, stage.manner, tuple(kept), tuple(cumulative), standing)
+
+
+def _stale(stage: RankedStage) -> Candidate | None:
+    """Return a candidate whose estimate rests on the prior, or that has lost its standing."""
+    if stage.manner != "normal":
+        return None
+    return next((c for c in stage.candidates if not c.fresh or c.standing < 1.0), None)
+
+
+def _stage(stages: Sequence[RankedStage], draw: float) -> RankedStage:
+    """Return the best stage that is held to meet its target.
+
+    A tier's standing is the share of requests it still gets. When no tier passes, the one that is predicted to
+    answer soonest takes the request.
+    """
+    normal = [s for s in stages if s.manner == "normal"]
+    for stage in normal:
+        if draw < stage.standing:
+            return stage
+    if normal:
+        return min(normal, key=lambda s: min(c.predicted_s for c in s.candidates))
+    return stages[0]
+
+
+def _within(
+    stage: RankedStage, draws: Draws, live: LiveReader, affinity: int, bonus: Ratio, others: int
+) -> Choice:
+    candidates = stage.candidates
+    if len(candidates) == 1:
+        return Choice(candidates[0], stage.name, stage.manner, "only", (), others)
+    first = _drawn(stage, draws.first)
+    if len(candidates) <= COMPARE_ALL:
+        compared, reason = [first, *(c for c in candidates if c is not first)], "least_loaded"
+    else:
+        rest = [c for c in candidates if c is not first]
+        compared, reason = [first, rest[min(len(rest) - 1, int(draws.second * len(rest)))]], "best_of_two"
+    inputs = {c.row: live(c.row) for c in (candidates if affinity else compared)}
+    seen = tuple(inputs.items())
+    if affinity and bonus > 0:
+        home = _home(candidates, affinity, bonus)
+        if _bearable(inputs[home.row], inputs):
+            return Choice(home, stage.name, stage.manner, "affinity", seen, others)
+    best, least = first, _load(inputs[first.row], first.weight)
+    for c in compared[1:]:
+        load = _load(inputs[c.row], c.weight)
+        if load < least and _comparable(c, first, stage):
+            best, least = c, load
+    return Choice(best, stage.name, stage.manner, "weighted" if best is first else reason, seen, others)
+
+
+def _drawn(stage: RankedStage, draw: float) -> Candidate:
+    at = bisect_right(stage.cumulative, draw * stage.cumulative[-1])
+    return stage.candidates[min(at, len(stage.candidates) - 1)]
+
+
+def _comparable(c: Candidate, first: Candidate, stage: RankedStage) -> bool:
+    return stage.candidates[0].score - c.score <= YIELD or c.score >= first.score
+
+
+def _load(now: Live, weight: float) -> float:
+    """Return the live load that decides between two: requests in flight by how long they take, per weight."""
+    inflight = now.inflight + PENALTY_LOAD * now.penalty
+    return inflight * max(now.peak_s, 1e-3) / max(weight, 1e-6) + inflight / max(now.capacity, 1.0) * 1e-6
+
+
+def _home(candidates: Sequence[Candidate], key: int, bonus: Ratio) -> Candidate:
+    best = candidates[0].score
+    near = [c for c in candidates if best - c.score <= bonus]
+    return max(near, key=lambda c: preference(key, c.id))
+
+
+def _bearable(mine: Live, inputs: Mapping[int, Live]) -> bool:
+    mean = sum(now.inflight for now in inputs.values()) / len(inputs)
+    return mine.inflight < mine.capacity and mine.penalty == 0 and mine.inflight <= HOME_LOAD * mean + 1

@@ -1,0 +1,140 @@
+"""Filter and score: from a snapshot and an Ask to a Ranking.
+
+A ranking holds the stages in which candidates are tried: the target's own stages (tiers, or a rule's
+groups), then what missed only a predicted latency, then suspects, then open breakers for one last-resort
+trial. Background work has one stage per price level, cheapest first. Being a pure function of (snapshot,
+ask), a ranking is remembered per generation by whoever calls it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from lbd.decide import eligible
+from lbd.decide.terms import Predicted, Term
+from lbd.model.plan import Candidate, Excluded, RankedStage, Ranking, Stage, Target
+from lbd.model.request import Ask, Urgency
+from lbd.model.table import Snapshot, size_bucket
+from lbd.state import outlier
+
+# Weight of a candidate in the draw is exp(SHARPNESS * (score - best)): a tenth of a point less takes about a
+# third of the share, three tenths a twentieth.
+SHARPNESS = 10.0
+# A row that has lost its standing still gets a trickle when its whole tier is chosen, so that it is measured.
+LEAST_STANDING = 0.05
+LAST_RESORT = "breaker_open"
+
+
+def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
+    """Return the ranking of ``ask``. Every deployment of its target is in a stage or excluded with a reason."""
+    target = snapshot.catalogue.targets[ask.target]
+    size = size_bucket(ask.input_tokens)
+    weights = [(terms[name], weight) for name, weight in snapshot.scorer.weights]
+    total = sum(weight for _, weight in weights) or 1.0
+    staged: list[tuple[Stage, list[Candidate]]] = []
+    late: list[Candidate] = []
+    suspects: list[Candidate] = []
+    trials: list[Candidate] = []
+    out: list[Excluded] = []
+    ejected: list[tuple[Stage, Candidate]] = []
+    for stage in target.stages:
+        chosen: list[Candidate] = []
+        for i in stage.rows:
+            row = snapshot.rows[i]
+            predicted = eligible.predict(row, ask, size, stage.target_s)
+            no = eligible.excluded(i, row, ask, target, predicted)
+            if no is not None and not no.soft and no.reason != LAST_RESORT:
+                out.append(no)
+                continue
+            candidate = _candidate(snapshot, i, ask, size, stage, predicted, weights, total)
+            if no is not None:
+                out.append(no)
+                (late if no.soft else trials).append(candidate)
+            elif row.suspect:
+                suspects.append(candidate)
+            else:
+                if row.ejected:
+                    ejected.append((stage, candidate))
+                chosen.append(candidate)
+        staged.append((stage, chosen))
+    eligible_count = sum(len(chosen) for _, chosen in staged)
+    obey = outlier.obeyed(eligible_count, len(ejected))
+    if ejected and obey:
+        for stage, candidate in ejected:
+            next(c for s, c in staged if s is stage).remove(candidate)
+            out.append(Excluded(candidate.row, candidate.id, "ejected", snapshot.rows[candidate.row].reason.text))
+    if ask.urgency is Urgency.BACKGROUND:
+        normal = _by_price(c for _, chosen in staged for c in chosen)
+    else:
+        normal = [ranked(stage.name, "normal", chosen) for stage, chosen in staged if chosen]
+    late.sort(key=lambda c: c.predicted_s)
+    stages = [
+        *normal,
+        *(ranked("closest", "slo_missed", [c], steered=False) for c in late),
+        *(ranked("suspect", "suspect", [c], steered=False) for c in suspects),
+        *(ranked("last resort", "trial", [c], steered=False) for c in trials),
+    ]
+    bonus = dict(snapshot.scorer.weights).get("affinity", 0.0) / total
+    panic = bool(ejected) and not obey
+    return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic)
+
+
+def _candidate(
+    snapshot: Snapshot,
+    i: int,
+    ask: Ask,
+    size: int,
+    stage: Stage,
+    predicted: Predicted,
+    weights: Sequence[tuple[Term, float]],
+    total: float,
+) -> Candidate:
+    row = snapshot.rows[i]
+    values = [term(ask, row, predicted) for term, _ in weights]
+    score = sum(v * w for v, (_, w) in zip(values, weights, strict=True)) / total
+    return Candidate(
+        i,
+        row.spec.id,
+        row.spec.model,
+        tuple(values),
+        score,
+        row.weight,
+        row.standing[size] if stage.target_s is not None else 1.0,
+        predicted.ttft_s,
+        max(2 * (row.ttft_p99_s[size] + row.wait_s), row.tier_target_s),
+        predicted.usd,
+        row.fresh[size],
+        row.spec.context_tokens,
+    )
+
+
+def ranked(name: str, manner: str, candidates: Iterable[Candidate], *, steered: bool = True) -> RankedStage:
+    """Return a stage: candidates by score (ties by id) and their cumulative weights in the draw.
+
+    ``steered``: their standing against the tier's target counts.
+    """
+    ordered = sorted(candidates, key=lambda c: (-c.score, c.id))
+    best = ordered[0].score
+    cumulative: list[float] = []
+    acc = 0.0
+    for c in ordered:
+        standing = max(LEAST_STANDING, c.standing) if steered else 1.0
+        acc += c.weight * standing * math.exp(SHARPNESS * (c.score - best))
+        cumulative.append(acc)
+    standing = max(c.standing for c in ordered) if steered else 1.0
+    return RankedStage(name, manner, tuple(ordered), tuple(cumulative), standing)
+
+
+def _by_price(candidates: Iterable[Candidate]) -> list[RankedStage]:
+    """Return one stage per price level, cheapest first; what has no known price comes last."""
+    levels: dict[float, list[Candidate]] = {}
+    for c in candidates:
+        levels.setdefault(math.inf if c.usd is None else c.usd, []).append(c)
+    out = []
+    for usd in sorted(levels):
+        name = "price unknown" if usd == math.inf else f"{usd:.6f} USD"
+        # the price was the reason; a tier's target is no promise to background work
+        out.append(ranked(name, "normal", levels[usd], steered=False))
+    return out
+

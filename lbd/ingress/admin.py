@@ -1,0 +1,323 @@
+"""The admin API: one JSON API for page, command line and scripts. Reads are free, changes need the unix socket
+or the token, and leave an event with who and why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from lbd.config.tree import ConfigError
+from lbd.ingress import guard
+from lbd.ingress.problem import Problem
+from lbd.model.secret import Secret
+from lbd.model.table import AdminState
+from lbd.state.row import Row
+from lbd.table.owner import Owner
+
+LARGEST_BODY = 64 * 1024
+FOLLOW_PING_S = 15.0
+
+Answer = tuple[int, bytes, str]  # status, body, content type
+
+
+class Views(Protocol):
+    """What the admin API shows and does; the daemon's side of it."""
+
+    owner: Owner
+
+    @property
+    def token(self) -> Secret | None: ...
+
+    @property
+    def local(self) -> bool: ...
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]: ...
+
+    def ready(self) -> tuple[bool, str]: ...
+
+    def health(self) -> tuple[str, dict[str, Any]]: ...
+
+    def providers(self) -> tuple[str, bytes]: ...
+
+    def events(self, *, after: int, count: int, subject: str | None) -> list[Any]: ...
+
+    def follow(self) -> asyncio.Queue[Any]: ...
+
+    def unfollow(self, follower: asyncio.Queue[Any]) -> None: ...
+
+    def decision(self, request_id: str) -> dict[str, Any] | None: ...
+
+    def decisions(self, count: int) -> list[dict[str, Any]]: ...
+
+    def explain(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]: ...
+
+    def config(self) -> dict[str, Any]: ...
+
+    async def metrics(self, *, openmetrics: bool) -> tuple[bytes, str]: ...
+
+    async def reload(self, *, by: str) -> dict[str, Any]: ...
+
+    async def check(self) -> dict[str, Any]: ...
+
+    def probe_now(self, row: Row) -> None: ...
+
+
+class Order(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a change."""
+
+    reason: str = ""
+    weight: float | None = None
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Admin:
+    """The admin application."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self.app = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BODY)
+        get, post = self.app.router.add_get, self.app.router.add_post
+        get("/", self._index)
+        get("/livez", self._livez)
+        get("/readyz", self._readyz)
+        get("/health", self._health)
+        get("/metrics", self._metrics)
+        get("/v1/providers", self._providers)
+        get("/v1/events", self._events)
+        get("/v1/decisions", self._decisions)
+        get("/v1/decisions/{id}", self._decision)
+        get("/v1/config", self._config)
+        post("/v1/explain", self._explain)
+        post("/v1/config/reload", self._reload)
+        post("/v1/config/check", self._check)
+        post("/v1/deployments/{provider}/{name}/{action}", self._order)
+
+    # --- who may -------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            self._admit(request)
+            return await handler(request)
+        except Problem as e:
+            return e.response()
+        except web.HTTPNotFound:
+            return Problem(404, f"there is no {request.path} here; GET / lists what is").response()
+        except web.HTTPMethodNotAllowed as e:
+            return Problem(405, f"{request.path} takes {', '.join(sorted(e.allowed_methods))}").response()
+        except web.HTTPRequestEntityTooLarge:
+            return Problem(413, f"the body is larger than {LARGEST_BODY} bytes").response()
+
+    def _admit(self, request: web.Request) -> None:
+        views = self._views
+        if _unix(request) is not None:
+            return
+        host = request.headers.get("host")
+        if not guard.known_host(host, views.allowed_hosts):
+            raise Problem(403, f"Host {host!r} is not known here; add it to allowed_hosts")
+        if not guard.known_origin(request.headers.get("origin"), host, views.allowed_hosts):
+            raise Problem(403, "requests of other sites' pages are refused")
+        probe = request.path in ("/livez", "/readyz")
+        changes = request.method not in ("GET", "HEAD") and request.path != "/v1/explain"
+        if (changes or not views.local) and not probe and not self._token(request):
+            if views.token is None:
+                raise Problem(403, "changes need the unix socket (admin.socket), or a token (admin.token)")
+            raise Problem(401, "send the admin token as Authorization: Bearer <token>")
+        if request.method == "POST" and request.body_exists and not guard.is_json(request.headers.get("content-type")):
+            raise Problem(415, "send the body with Content-Type: application/json")
+
+    def _token(self, request: web.Request) -> bool:
+        token = self._views.token
+        scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+        if token is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(sent.strip().encode(), token.reveal().encode())
+
+    def _who(self, request: web.Request) -> str:
+        peer = _unix(request)
+        if peer is None:
+            return "token"
+        try:
+            return f"{pwd.getpwuid(peer).pw_name} (unix socket)"
+        except KeyError:
+            return f"uid {peer} (unix socket)"
+
+    # --- reads ---------------------------------------------------------------------------------------
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        paths = sorted({r.canonical for r in self.app.router.resources()})
+        return _json({"service": "lbd", "paths": paths})
+
+    async def _livez(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        ready, why = self._views.ready()
+        return web.Response(status=200 if ready else 503, text=why + "\n")
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        status, document = self._views.health()
+        response = _json(document, status=503 if status == "fail" else 200)
+        response.content_type = "application/health+json"
+        response.headers["cache-control"] = "max-age=1"
+        return response
+
+    async def _providers(self, request: web.Request) -> web.Response:
+        etag, body = self._views.providers()
+        headers = {"etag": etag, "cache-control": "no-cache"}
+        if request.headers.get("if-none-match") == etag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        body, kind = await self._views.metrics(openmetrics=openmetrics)
+        return web.Response(body=body, headers={"content-type": kind})
+
+    async def _config(self, _request: web.Request) -> web.Response:
+        return _json(self._views.config())
+
+    async def _decision(self, request: web.Request) -> web.Response:
+        request_id = request.match_info["id"]
+        found = self._views.decision(request_id)
+        if found is None:
+            raise Problem(404, f"no decision of {request_id!r} is kept: it is too old, or no request had that id")
+        return _json(found)
+
+    async def _decisions(self, request: web.Request) -> web.Response:
+        return _json({"decisions": self._views.decisions(_number(request, "limit", 50, most=1000))})
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        return _json(self._views.explain(await request.read(), request.headers))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        after = _number(request, "after", 0, most=2**62)
+        count = _number(request, "limit", 200, most=1000)
+        subject = request.query.get("subject")
+        told = self._views.events(after=after, count=count, subject=subject)
+        if request.query.get("follow", "0") in ("0", "false"):
+            return _json({"events": told})
+        response = web.StreamResponse(
+            headers={"content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no"}
+        )
+        follower = self._views.follow()
+        try:
+            await response.prepare(request)
+            for event in told:
+                await response.write(_event(event))
+            while True:
+                try:
+                    event = await asyncio.wait_for(follower.get(), FOLLOW_PING_S)
+                except TimeoutError:
+                    await response.write(b": still here\n\n")
+                    continue
+                if event is None:
+                    break
+                if subject is None or event.subject == subject:
+                    await response.write(_event(event))
+        except ConnectionError:
+            pass
+        finally:
+            self._views.unfollow(follower)
+        return response
+
+    # --- changes -------------------------------------------------------------------------------------
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        try:
+            return _json(await self._views.reload(by=self._who(request)))
+        except ConfigError as e:
+            raise Problem(422, str(e), problems=[_problem(p) for p in e.problems]) from None
+
+    async def _check(self, _request: web.Request) -> web.Response:
+        try:
+            return _json(await self._views.check())
+        except ConfigError as e:
+            raise Problem(422, str(e), problems=[_problem(p) for p in e.problems]) from None
+
+    async def _order(self, request: web.Request) -> web.Response:
+        views = self._views
+        row_id = f"{request.match_info['provider']}/{request.match_info['name']}"
+        row = views.owner.find(row_id)
+        if row is None:
+            known = ", ".join(r.spec.id for r in views.owner.rows)
+            raise Problem(404, f"there is no deployment {row_id!r}. Known: {known}")
+        raw = await request.read()
+        try:
+            order = msgspec.json.decode(raw, type=Order) if raw else Order()
+        except msgspec.MsgspecError as e:
+            raise Problem(422, f"the body must be like {{\"reason\": \"...\"}}: {e}") from None
+        self._act(request.match_info["action"], row, order, self._who(request))
+        return _json({"deployment": row_id, "admin": row.admin, "weight": row.admin_weight, "state": row.state})
+
+    def _act(self, action: str, row: Row, order: Order, by: str) -> None:
+        owner = self._views.owner
+        match action:
+            case "drain" | "ready" | "maint":
+                owner.order(row, AdminState(action), by=by, reason=order.reason)
+            case "weight":
+                if order.weight is not None and not 0 <= order.weight <= 1000:
+                    raise Problem(422, "weight must be in 0..1000, or null to take the override back")
+                owner.weigh(row, order.weight, by=by, reason=order.reason)
+            case "reset-breaker":
+                owner.reset(row, by=by, reason=order.reason)
+            case "probe-now":
+                self._views.probe_now(row)
+                owner.emit("probe_ordered", row.spec.id, order.reason or "ordered", by=by)
+            case _:
+                raise Problem(
+                    404, f"no action {action!r}; there are drain, ready, maint, weight, reset-breaker, probe-now"
+                )
+
+
+def _unix(request: web.Request) -> int | None:
+    """Return the user id behind a unix-socket connection, None for TCP."""
+    transport = request.transport
+    sock = None if transport is None else transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return None
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def _json(document: object, status: int = 200) -> web.Response:
+    body = orjson.dumps(document, default=msgspec.to_builtins, option=orjson.OPT_NON_STR_KEYS)
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _event(event: Any) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.kind.encode(), msgspec.json.encode(event))
+
+
+def _problem(problem: Any) -> dict[str, object]:
+    place = problem.place
+    return {
+        "file": None if place is None else place.file,
+        "line": None if place is None else place.line,
+        "column": None if place is None else place.column,
+        "path": problem.path,
+        "reason": problem.reason,
+    }
+
+
+def _number(request: web.Request, name: str, default: int, *, most: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isdigit() or int(text) > most:
+        raise Problem(422, f"{name} must be a whole number up to {most}")
+    return int(text)

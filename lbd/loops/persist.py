@@ -1,0 +1,89 @@
+"""Persistence: the table's state to the store every few seconds, and back at start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from lbd.model.units import Seconds
+from lbd.ports import Env, Store, StoreError
+from lbd.state.spend import ProbeSpend
+from lbd.table import saved
+from lbd.table.owner import Owner
+
+EVERY: Seconds = 5.0
+ROWS, QUOTAS, MISC = "rows", "quotas", "misc"
+
+
+class Persistence:
+    """Saves and restores. A store that fails is told and tried again; nothing waits for it."""
+
+    def __init__(self, env: Env, owner: Owner, store: Store, changed: Callable[[bool, str], None]) -> None:
+        self._env = env
+        self._owner = owner
+        self._store = store
+        self._changed = changed
+        self._kept: set[str] = set()
+        self.up = True
+        self.restored = 0
+        self.probe_spend = ProbeSpend()
+
+    async def restore(self) -> None:
+        """Put back what was kept, aged. Whatever cannot be read is left out."""
+        try:
+            rows = await self._store.load(ROWS)
+            quotas = await self._store.load(QUOTAS)
+            misc = await self._store.load(MISC)
+        except StoreError as e:
+            self._failed(e)
+            return
+        now, wall = self._env.now(), self._env.wall()
+        self._kept = set(rows)
+        for row in self._owner.rows:
+            data = rows.get(row.spec.id)
+            if data is not None and saved.restore(row, data, now, wall):
+                self.restored += 1
+        found = {group: saved.restore_quota(data, now, wall) for group, data in quotas.items()}
+        self._owner.restored({group: q for group, q in found.items() if q is not None})
+        if "probe_spend" in misc:
+            try:
+                self.probe_spend = msgspec.msgpack.decode(misc["probe_spend"], type=ProbeSpend)
+            except msgspec.MsgspecError:
+                pass
+        if "tokens_per_byte" in misc:
+            ratio = msgspec.msgpack.decode(misc["tokens_per_byte"])
+            if isinstance(ratio, float) and 0.01 <= ratio <= 1:
+                self._owner.tokens_per_byte = ratio
+
+    async def run(self, spend: Callable[[], ProbeSpend]) -> None:
+        """Save for ever."""
+        while True:
+            await self._env.sleep(EVERY)
+            await self.save(spend())
+
+    async def save(self, spend: ProbeSpend) -> None:
+        """Save everything once."""
+        now, wall = self._env.now(), self._env.wall()
+        rows = {row.spec.id: saved.dump(row, now, wall) for row in self._owner.rows}
+        quotas = {g: saved.dump_quota(q, now, wall) for g, q in self._owner.quotas.items()}
+        misc = {
+            "probe_spend": msgspec.msgpack.encode(spend),
+            "tokens_per_byte": msgspec.msgpack.encode(self._owner.tokens_per_byte),
+        }
+        try:
+            await self._store.save(ROWS, rows, gone=sorted(self._kept - rows.keys()))
+            await self._store.save(QUOTAS, quotas)
+            await self._store.save(MISC, misc)
+        except StoreError as e:
+            self._failed(e)
+            return
+        self._kept = set(rows)
+        if not self.up:
+            self.up = True
+            self._changed(True, "")
+
+    def _failed(self, error: StoreError) -> None:
+        if self.up:
+            self.up = False
+            self._changed(False, str(error))

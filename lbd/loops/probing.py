@@ -1,0 +1,207 @@
+"""Probing: each provider's rounds of free probes, and the paid ones that single rows need.
+
+One loop a provider, so that no two rounds of it overlap. A round asks liveness first; where nobody is there
+it asks twice more, a second apart, with shorter patience, so that an idle provider's death is known within a
+period, its jitter, one time-out and the two re-probes. A provider with a suspect or open row is asked sooner;
+whoever meets trouble there (:meth:`Probing.kick`) has it asked at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lbd.loops.target import ProbeTarget
+from lbd.model.outcome import ProbeResult, Usage, Verdict
+from lbd.model.provider import ProviderSpec
+from lbd.model.table import AdminState
+from lbd.model.units import DeploymentId, Instant, NanoUsd, Ratio, Seconds
+from lbd.ports import Env, Transport
+from lbd.shapes.providers import Shape
+from lbd.state import spend
+from lbd.state.breaker import Phase
+from lbd.state.row import LIVENESS, PROBES_LOST, Row, locked
+from lbd.state.spend import ProbeSpend
+from lbd.table.owner import Owner
+from lbd.upstream.line import Line, cost
+from probes import Kind
+
+SUSPECT_EVERY: Seconds = 5.0  # while a row is suspect or newly open
+TROUBLED_EVERY: Seconds = 15.0  # while one stays open
+NEWLY: Seconds = 60.0
+AGAIN_AFTER: Seconds = 1.0  # between the re-probes of a provider that was silent
+AGAIN_TIMEOUT: Seconds = 1.5
+KICK_TIMEOUT: Seconds = 1.0  # a probe that was called for answers within this, or the row is silent
+KICK_GAP: Seconds = 1.0  # between the starts of two rounds that were called for
+IDLE_AFTER: Seconds = 600.0
+PAID_EVERY: Seconds = 10.0  # between two paid probes of one row in trouble
+USUAL_PROBE = Usage(prompt=20, completion=4)
+
+
+class ProbeSettings(msgspec.Struct, frozen=True):
+    """How one configuration wants probing done."""
+
+    kinds: tuple[Kind, ...]
+    every_s: Seconds = 20.0
+    jitter: Ratio = 0.2
+    timeout_s: Seconds = 5.0
+    paid: bool = True
+    budget: NanoUsd = 0
+
+
+class Probing:
+    """Runs the probes. One for the process; a reload changes its settings and which loops run."""
+
+    def __init__(self, env: Env, owner: Owner, settings: ProbeSettings, spent: ProbeSpend) -> None:
+        self._env = env
+        self._owner = owner
+        self.settings = settings
+        self.spend = spent
+        self.lines: Mapping[DeploymentId, Line] = {}
+        self._kicks: dict[str, asyncio.Event] = {}
+        self._began: dict[str, Instant] = {}
+        self._asked: dict[tuple[str, str], Instant] = {}
+        self._paid_at: dict[str, Instant] = {}
+        self._born = env.now()
+
+    def kick(self, provider: str) -> None:
+        """Ask ``provider`` at once: something there looks wrong."""
+        event = self._kicks.get(provider)
+        if event is not None:
+            event.set()
+
+    def loop(
+        self, provider: ProviderSpec, shape: Shape, transport: Transport
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Return the coroutine function that probes ``provider`` for ever."""
+
+        async def run() -> None:
+            kick = self._kicks.setdefault(provider.name, asyncio.Event())
+            while True:
+                kicked = kick.is_set()
+                kick.clear()
+                rows = [r for r in self._owner.rows if r.provider.name == provider.name]
+                if any(r.admin is not AdminState.MAINT for r in rows):
+                    self._began[provider.name] = self._env.now()
+                    await _Round(self, provider, shape, transport, rows).run(kicked=kicked)
+                await self._wait(provider.name, rows, kick)
+
+        return run
+
+    async def _wait(self, provider: str, rows: Sequence[Row], kick: asyncio.Event) -> None:
+        """Wait for the next round, or for a kick; two rounds never start within ``KICK_GAP``."""
+        now = self._env.now()
+        due = now + self._pause(rows)
+        timer = self._env.call_at(due, kick.set)
+        await kick.wait()
+        timer.cancel()
+        if self._env.now() >= due:
+            kick.clear()
+        gap = self._began.get(provider, 0.0) + KICK_GAP - self._env.now()
+        if gap > 0:
+            await self._env.sleep(gap)
+
+    def _pause(self, rows: Sequence[Row]) -> Seconds:
+        now = self._env.now()
+        every = self.settings.every_s
+        for row in rows:
+            if row.suspect is not None or row.breaker.phase is Phase.HALF_OPEN:
+                every = min(every, SUSPECT_EVERY)
+            elif row.breaker.phase is Phase.OPEN:
+                newly = now - row.breaker.since < NEWLY
+                every = min(every, SUSPECT_EVERY if newly else TROUBLED_EVERY)
+        return every * (1 + self.settings.jitter * (2 * self._env.uniform() - 1))
+
+    def due(self, kind: Kind, provider: str) -> bool:
+        """Tell whether a kind is to be asked in this round; notes that it is."""
+        now = self._env.now()
+        key = (kind.name, provider)
+        last = self._asked.get(key)
+        if kind.period_s and last is not None and now - last < kind.period_s:
+            return False
+        self._asked[key] = now
+        return True
+
+    def affords(self, row: Row, need: str) -> bool:
+        """Tell whether the budget allows a paid probe of ``row`` now; notes that it is made."""
+        expected = cost(row.spec.price, USUAL_PROBE)
+        wall = self._env.wall()
+        if not spend.allows(self.spend, expected, self.settings.budget, wall, recovery=need == "recovery"):
+            return False
+        self._paid_at[row.spec.id] = self._env.now()
+        return True
+
+    def need(self, row: Row) -> str | None:
+        """Return why row needs a paid probe now: ``recovery``, ``idle``, or None."""
+        now = self._env.now()
+        last = self._paid_at.get(row.spec.id, float("-inf"))
+        if row.admin is not AdminState.READY or locked(row, now):
+            return None
+        troubled = row.suspect is not None or row.breaker.phase is not Phase.CLOSED
+        if (troubled or row.lock is not None) and now - last >= PAID_EVERY:
+            return "recovery"
+        if now - max(row.last_used, self._born) >= IDLE_AFTER and now - last >= IDLE_AFTER:
+            return "idle"
+        return None
+
+
+class _Round:
+    """One round of probes of one provider."""
+
+    def __init__(
+        self, probing: Probing, provider: ProviderSpec, shape: Shape, transport: Transport, rows: Sequence[Row]
+    ) -> None:
+        self._probing = probing
+        self._env = probing._env
+        self._provider = provider
+        self._shape = shape
+        self._transport = transport
+        self._rows = rows
+
+    def _target(self, timeout_s: Seconds, line: Line | None = None) -> ProbeTarget:
+        return ProbeTarget(self._env, self._provider, self._shape, self._transport, timeout_s, line)
+
+    async def run(self, *, kicked: bool) -> None:
+        """Liveness first; with nobody there the rest is spared."""
+        patience = self._probing.settings.timeout_s
+        target = self._target(min(KICK_TIMEOUT, patience) if kicked else patience)
+        free = [k for k in self._probing.settings.kinds if not k.paid]
+        for kind in sorted(free, key=lambda k: k.name != LIVENESS):
+            if not kind.applies(self._shape, self._provider) or not self._probing.due(kind, self._provider.name):
+                continue
+            result = await kind.run(target)
+            lost = 0
+            while result is not None and result.verdict is Verdict.DOWN and kind.name == LIVENESS:
+                self._tell(self._rows, result)
+                lost += 1
+                if lost >= PROBES_LOST:
+                    return
+                await self._env.sleep(AGAIN_AFTER)
+                result = await kind.run(self._target(min(AGAIN_TIMEOUT, patience)))
+                target = self._target(patience)
+            if result is not None:
+                self._tell(self._rows, result)
+        await self._paid()
+
+    def _tell(self, rows: Sequence[Row], result: ProbeResult, *, completion: bool = False) -> None:
+        for row in rows:
+            self._probing._owner.probed(row, result, completion=completion)
+
+    async def _paid(self) -> None:
+        probing = self._probing
+        if not probing.settings.paid:
+            return
+        kinds = {k.name: k for k in probing.settings.kinds if k.paid}
+        for row in self._rows:
+            need = probing.need(row)
+            kind = kinds.get("stream" if need == "idle" else "completion") or next(iter(kinds.values()), None)
+            line = probing.lines.get(row.spec.id)
+            if need is None or kind is None or line is None or not probing.affords(row, need):
+                continue
+            result = await kind.run(self._target(row.tier.ttft_p95_s + probing.settings.timeout_s, line))
+            if result is not None:
+                probing.spend = spend.add(probing.spend, result.cost, self._env.wall())
+                self._tell([row], result, completion=True)

@@ -1,0 +1,171 @@
+"""Whom a probe asks: one provider, or one deployment, through the same adapters as real requests."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.outcome import Usage
+from lbd.model.provider import DeploymentSpec, ProviderSpec
+from lbd.model.units import Instant, Seconds, WallTime
+from lbd.ports import Endpoint, Env, Headers, Transport
+from lbd.shapes.providers import Shape, Watch
+from lbd.upstream.line import Line, base_headers, cost, origin_of
+from probes import Answer, Completed
+
+LARGEST = 4 * 1024 * 1024
+
+
+class _Gather:
+    """Receives a whole answer."""
+
+    def __init__(self, env: Env, watch: Watch | None = None) -> None:
+        self._env = env
+        self._watch = watch
+        self.done: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+        self.status = 0
+        self.headers: Headers = {}
+        self.body = bytearray()
+        self.first_at: Instant | None = None
+
+    def head(self, status: int, headers: Headers) -> None:
+        self.status, self.headers = status, headers
+
+    def data(self, chunk: bytes) -> None:
+        self.body += chunk
+        if self._watch is not None and 200 <= self.status < 300:
+            self._watch.feed(chunk)
+            if self._watch.committed and self.first_at is None:
+                self.first_at = self._env.now()
+        if len(self.body) > LARGEST:
+            self._settle(Failure(FailureKind.BAD_BODY, f"the answer to a probe is larger than {LARGEST} bytes"))
+
+    def end(self) -> None:
+        self._settle(None)
+
+    def failed(self, failure: Failure) -> None:
+        self._settle(failure)
+
+    def _settle(self, failure: Failure | None) -> None:
+        if not self.done.done():
+            self.done.set_result(failure)
+
+
+class ProbeTarget:
+    """Implements :class:`probes.Target` for one round."""
+
+    def __init__(
+        self,
+        env: Env,
+        provider: ProviderSpec,
+        shape: Shape,
+        transport: Transport,
+        timeout_s: Seconds,
+        line: Line | None = None,
+    ) -> None:
+        self._env = env
+        self._provider = provider
+        self._shape = shape
+        self._transport = transport
+        self._timeout_s = timeout_s
+        self._line = line
+        self._answers: dict[str, Answer | LbdError] = {}
+        self.now = env.now
+        self.wall = env.wall
+
+    @property
+    def provider(self) -> ProviderSpec:
+        """The provider."""
+        return self._provider
+
+    @property
+    def shape(self) -> Shape:
+        """How it is spoken to."""
+        return self._shape
+
+    @property
+    def deployment(self) -> DeploymentSpec | None:
+        """The deployment, for paid kinds."""
+        return None if self._line is None else self._line.spec
+
+    async def get(self, path: str) -> Answer:
+        """Ask a free endpoint; the same one is asked once in a round."""
+        known = self._answers.get(path)
+        if known is None:
+            try:
+                known = await self._get(path)
+            except LbdError as e:
+                known = e
+            self._answers[path] = known
+        if isinstance(known, LbdError):
+            raise known
+        return known
+
+    async def _get(self, path: str) -> Answer:
+        base = urlsplit(self._provider.base_url).path.rstrip("/")
+        full = path if path.startswith("/") else f"{base}/{path}"
+        headers = (*base_headers(self._provider, self._shape), ("accept", "*/*"))
+        endpoint = Endpoint(origin_of(self._provider), "GET", full, headers, pool=False)
+        began = self._env.now()
+        got = await self._exchange(endpoint, b"", _Gather(self._env))
+        return Answer(got.status, got.headers, bytes(got.body), self._env.now() - began)
+
+    async def complete(self, *, stream: bool) -> Completed:
+        """Ask the deployment for the smallest completion, as a request would."""
+        line = self._line
+        if line is None:
+            raise LbdError(Failure(FailureKind.INTERNAL, "a free probe asked for a completion"))
+        endpoint = (line.stream if stream else line.unary)["chat"]
+        body = self._shape.completion(line.spec.upstream_model, stream)
+        watch = self._shape.watch(1, False) if stream else None
+        began = self._env.now()
+        got = await self._exchange(endpoint, body, _Gather(self._env, watch))
+        if not 200 <= got.status < 300:
+            raise LbdError(self._shape.classify(got.status, got.headers, bytes(got.body), self._env.wall()))
+        usage: Usage | None
+        if watch is None:
+            facts = self._shape.facts(bytes(got.body))
+            failure, usage = facts.failure, facts.usage
+        else:
+            failure, usage = watch.end()[1], watch.usage
+        if failure is not None:
+            raise LbdError(failure)
+        first = None if got.first_at is None else got.first_at - began
+        return Completed(usage, cost(line.spec.price, usage), first, self._env.now() - began)
+
+    async def _exchange(self, endpoint: Endpoint, body: bytes, receiver: _Gather) -> _Gather:
+        by = self._env.now() + self._timeout_s
+        exchange = await self._transport.send(endpoint, body, receiver, by=by, fresh=True)
+        timer = self._env.call_at(by, lambda: receiver.failed(_silent(self._timeout_s)))
+        try:
+            failure = await receiver.done
+        finally:
+            timer.cancel()
+            exchange.cancel()
+        if failure is not None:
+            raise LbdError(failure)
+        return receiver
+
+    async def certificate_end(self) -> WallTime:
+        """Make a TLS handshake and read the certificate's end."""
+        origin = origin_of(self._provider)
+        context = ssl.create_default_context(cafile=origin.ca_file)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=context)
+        except ssl.SSLError as e:
+            raise LbdError(Failure(FailureKind.TLS, f"TLS with {origin.authority}: {e.reason or e}")) from None
+        except (OSError, TimeoutError) as e:
+            raise LbdError(Failure(FailureKind.CONNECT, f"no connection to {origin.authority}: {e}")) from None
+        try:
+            end = writer.get_extra_info("peercert").get("notAfter", "")
+            return datetime.strptime(end, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC).timestamp()
+        finally:
+            writer.close()
+
+
+def _silent(timeout_s: Seconds) -> Failure:
+    return Failure(FailureKind.TIMEOUT_FIRST, f"no answer to a probe within {timeout_s:g} s")

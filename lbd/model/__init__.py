@@ -1,0 +1,1 @@
+"""Domain data: frozen structs and tables without behaviour beyond their own meaning."""

@@ -1,0 +1,92 @@
+"""What became of an attempt, and what a probe saw: the observations that move the table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.units import Instant, NanoUsd, Seconds, Tokens, WallTime
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts of one answer. ``estimated``: the provider gave none."""
+
+    prompt: Tokens = 0
+    completion: Tokens = 0
+    cached: Tokens = 0
+    reasoning: Tokens = 0
+    estimated: bool = False
+
+
+class QuotaReading(msgspec.Struct, frozen=True):
+    """One limit as a provider told it: ``what`` is ``requests`` or ``tokens`` (or a finer word)."""
+
+    what: str
+    limit: int | None
+    remaining: int
+    reset_s: Seconds | None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How one attempt ended. ``failure`` is None for a good answer.
+
+    ``ttft_s`` is from sending the request to the first content (None where none came or the answer was
+    unary), ``total_s`` to the last byte. ``exceeded_own_p99`` tells whether a cut attempt had really
+    been slower than its row usually is; only then does the cut count against the row.
+    """
+
+    failure: Failure | None
+    size: int  # prompt-size bucket
+    total_s: Seconds
+    ttft_s: Seconds | None = None
+    usage: Usage | None = None
+    cost: NanoUsd = 0
+    committed: bool = False
+    exceeded_own_p99: bool = True
+    quota: tuple[QuotaReading, ...] = ()
+    upstream_id: str | None = None
+
+    @property
+    def kind(self) -> FailureKind | None:
+        """Name the failure's kind, None for a good answer."""
+        return None if self.failure is None else self.failure.kind
+
+
+class Verdict(StrEnum):
+    """What a probe says of a deployment. Busy is not down."""
+
+    UP = "up"
+    DOWN = "down"
+    BUSY = "busy"
+
+
+class Load(msgspec.Struct, frozen=True):
+    """Queue gauges as the server itself reports them, other gateways' traffic included."""
+
+    running: int
+    waiting: int
+    slots: int | None = None
+
+
+class ProbeResult(msgspec.Struct, frozen=True):
+    """What one probe found.
+
+    ``kind`` is the probe's registered name. ``models`` is the provider's list, where it was asked.
+    ``expires`` is the end of the TLS certificate. ``cost`` is what the probe spent.
+    """
+
+    kind: str
+    verdict: Verdict
+    at: Instant
+    took_s: Seconds
+    detail: str = ""
+    failure: FailureKind | None = None
+    load: Load | None = None
+    quota: tuple[QuotaReading, ...] = ()
+    models: frozenset[str] | None = None
+    expires: WallTime | None = None
+    ttft_s: Seconds | None = None
+    cost: NanoUsd = 0
+    retry_after_s: Seconds | None = None

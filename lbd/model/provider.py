@@ -1,0 +1,129 @@
+"""What configuration says of providers, deployments, tiers, rules, surfaces and clients: static specs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from lbd.model.request import Urgency
+from lbd.model.secret import Secret
+from lbd.model.units import DeploymentId, Ratio, Seconds, Tokens, UsdPerMTok
+
+
+class Price(msgspec.Struct, frozen=True):
+    """List price in USD per million tokens."""
+
+    input_usd_per_mtok: UsdPerMTok
+    output_usd_per_mtok: UsdPerMTok
+    cached_input_usd_per_mtok: UsdPerMTok | None = None
+
+
+class ProviderSpec(msgspec.Struct, frozen=True):
+    """An account or server: where it is and how to speak to it."""
+
+    name: str
+    shape: str
+    base_url: str  # without a trailing slash
+    api_key: Secret | None = None
+    region: str | None = None
+    quota_group: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    proxy: str | None = None
+    ca_file: str | None = None
+    connect_timeout_s: Seconds = 3.0
+    keepalive_s: Seconds = 15.0
+    max_concurrency: int | None = None
+    self_hosted: bool = False
+    unary_via_stream: bool = False
+    stream_usage: bool = True  # may lbd ask for usage in a stream whose client did not
+
+
+class DeploymentSpec(msgspec.Struct, frozen=True):
+    """One model at one provider: a row of the table."""
+
+    id: DeploymentId
+    provider: str
+    model: str
+    upstream_model: str
+    tier: str
+    context_tokens: Tokens | None = None
+    supports: frozenset[str] | None = None  # None: nothing is known, so nothing is ruled out
+    price: Price | None = None
+    quality: dict[str, Ratio] = {}
+    weight: float = 1.0
+    max_concurrency: int | None = None
+    self_hosted: bool = False
+    unary_via_stream: bool = False
+
+    def identity(self, provider: ProviderSpec) -> tuple[str, ...]:
+        """Return what must stay the same for this row to keep its history over a reload."""
+        return (self.id, provider.shape, provider.base_url, self.upstream_model)
+
+
+class TierSpec(msgspec.Struct, frozen=True):
+    """An ordered quality and latency level. The target steers, it is not a cut-off."""
+
+    name: str
+    ttft_p95_s: Seconds
+    error_rate_max: Ratio = 0.02
+
+
+class RuleSpec(msgspec.Struct, frozen=True):
+    """A named entry of ``routing_rules``: groups of models, best first, with their bounds."""
+
+    name: str
+    groups: tuple[tuple[str, ...], ...]
+    max_cost_per_1k: float | None = None
+    max_latency_s: Seconds | None = None
+
+
+class SurfaceSpec(msgspec.Struct, frozen=True):
+    """A product surface with its class, floors and bounds."""
+
+    name: str
+    urgency: Urgency = Urgency.INTERACTIVE
+    quality_floor: Ratio = 0.0
+    ttft_p95_s: Seconds | None = None
+    deadline_s: Seconds | None = None
+    max_usd_per_request: float | None = None
+    pin: str | None = None
+    fallback: bool = True
+    models: tuple[tuple[str, str], ...] = ()  # name pattern -> meaning, before the global map
+
+
+class Permission(StrEnum):
+    """What a client may ask of lbd itself; the words of a client's ``may``."""
+
+    SURFACE = "surface"
+    CLASS = "class"
+    MAX_LATENCY = "max_latency"
+    MAX_USD = "max_usd"
+    QUALITY_FLOOR = "quality_floor"
+    SESSION = "session"
+    PIN = "pin"
+    DRY_RUN = "dry_run"
+
+
+class ClientSpec(msgspec.Struct, frozen=True):
+    """An API key's owner. The key itself is known by its SHA-256 only."""
+
+    name: str
+    key_sha256: bytes
+    surface: str | None = None
+    models: tuple[str, ...] = ()  # name patterns; empty: every name
+    may: frozenset[Permission] = frozenset(Permission)
+
+
+class Deadlines(msgspec.Struct, frozen=True):
+    """Bounds counted from a request's arrival, never restarted."""
+
+    interactive_first_content_s: Seconds = 10.0
+    interactive_total_s: Seconds = 600.0
+    background_total_s: Seconds = 86400.0
+
+
+class ScorerSpec(msgspec.Struct, frozen=True):
+    """Weights of the scoring terms, by the term's registered name."""
+
+    weights: tuple[tuple[str, float], ...]

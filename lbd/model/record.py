@@ -1,0 +1,56 @@
+"""The record of a request: every decision, every attempt, and what the client got. Never the prompt."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lbd.model.failure import FailureKind
+from lbd.model.outcome import Usage
+from lbd.model.plan import Decision
+from lbd.model.units import DeploymentId, Micros, NanoUsd, Seconds, WallTime
+
+
+class AttemptRecord(msgspec.Struct, frozen=True):
+    """One attempt. ``failure`` None: it served the client. Times are seconds from the request's arrival."""
+
+    decision: Decision
+    started_s: Seconds
+    ended_s: Seconds
+    ttft_s: Seconds | None
+    failure: FailureKind | None
+    message: str = ""
+    status: int | None = None
+    usage: Usage | None = None
+    cost: NanoUsd = 0
+    upstream_id: str | None = None
+    refused: str | None = None  # the lease was refused for this reason: nothing was sent
+
+
+class RequestRecord(msgspec.Struct, frozen=True):
+    """One request from arrival to the last byte.
+
+    ``outcome`` is ``ok``, a failure's kind, or ``client_gone``. ``slo_missed``: no candidate was predicted to
+    meet the target, or the first content came later than asked.
+    """
+
+    id: str
+    time: WallTime
+    client: str
+    surface: str
+    asked: str
+    target: str
+    operation: str
+    stream: bool
+    urgency: str
+    attempts: tuple[AttemptRecord, ...]
+    outcome: str
+    status: int
+    served_by: DeploymentId | None
+    ttft_s: Seconds | None
+    total_s: Seconds
+    overhead_us: Micros
+    usage: Usage | None
+    cost: NanoUsd
+    slo_missed: bool = False
+    waited_s: Seconds = 0.0
+    moved: int = 0

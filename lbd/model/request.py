@@ -1,0 +1,88 @@
+"""What a request is to lbd: the bytes that came, the little that was read out of them, and the Ask.
+
+``Body`` keeps the client's bytes untouched. ``Head`` is what routing and relaying need of them,
+extracted once. ``Ask`` is all that routing may look at; it never holds the prompt, so that it can be
+journaled and a decision can be executed again from its record.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from lbd.model.units import Ratio, Seconds, Tokens
+
+
+class Urgency(StrEnum):
+    """The urgency half of a request's class."""
+
+    INTERACTIVE = "interactive"
+    BACKGROUND = "background"
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What lbd read out of a request body.
+
+    ``needs`` are capability words (``tools``, ``images``, ``json_schema``, ...) that a deployment must carry.
+    ``text_bytes`` is the size of the conversation part, the base of the token estimate.
+    ``prefix_hash`` identifies the start of the conversation, for prompt-cache affinity; 0 when it is too
+    short for a cache to matter.
+    """
+
+    model: str
+    stream: bool = False
+    include_usage: bool = False
+    max_output_tokens: Tokens | None = None
+    n: int = 1
+    needs: frozenset[str] = frozenset()
+    text_bytes: int = 0
+    prefix_hash: int = 0
+    service_tier: str | None = None
+    metadata: dict[str, object] | None = None
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A client's request: raw bytes plus their Head."""
+
+    operation: str  # "chat"
+    raw: bytes
+    head: Head
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What one request asked of lbd itself, by header or ``metadata`` key."""
+
+    surface: str | None = None
+    urgency: Urgency | None = None
+    max_latency_s: Seconds | None = None
+    max_usd: float | None = None
+    quality_floor: Ratio | None = None
+    session: str | None = None
+    pin: str | None = None
+    dry_run: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Everything a decision may depend on, besides the table and the draws.
+
+    Sizes are rounded up to coarse steps, so that like requests share one remembered ranking and every
+    bound computed from an Ask errs on the safe side. ``target`` is the resolved name (see
+    :mod:`lbd.model.plan`); ``allow`` are the client's model patterns, empty for no restriction.
+    """
+
+    target: str
+    urgency: Urgency = Urgency.INTERACTIVE
+    stream: bool = False
+    input_tokens: Tokens = 0
+    output_tokens: Tokens | None = None  # the client's own limit, where it set one
+    needs: frozenset[str] = frozenset()
+    surface: str = ""
+    slo_s: Seconds | None = None  # the request's or surface's target for the first content
+    first_content_s: Seconds = 10.0  # bound for the first content, counted from arrival
+    total_s: Seconds = 600.0  # bound for the whole answer, counted from arrival
+    max_usd: float | None = None
+    quality_floor: Ratio = 0.0
+    allow: tuple[str, ...] = ()
+    fallback: bool = True  # False: one model or a clear error
+    usage_needed: bool = True

@@ -1,0 +1,35 @@
+"""Keys: a reference in the configuration, and the text it stands for, which refuses to be shown."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a secret lies: exactly one of an environment variable, a file, or a systemd credential."""
+
+    env: str | None = None
+    file: str | None = None
+    credential: str | None = None
+
+
+class Secret:
+    """A key that refuses to be printed, logged or encoded. ``reveal`` is the only way to its text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the secret text; for the one place that puts it on the wire."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)

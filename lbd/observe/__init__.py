@@ -1,0 +1,1 @@
+"""What operators get to see: log, timeline, journal, metrics. Never prompts, never keys."""

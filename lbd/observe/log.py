@@ -1,0 +1,101 @@
+"""The log: one JSON line an event with journald's priority in front, or readable text on a terminal.
+
+Lines are rendered by structlog and written by a thread, so that a slow pipe never stops the event loop.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import queue
+import sys
+import threading
+from typing import Any, TextIO
+
+import orjson
+import structlog
+
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+BACKLOG = 10_000  # lines; beyond it lines are dropped and counted
+
+
+class Writer:
+    """Writes lines in a thread of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(BACKLOG)
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="lbd-log", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def msg(self, line: str) -> None:
+        """Queue one line."""
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
+    debug = info = warning = error = critical = msg
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._stream.write(line + "\n")
+                if self._lines.empty():
+                    self._stream.flush()
+            except (OSError, ValueError):
+                self.dropped += 1
+
+    def close(self) -> None:
+        """Write what is queued and stop."""
+        if self._thread.is_alive():
+            self._lines.put(None)
+            self._thread.join(timeout=2)
+
+
+def _priority(stream: TextIO) -> bool:
+    """Tell whether ``stream`` is the journal's: then lines carry ``<N>`` (sd-daemon(3), systemd.exec(5))."""
+    told = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        stat = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return told == f"{stat.st_dev}:{stat.st_ino}"
+
+
+def _render_json(prefixed: bool) -> structlog.typing.Processor:
+    def render(_logger: Any, method: str, event: structlog.typing.EventDict) -> str:
+        line = orjson.dumps(event, default=str).decode()
+        return f"<{_PRIORITY.get(method, 6)}>{line}" if prefixed else line
+
+    return render
+
+
+def setup(level: str, stream: TextIO | None = None) -> Writer:
+    """Configure structlog for the process and return the writer."""
+    out = stream if stream is not None else sys.stderr
+    writer = Writer(out)
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+    ]
+    if out.isatty():
+        processors.append(structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"), timestamp_key="time"))
+    else:
+        processors.append(_render_json(_priority(out)))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=lambda *_: writer,
+        cache_logger_on_first_use=False,
+    )
+    return writer
+
+
+def get() -> structlog.typing.FilteringBoundLogger:
+    """Return the logger."""
+    return structlog.get_logger()  # type: ignore[no-any-return]

@@ -1,0 +1,102 @@
+"""Counters and histograms of requests: plain slots, added to on the request path, read when scraped."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from lbd.model.failure import FailureKind
+from lbd.model.record import RequestRecord
+
+LATENCY_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+OVERHEAD_BOUNDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.25)
+
+
+class Histogram:
+    """Counts per bucket, the last one open."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def copy(self) -> Histogram:
+        """Return an independent copy."""
+        new = Histogram(self.bounds)
+        new.counts = list(self.counts)
+        new.total = self.total
+        return new
+
+
+class Meter:
+    """Everything that is counted of requests. Labels are names from the configuration, never what clients send."""
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, str, str, str], int] = {}  # surface, class, deployment, outcome
+        self.attempts: dict[tuple[str, str], int] = {}  # deployment, outcome
+        self.moves: dict[tuple[str, str, str], int] = {}  # from, to, reason
+        self.tokens: dict[tuple[str, str], int] = {}  # deployment, direction
+        self.cost: dict[str, int] = {}  # deployment -> nano-USD
+        self.seconds: dict[str, Histogram] = {}  # class
+        self.ttft: dict[str, Histogram] = {}
+        self.overhead = Histogram(OVERHEAD_BOUNDS)
+        self.slo_missed: dict[str, int] = {}
+        self.stale_retries = 0
+        self.inflight = 0
+
+    def add(self, record: RequestRecord) -> None:
+        """Count one request that ended."""
+        key = (record.surface, record.urgency, record.served_by or "", record.outcome)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        before = None
+        for attempt in record.attempts:
+            if attempt.refused is not None:
+                continue
+            to = attempt.decision.chosen
+            pair = (to, str(attempt.failure or "ok"))
+            self.attempts[pair] = self.attempts.get(pair, 0) + 1
+            if before is not None and before[0] != to:
+                move = (before[0], to, before[1])
+                self.moves[move] = self.moves.get(move, 0) + 1
+            before = pair
+            if attempt.usage is not None:
+                self._tokens(to, attempt.usage.prompt, attempt.usage.completion)
+                if attempt.cost:
+                    self.cost[to] = self.cost.get(to, 0) + attempt.cost
+        if record.slo_missed:
+            self.slo_missed[record.urgency] = self.slo_missed.get(record.urgency, 0) + 1
+        if record.outcome == FailureKind.CLIENT_GONE:
+            return
+        self._histogram(self.seconds, record.urgency).add(record.total_s)
+        if record.ttft_s is not None:
+            self._histogram(self.ttft, record.urgency).add(record.ttft_s)
+        self.overhead.add(record.overhead_us / 1e6)
+
+    def copy(self) -> Meter:
+        """Return an independent copy, to be read in another thread."""
+        new = Meter()
+        new.requests, new.attempts, new.moves = dict(self.requests), dict(self.attempts), dict(self.moves)
+        new.tokens, new.cost, new.slo_missed = dict(self.tokens), dict(self.cost), dict(self.slo_missed)
+        new.seconds = {k: h.copy() for k, h in self.seconds.items()}
+        new.ttft = {k: h.copy() for k, h in self.ttft.items()}
+        new.overhead = self.overhead.copy()
+        new.stale_retries, new.inflight = self.stale_retries, self.inflight
+        return new
+
+    def _tokens(self, deployment: str, prompt: int, completion: int) -> None:
+        for direction, count in (("input", prompt), ("output", completion)):
+            key = (deployment, direction)
+            self.tokens[key] = self.tokens.get(key, 0) + count
+
+    @staticmethod
+    def _histogram(of: dict[str, Histogram], key: str) -> Histogram:
+        found = of.get(key)
+        if found is None:
+            found = of[key] = Histogram(LATENCY_BOUNDS)
+        return found

@@ -1,0 +1,170 @@
+"""The life of a request. Read this first.
+
+    ingress   bytes            -> Inbound      (headers and body; never decides)
+    admit     key              -> ClientSpec   | no
+    shapes    body             -> Head         | no
+    decide    Head, Wishes     -> Ask          | no
+    upstream  Ask, Body, Reply -> RequestRecord (choose, attempt, relay, move on)
+    observe   RequestRecord    -> journal, metrics, log  (called by the flight when it ends)
+
+The pipeline holds no rules of its own, and does not know the loops that run beside it (probing, reload,
+persistence): they meet in the provider table.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import zlib
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from lbd.admit.auth import LOCAL, Clients
+from lbd.decide import classify, explain
+from lbd.decide.classify import NO_WISHES, PREFIX
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.provider import ClientSpec, Deadlines, SurfaceSpec
+from lbd.model.request import Ask, Body, Head, Wishes
+from lbd.model.units import Instant
+from lbd.ports import Reply
+from lbd.shapes.clients import ClientShape
+from lbd.upstream.call import Flights, Ticket
+from lbd.upstream.respond import answer
+
+
+class Inbound(Protocol):
+    """A request as ingress hands it over."""
+
+    arrived: Instant
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value."""
+
+    def wishes(self) -> Mapping[str, str]:
+        """Return the ``x-lbd-*`` headers, without their prefix."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What of a configuration the pipeline reads; swapped as one on reload."""
+
+    clients: Clients
+    surfaces: Mapping[str, SurfaceSpec]
+    deadlines: Deadlines
+
+
+class Pipeline:
+    """Takes requests from ingress through admission and decision to their flight."""
+
+    def __init__(self, flights: Flights) -> None:
+        self._flights = flights
+        self._prefix = secrets.token_hex(6)
+        self._serial = itertools.count(1)
+        self.rules = Rules(Clients(()), {}, Deadlines())
+        self.draining = False
+
+    def next_id(self) -> str:
+        """Return a request id: unique over restarts, in order within one run."""
+        return f"req_{self._prefix}{next(self._serial):08x}"
+
+    async def handle(self, inbound: Inbound, raw: bytes, shape: ClientShape, reply: Reply) -> None:
+        """Serve one request."""
+        request_id = self.next_id()
+        ticket = self.prepare(request_id, inbound, raw, shape)
+        if isinstance(ticket, Failure):
+            self.refuse(request_id, ticket, shape, reply)
+        elif isinstance(ticket, Ticket):
+            await self._flights.fly(ticket, reply)
+        else:
+            ask, head = ticket
+            reply.send(200, _own(request_id), msgspec.json.encode(self.plan(ask, head)))
+
+    def refuse(self, request_id: str, failure: Failure, shape: ClientShape, reply: Reply) -> None:
+        """Answer a request that gets no flight."""
+        status, body, headers = answer(failure, shape)
+        reply.send(status, [("x-request-id", request_id), *headers], body)
+
+    def prepare(
+        self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, *, trusted: bool = False
+    ) -> Ticket | Failure | tuple[Ask, Head]:
+        """Return the ticket of a request, why it is refused, or for a dry run what would be decided on."""
+        rules = self.rules
+        if self.draining:
+            return Failure(FailureKind.DRAINING, "lbd is shutting down; try another host", retry_after_s=1.0)
+        client = LOCAL if trusted else rules.clients.who(
+            inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
+        )
+        if isinstance(client, Failure):
+            return client
+        head = shape.read(raw)
+        if isinstance(head, Failure):
+            return head
+        wish = self._wishes(inbound, head, client)
+        if isinstance(wish, Failure):
+            return wish
+        surface = self._surface(wish, client)
+        if isinstance(surface, Failure):
+            return surface
+        snapshot = self._flights.owner.snapshot
+        asked = classify.ask(
+            head,
+            wish,
+            catalogue=snapshot.catalogue,
+            client=client,
+            surface=surface,
+            deadlines=rules.deadlines,
+            tokens_per_byte=snapshot.tokens_per_byte,
+        )
+        if isinstance(asked, Failure):
+            return asked
+        ask, _target = asked
+        if wish.dry_run:
+            return ask, head
+        affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
+        body = Body(shape.operation, raw, head)
+        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity)
+
+    def _wishes(self, inbound: Inbound, head: Head, client: ClientSpec) -> Wishes | Failure:
+        stated = inbound.wishes()
+        if head.metadata is not None:
+            ours = {
+                k.lower().removeprefix(PREFIX): str(v)
+                for k, v in head.metadata.items()
+                if k.lower().startswith(PREFIX)
+            }
+            stated = {**ours, **stated} if ours else stated
+        return classify.wishes(stated, client.may) if stated else NO_WISHES
+
+    def _surface(self, wish: Wishes, client: ClientSpec) -> SurfaceSpec | None | Failure:
+        name = wish.surface if wish.surface is not None else client.surface
+        if name is None:
+            return None
+        surface = self.rules.surfaces.get(name)
+        if surface is None:
+            known = ", ".join(sorted(self.rules.surfaces)) or "none is configured"
+            return Failure(
+                FailureKind.BAD_REQUEST, f"no surface is called {name!r}. Known: {known}", param="x-lbd-surface"
+            )
+        return surface
+
+    def plan_for(self, inbound: Inbound, raw: bytes, shape: ClientShape) -> dict[str, object] | Failure:
+        """Return what would be decided for a request; ``inbound`` asks for a dry run and needs no key."""
+        prepared = self.prepare("", inbound, raw, shape, trusted=True)
+        if isinstance(prepared, Failure):
+            return prepared
+        if isinstance(prepared, Ticket):
+            return self.plan(prepared.ask, prepared.body.head)
+        return self.plan(*prepared)
+
+    def plan(self, ask: Ask, head: Head) -> dict[str, object]:
+        """Return what would be decided for ``ask`` now; nothing is sent."""
+        flights = self._flights
+        snapshot = flights.owner.snapshot
+        ranking = flights.ranking(ask)
+        facts = explain.ranking_facts(ranking, snapshot)
+        return {"object": "lbd.plan", "asked": head.model, "ask": msgspec.to_builtins(ask), **facts}
+
+
+def _own(request_id: str) -> list[tuple[str, str]]:
+    return [("x-request-id", request_id), ("content-type", "application/json")]

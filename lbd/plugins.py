@@ -1,0 +1,39 @@
+"""Every registry, filled, and a configuration read against them.
+
+Light to import: ``lbd check`` and ``lbd schema`` need nothing of the daemon.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lbd.config.compile import Compiled, compile_config
+from lbd.config.load import load as load_config
+from lbd.decide.terms import TERMS, Term
+from lbd.registry import Registry
+from lbd.shapes.clients import CLIENTS, ClientShape
+from lbd.shapes.providers import PROVIDERS, Shape
+from probes import PROBES, Kind
+
+
+class Plugins(msgspec.Struct, frozen=True):
+    """What is registered."""
+
+    shapes: Registry[Shape]
+    clients: Registry[ClientShape]
+    terms: Registry[Term]
+    probes: Registry[Kind]
+
+
+def load() -> Plugins:
+    """Import every plugin."""
+    return Plugins(PROVIDERS.load(), CLIENTS.load(), TERMS.load(), PROBES.load())
+
+
+def read_config(path: Path) -> Compiled:
+    """Read, check and resolve a configuration. Raises ConfigError."""
+    known = load()
+    config, tree = load_config(path, {name: shape.config for name, shape in known.shapes.items()})
+    return compile_config(config, tree, shapes=known.shapes, terms=set(known.terms), probes=set(known.probes))

@@ -1,0 +1,155 @@
+"""What the inside asks of the outside: protocols, and the small values that cross them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from lbd.model.failure import Failure
+from lbd.model.units import Instant, Seconds, WallTime
+
+
+class Timer(Protocol):
+    """A scheduled call."""
+
+    def cancel(self) -> None:
+        """Forget it; harmless when it has run."""
+
+
+class Env(Protocol):
+    """Time and chance: the one door through which both come in."""
+
+    def now(self) -> Instant:
+        """Return the monotonic time in seconds."""
+
+    def wall(self) -> WallTime:
+        """Return seconds since the epoch, for records and people only."""
+
+    def uniform(self) -> float:
+        """Return a random number in [0, 1)."""
+
+    def call_at(self, when: Instant, call: Callable[[], object]) -> Timer:
+        """Schedule ``call``."""
+
+    async def sleep(self, seconds: Seconds) -> None:
+        """Pause the current task."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a provider is, and how a connection to it is made."""
+
+    scheme: str
+    host: str
+    port: int
+    connect_timeout_s: Seconds = 3.0
+    keepalive_s: Seconds = 15.0
+    ca_file: str | None = None
+    proxy: str | None = None
+
+    @property
+    def authority(self) -> str:
+        """Return the Host header's value."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = {"http": 80, "https": 443}.get(self.scheme)
+        return host if self.port == default else f"{host}:{self.port}"
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where and how one kind of request goes: everything about it that does not change from one to the next."""
+
+    origin: Origin
+    method: str
+    path: str  # with the query
+    headers: tuple[tuple[str, str], ...]
+    pool: bool = True  # the connection may be used again afterwards
+
+
+Headers: TypeAlias = Mapping[str, str]
+
+
+class Receiver(Protocol):
+    """Takes one answer, in order: head, data and end; or failed, at any point, last."""
+
+    def head(self, status: int, headers: Headers) -> None:
+        """The status line and headers came (names in lower case)."""
+
+    def data(self, chunk: bytes) -> None:
+        """A piece of the body came."""
+
+    def end(self) -> None:
+        """The body is complete."""
+
+    def failed(self, failure: Failure) -> None:
+        """The connection broke or could not be made."""
+
+
+class Exchange(Protocol):
+    """One request under way."""
+
+    def cancel(self) -> None:
+        """Stop at once: the connection is closed so that the provider stops working. Nothing is called after."""
+
+    def pause(self) -> None:
+        """Stop reading: the client cannot take more."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+class Transport(Protocol):
+    """Sends requests to providers."""
+
+    async def send(
+        self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant, fresh: bool = False
+    ) -> Exchange:
+        """Send a request; the answer comes to ``receiver``. Returns as soon as it is on its way.
+
+        A connection must stand by ``by``. ``fresh``: not on a reused connection. Raises
+        :class:`~lbd.model.failure.LbdError` where no connection could be made; what happens later comes to
+        ``receiver.failed``.
+        """
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class Reply(Protocol):
+    """The client's side of one answer. ``start`` once, then ``write``, then ``end``; or ``send`` alone."""
+
+    @property
+    def started(self) -> bool:
+        """Tell whether a head went out."""
+
+    def send(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Send a whole answer."""
+
+    def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head of a streamed answer."""
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of a streamed answer."""
+
+    def end(self, data: bytes = b"") -> None:
+        """Send the last piece and finish."""
+
+    def flow(self, pause: Callable[[], object], resume: Callable[[], object]) -> None:
+        """Say whom to stop while the client cannot take more."""
+
+
+class StoreError(Exception):
+    """The store could not do what was asked."""
+
+
+class Store(Protocol):
+    """Keeps state across restarts. No call of it is on the request path. Every call may raise StoreError."""
+
+    async def load(self, table: str) -> dict[str, bytes]:
+        """Return everything kept in ``table``."""
+
+    async def save(self, table: str, rows: Mapping[str, bytes], *, gone: Sequence[str] = ()) -> None:
+        """Keep these rows and forget those, in one transaction."""
+
+    async def close(self) -> None:
+        """Write what is pending and let go."""

@@ -1,0 +1,132 @@
+"""The OpenAI family's chat completions, provider side: what its shapes share.
+
+Same shape in and out: the client's bytes pass through, and only the model name, and in streams the wish for
+usage, are put in their places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import orjson
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.outcome import QuotaReading
+from lbd.model.provider import DeploymentSpec
+from lbd.model.request import Body
+from lbd.model.units import WallTime
+from lbd.shapes import edit, limits
+from lbd.shapes.chat_errors import in_band
+from lbd.shapes.chat_stream import UsageFields
+from lbd.shapes.providers import Facts
+
+CAPABILITIES = frozenset(
+    {"tools", "parallel_tools", "images", "audio", "files", "json_schema", "json_object", "logprobs", "n", "seed", "reasoning"}
+)
+PATHS = {"chat": "/chat/completions"}
+
+_WITH_USAGE = b'{"include_usage":true}'
+
+
+def encode(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
+    """Return the bytes to send: the client's own, but for what must change.
+
+    ``stream`` may differ from what the client asked (a unary request sent as a stream); ``ask_usage`` adds
+    ``stream_options.include_usage`` where the client did not.
+    """
+    raw = body.raw
+    head = body.head
+    members: dict[str, bytes] = {}
+    if stream and not head.stream:
+        members["stream"] = b"true"
+    if stream and ask_usage and not head.include_usage:
+        members["stream_options"] = _usage_option(raw)
+    if members:
+        if row.upstream_model != head.model:
+            members["model"] = orjson.dumps(row.upstream_model)
+        return edit.with_members(raw, members)
+    return raw if row.upstream_model == head.model else edit.with_model(raw, row.upstream_model)
+
+
+class _Options(msgspec.Struct):
+    stream_options: dict[str, object] | None = None
+
+
+def _usage_option(raw: bytes) -> bytes:
+    if b'"stream_options"' not in raw:
+        return _WITH_USAGE
+    options = msgspec.json.decode(raw, type=_Options).stream_options or {}
+    return orjson.dumps({**options, "include_usage": True})
+
+
+def bearer(key: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the credential as an ``Authorization: Bearer`` header."""
+    return () if key is None else (("authorization", f"Bearer {key}"),)
+
+
+class _UnaryChoice(msgspec.Struct):
+    finish_reason: object = None
+    error: object = None
+
+
+class _Unary(msgspec.Struct):
+    choices: list[_UnaryChoice] | None = None
+    usage: UsageFields | None = None
+    model: str | None = None
+    error: object = None
+
+
+_decode_unary = msgspec.json.Decoder(_Unary).decode
+
+
+def facts(body: bytes) -> Facts:
+    """Read a whole answer. Anything that is no chat completion is a failure in spite of its 200."""
+    try:
+        answer = _decode_unary(body)
+    except (msgspec.MsgspecError, RecursionError) as e:
+        return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is not a chat completion: {e}", status=200))
+    if not answer.choices:
+        if answer.error is not None:
+            return Facts(failure=in_band(answer.error))
+        return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer has no choices", status=200))
+    for choice in answer.choices:
+        if choice.finish_reason == "error" or choice.error is not None:
+            return Facts(failure=in_band(choice.error or "the provider ended the answer with an error"))
+    return Facts(answer.usage.usage() if answer.usage else None, answer.model)
+
+
+def quota(headers: Mapping[str, str], wall: WallTime) -> tuple[QuotaReading, ...]:
+    """Read ``x-ratelimit-*`` headers."""
+    return limits.readings(headers.items(), "x-ratelimit", wall)
+
+
+class _Listed(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Listed] = []
+
+
+def read_models(body: bytes) -> frozenset[str] | None:
+    """Return the ids of a model list, None where the body is none."""
+    try:
+        return frozenset(m.id for m in msgspec.json.decode(body, type=_Models).data)
+    except msgspec.MsgspecError:
+        return None
+
+
+def completion(model: str, stream: bool) -> bytes:
+    """Return the body of the smallest completion: one short word asked for, few tokens allowed.
+
+    Not ``max_tokens: 1``: reasoning models refuse or spend it before they say anything.
+    """
+    body: dict[str, object] = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Say: ok"}],
+        "max_tokens": 4,
+    }
+    if stream:
+        body["stream"] = True
+    return orjson.dumps(body)

@@ -1,0 +1,221 @@
+"""The error table of the OpenAI family: a provider's status, headers and body become a Failure.
+
+Sources: the providers' error pages as listed in their documentation (OpenAI "Error codes", Azure OpenAI
+"Content filtering", Groq and OpenRouter "Errors"), vLLM's and llama.cpp's servers as observed. Derived
+shapes extend the tables instead of copying the function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+import orjson
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.units import WallTime
+from lbd.shapes.limits import retry_after_s
+
+K = FailureKind
+KEEP_BODY = 64 * 1024
+
+BY_STATUS: dict[int, FailureKind] = {
+    400: K.BAD_REQUEST,
+    401: K.AUTH,
+    402: K.MONEY,
+    403: K.AUTH,
+    404: K.NO_MODEL,
+    408: K.PROVIDER_TIMEOUT,
+    409: K.CONFLICT,
+    413: K.TOO_LARGE,
+    422: K.BAD_REQUEST,
+    424: K.DEPENDENCY,
+    425: K.OVERLOADED,
+    429: K.RATE,
+    498: K.OVERLOADED,  # Groq: flex capacity exceeded
+    501: K.UNSUPPORTED,
+    503: K.OVERLOADED,
+    529: K.OVERLOADED,
+}
+
+# A word of the provider says more than the status: 429 may be money, 400 may be the context or the filter.
+BY_CODE: dict[str, FailureKind] = {
+    "context_length_exceeded": K.CONTEXT,
+    "exceed_context_size_error": K.CONTEXT,
+    "string_above_max_length": K.CONTEXT,
+    "content_filter": K.CONTENT_FILTER,
+    "content_policy_violation": K.CONTENT_FILTER,
+    "responsibleaipolicyviolation": K.CONTENT_FILTER,
+    "insufficient_quota": K.MONEY,
+    "credit_balance_exhausted": K.MONEY,
+    "billing_hard_limit_reached": K.MONEY,
+    "billing_not_active": K.MONEY,
+    "enforced_spend_limit_reached": K.MONEY,
+    "insufficient_balance": K.MONEY,
+    "account_deactivated": K.AUTH,
+    "invalid_api_key": K.AUTH,
+    "model_not_found": K.NO_MODEL,
+    "deploymentnotfound": K.NO_MODEL,
+    "model_not_available": K.NO_MODEL,
+    "rate_limit_exceeded": K.RATE,
+    "slow_down": K.RATE,
+    "server_is_overloaded": K.OVERLOADED,
+    "overloaded_error": K.OVERLOADED,
+    "engine_overloaded": K.OVERLOADED,
+    "server_error": K.SERVER,
+    "internal_server_error": K.SERVER,
+    "invalid_request_error": K.BAD_REQUEST,
+}
+
+BY_WORDS: tuple[tuple[re.Pattern[str], FailureKind], ...] = tuple(
+    (re.compile(words, re.IGNORECASE), kind)
+    for words, kind in (
+        (
+            r"maximum context length|context (?:length|window|size) (?:exceeded|of)|exceeds? the (?:available|maximum|model'?s)"
+            r" context|longer than the model'?s context|prompt is too long|input is too long"
+            r"|too many (?:input )?tokens in the (?:prompt|request)",
+            K.CONTEXT,
+        ),
+        (r"credit balance is too low|exceeded your current quota|insufficient (?:credits|balance|funds)", K.MONEY),
+        (r"billing (?:hard limit|is not active)|payment required|spend(?:ing)? limit", K.MONEY),
+        (r"content management policy|flagged (?:by|as)|violates? (?:our|the) (?:usage|content) polic", K.CONTENT_FILTER),
+        (r"loading model|model is (?:currently )?loading", K.LOADING),
+        (r"image input is not supported|does not support (?:image|audio|vision|tool)", K.UNSUPPORTED),
+    )
+)
+
+
+class Said(NamedTuple):
+    """What an error body says."""
+
+    message: str
+    code: str
+    type: str
+    param: str | None
+
+
+def read_error(error: object) -> Said:
+    """Read an error object, or whatever stands in its place."""
+    if isinstance(error, dict):
+        inner = error.get("error")
+        if isinstance(inner, dict | str):
+            return read_error(inner)
+        message = next((error[k] for k in ("message", "detail", "error_description", "msg") if error.get(k)), "")
+        innererror = error.get("innererror")
+        code = error.get("code")
+        if isinstance(innererror, dict) and innererror.get("code"):
+            code = innererror["code"]
+        param = error.get("param")
+        return Said(
+            message if isinstance(message, str) else orjson.dumps(message).decode(),
+            code if isinstance(code, str) else "",
+            str(error.get("type") or ""),
+            param if isinstance(param, str) else None,
+        )
+    if isinstance(error, list) and error:
+        return read_error(error[0])
+    return Said(error if isinstance(error, str) else "", "", "", None)
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes, wall: WallTime) -> Failure:
+    """Return the Failure that an answer with an error status (or a redirect) is."""
+    try:
+        said = read_error(orjson.loads(body))
+        shaped = isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        said, shaped = Said(body[:200].decode("utf-8", "replace").strip(), "", "", None), False
+    kind = _kind(status, said, shaped=shaped)
+    text = said.message or f"HTTP {status} without a message"
+    if 300 <= status < 400:
+        text = f"HTTP {status} redirect; lbd does not follow redirects: check base_url"
+    return Failure(
+        kind,
+        text[:2000],
+        status=status,
+        retry_after_s=retry_after_s(headers, wall, text),
+        body=body if len(body) <= KEEP_BODY and shaped else None,
+        code=said.code or None,
+        param=said.param,
+    )
+
+
+def _kind(status: int, said: Said, *, shaped: bool) -> FailureKind:
+    by_code = BY_CODE.get(said.code.lower()) or BY_CODE.get(said.type.lower())
+    for words, kind in BY_WORDS:
+        if words.search(said.message):
+            by_words: FailureKind | None = kind
+            break
+    else:
+        by_words = None
+    if status >= 500:
+        # a 5xx is the provider's own word of being unwell, except where it plainly speaks of the request
+        if by_words in (K.LOADING, K.UNSUPPORTED, K.CONTEXT):
+            return by_words
+        return BY_STATUS.get(status, K.SERVER)
+    if status == 429:
+        money = K.MONEY in (by_code, by_words)
+        return K.MONEY if money else BY_STATUS[429]
+    if status == 404:
+        # an unknown file or response id is the client's; an unknown model or path is the deployment's
+        about_model = by_code is K.NO_MODEL or "model" in said.message.lower() or not shaped
+        return K.NO_MODEL if about_model or not said.message else K.BAD_REQUEST
+    if status == 403 and "model" in said.message.lower() and "access" in said.message.lower():
+        return K.NO_MODEL
+    if by_words is not None and by_words is not K.LOADING:
+        return by_words
+    if status in (400, 403) and by_code in (K.CONTEXT, K.CONTENT_FILTER, K.MONEY, K.AUTH, K.NO_MODEL):
+        return by_code
+    return BY_STATUS.get(status, K.BAD_REQUEST if 400 <= status < 500 else K.SERVER)
+
+
+def in_band(error: object) -> Failure:
+    """Return the Failure that an error object inside a 200 is.
+
+    A status or code in it is believed as if the answer had come with it, with one exception: whatever it is,
+    it came after the provider had accepted the request, so only a filter, the context or money are told apart.
+    """
+    said = read_error(error)
+    raw_code = error.get("code") if isinstance(error, dict) else None
+    status = raw_code if isinstance(raw_code, int) and 400 <= raw_code < 600 else 500
+    if said.code.isdigit() and 400 <= int(said.code) < 600:
+        status = int(said.code)
+    kind = BY_CODE.get(said.code.lower()) or BY_CODE.get(said.type.lower())
+    if kind not in (K.CONTENT_FILTER, K.CONTEXT, K.MONEY, K.RATE, K.OVERLOADED, K.AUTH):
+        guess = _kind(status, said, shaped=True)
+        kind = guess if guess in (K.CONTENT_FILTER, K.CONTEXT, K.MONEY, K.RATE, K.OVERLOADED) else K.STREAM_ERROR
+    return Failure(
+        kind,
+        (said.message or "the provider sent an error in its answer")[:2000],
+        status=200,
+        code=said.code or None,
+        retry_after_s=retry_after_s({}, 0.0, said.message),
+    )
+
+
+def encode(failure: Failure) -> bytes:
+    """Return the OpenAI-shaped error body of a failure."""
+    row = failure.row
+    error = {
+        "message": failure.message,
+        "type": row.type,
+        "param": failure.param,
+        "code": failure.code or str(failure.kind),
+    }
+    return msgspec.json.encode({"error": error})
+
+
+def is_openai_shaped(body: bytes) -> bool:
+    """Tell whether an error body can go to an OpenAI client as it is."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    error = data.get("error") if isinstance(data, dict) else None
+    return (
+        isinstance(error, dict)
+        and isinstance(error.get("message"), str)
+        and {"type", "param", "code"} <= error.keys()
+        and (error["code"] is None or isinstance(error["code"], str))
+    )

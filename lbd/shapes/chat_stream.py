@@ -1,0 +1,210 @@
+"""Following a chat-completion stream of the OpenAI family.
+
+Every event is decoded as far as lbd needs (about a microsecond): what it cannot read must never reach a
+client as if it were an answer, and a finish, an error or the usage may stand in any of them. Bytes are
+forwarded as they came; only the usage event that lbd itself asked for is taken out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.outcome import Usage
+from lbd.shapes import sse
+from lbd.shapes.chat_errors import in_band
+
+# Frames before the first content (role, keep-alive comments) are held so far; beyond it only events with data.
+HELD_COMMENTS = 16 * 1024
+_DONE = b"[DONE]"
+
+
+class _Delta(msgspec.Struct):
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+    refusal: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+    audio: Any = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    delta: _Delta | None = None
+    finish_reason: Any = None
+    error: Any = None
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class UsageFields(msgspec.Struct):
+    """Usage as the OpenAI family writes it."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+    def usage(self) -> Usage:
+        """Return it in lbd's own words."""
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        return Usage(
+            self.prompt_tokens or 0,
+            self.completion_tokens or 0,
+            (prompt.cached_tokens or 0) if prompt else 0,
+            (completion.reasoning_tokens or 0) if completion else 0,
+        )
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: UsageFields | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+def _has_content(delta: _Delta) -> bool:
+    return bool(
+        delta.content
+        or delta.reasoning_content
+        or delta.reasoning
+        or delta.tool_calls
+        or delta.refusal
+        or delta.reasoning_details
+        or delta.function_call
+        or delta.audio
+    )
+
+
+class ChatWatch:
+    """See :class:`lbd.shapes.providers.Watch`."""
+
+    __slots__ = (
+        "_choices",
+        "_finishes",
+        "_framer",
+        "_held",
+        "_held_size",
+        "_hide_usage",
+        "committed",
+        "contents",
+        "done",
+        "failure",
+        "finished",
+        "usage",
+    )
+
+    def __init__(self, choices: int = 1, hide_usage: bool = False) -> None:
+        self._framer = sse.Framer()
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._choices = choices
+        self._finishes: set[int] = set()
+        self._hide_usage = hide_usage
+        self.committed = False
+        self.finished = False
+        self.done = False
+        self.usage: Usage | None = None
+        self.failure: Failure | None = None
+        self.contents = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes as they came, return those to forward (none before the first content)."""
+        block = self._framer.feed(data)
+        if not block or self.done or self.failure is not None:
+            return b""
+        # the common case: one event in one read
+        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2:
+            out = block if self._event(block[6:-2]) else b""
+            if self.committed and not self._held:
+                return out
+            return self._release(out)
+        out = b"".join([f.raw for f in sse.frames(block) if self._keep(f)])
+        return self._release(out)
+
+    def _keep(self, frame: sse.Frame) -> bool:
+        if self.done or self.failure is not None:
+            return False
+        if frame.data is None:
+            return self.committed or self._held_size < HELD_COMMENTS
+        return self._event(frame.data)
+
+    def _release(self, out: bytes) -> bytes:
+        if not self.committed:
+            if out:
+                self._held.append(out)
+                self._held_size += len(out)
+            return b""
+        if self._held:
+            out = b"".join([*self._held, out])
+            self._held.clear()
+        return out
+
+    def _event(self, payload: bytes) -> bool:
+        """Read one event's data; tell whether the event goes on to the client."""
+        if payload == _DONE:
+            self.done = True
+            return True
+        try:
+            chunk = _decode(payload)
+        except (msgspec.MsgspecError, RecursionError) as e:
+            self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {e}")
+            return False
+        if chunk.error is not None:
+            self.failure = in_band(chunk.error)
+            return False
+        if chunk.usage is not None:
+            self.usage = chunk.usage.usage()
+        if not chunk.choices:
+            return not (self._hide_usage and chunk.usage is not None)
+        for choice in chunk.choices:
+            delta = choice.delta
+            if delta is not None and (delta.content or _has_content(delta)):
+                self.contents += 1
+                self.committed = True
+            if choice.finish_reason:
+                if choice.finish_reason == "error" or choice.error is not None:
+                    self.failure = in_band(choice.error or "the provider ended the answer with an error")
+                    return False
+                self.committed = True
+                self._finishes.add(choice.index)
+                if len(self._finishes) >= self._choices:
+                    self.finished = True
+        return True
+
+    def end(self) -> tuple[bytes, Failure | None]:
+        """The provider closed: return what completes the stream, or the failure that this end is.
+
+        A finish makes the answer whole even where the end mark is missing; without one it was cut.
+        """
+        if self.failure is not None:
+            return b"", self.failure
+        if self.done and self.committed:
+            return b"", None
+        tail, self._framer.tail = self._framer.tail, b""
+        if tail.strip():
+            # the last event may lack its blank line; it counts only if it is whole
+            more = self.feed(tail.rstrip(b"\r\n") + b"\n\n")
+            if self.failure is not None and not self.finished:
+                return b"", Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")
+            if self.done:
+                return more, None
+            if self.finished:
+                return more + b"data: [DONE]\n\n", None
+        if self.finished:
+            return b"data: [DONE]\n\n", None
+        if self.done:
+            return b"", Failure(FailureKind.BAD_BODY, "the stream ended without any content or finish")
+        return b"", Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")

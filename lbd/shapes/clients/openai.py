@@ -1,0 +1,122 @@
+"""OpenAI's chat completions, client side."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.request import Head
+from lbd.shapes import chat_errors, sse
+from lbd.shapes.clients import CLIENTS, ClientShape
+
+# A prompt cache works on blocks from the start of the conversation. Below some thousand bytes re-reading it
+# costs a server next to nothing, and pinning short prompts to one server would only unbalance the load.
+PREFIX_BYTES = 4096
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: Any = None
+
+
+class _ResponseFormat(msgspec.Struct):
+    type: Any = None
+
+
+class _Request(msgspec.Struct):
+    model: str
+    messages: msgspec.Raw = msgspec.Raw()
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    n: Any = None
+    tools: Any = None
+    functions: Any = None
+    response_format: _ResponseFormat | None = None
+    logprobs: Any = None
+    seed: Any = None
+    modalities: Any = None
+    service_tier: Any = None
+    metadata: dict[str, Any] | None = None
+
+
+_decode = msgspec.json.Decoder(_Request).decode
+# Part types inside ``messages``; a quote in a prompt is escaped, so these bytes can only be JSON structure.
+_PARTS = ((b'"image_url"', "images"), (b'"input_audio"', "audio"), (b'"file"', "files"))
+
+
+def read(raw: bytes) -> Head | Failure:
+    """Read what routing needs. What only the provider can judge is left to it."""
+    try:
+        request = _decode(raw)
+    except msgspec.ValidationError as e:
+        return _refusal(str(e))
+    except (msgspec.DecodeError, RecursionError) as e:
+        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
+    if not request.model:
+        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
+    options = request.stream_options
+    messages = memoryview(request.messages)
+    size = len(messages)
+    limit = request.max_completion_tokens or request.max_tokens
+    return Head(
+        model=request.model,
+        stream=bool(request.stream),
+        include_usage=options is not None and options.include_usage is True,
+        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+        n=request.n if isinstance(request.n, int) and request.n > 0 else 1,
+        needs=_needs(request, raw),
+        text_bytes=size,
+        prefix_hash=zlib.crc32(messages[:PREFIX_BYTES]) if size >= PREFIX_BYTES else 0,
+        service_tier=request.service_tier if isinstance(request.service_tier, str) else None,
+        metadata=request.metadata,
+    )
+
+
+_NO_NEEDS: frozenset[str] = frozenset()
+
+
+def _needs(request: _Request, raw: bytes) -> frozenset[str]:
+    needs: list[str] = []
+    if request.tools or request.functions:
+        needs.append("tools")
+    if request.response_format is not None and request.response_format.type in ("json_schema", "json_object"):
+        needs.append(request.response_format.type)
+    if request.logprobs:
+        needs.append("logprobs")
+    if isinstance(request.modalities, list) and "audio" in request.modalities:
+        needs.append("audio")
+    if b'"type"' in raw:
+        needs += [word for mark, word in _PARTS if mark in raw]
+    return frozenset(needs) if needs else _NO_NEEDS
+
+
+def _refusal(error: str) -> Failure:
+    # msgspec: "Expected `str`, got `int` - at `$.model`"
+    text, _, at = error.partition(" - at `$.")
+    param = at.rstrip("`") or None
+    if "missing required field `model`" in error:
+        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
+    where = f"{param}: " if param else ""
+    return Failure(FailureKind.BAD_REQUEST, f"{where}{text}", param=param, code="invalid_type")
+
+
+def error_event(failure: Failure) -> bytes:
+    """Return the event that ends a broken stream; no end mark follows it."""
+    return sse.encode(chat_errors.encode(failure))
+
+
+SHAPE = CLIENTS.add("openai.chat")(
+    ClientShape(
+        name="openai.chat",
+        operation="chat",
+        read=read,
+        error_body=chat_errors.encode,
+        error_event=error_event,
+        passes=chat_errors.is_openai_shaped,
+        keep_alive=sse.comment(b"waiting"),
+    )
+)

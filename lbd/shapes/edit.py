@@ -1,0 +1,96 @@
+"""Change members of a JSON object in place: the bytes of everything else stay as they came.
+
+Decoding and encoding again would change number forms, key order and white space, and lose integers beyond
+64 bits. So the spans of the top-level members are found, and only they are replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import orjson
+
+_FIRST_MODEL = re.compile(rb'\s*\{\s*"model"\s*:\s*("[^"\\]*")')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+_SPACE = b" \t\r\n"
+
+
+def with_model(raw: bytes, model: str) -> bytes:
+    """Return the object with its top-level ``model`` set to ``model``."""
+    # its letters are all 0x64..0x6f: only an escape \u006x could hide another "model"
+    match = _FIRST_MODEL.match(raw)
+    if match and raw.find(b'"model"', match.end()) < 0 and b"\\u006" not in raw:
+        return raw[: match.start(1)] + orjson.dumps(model) + raw[match.end(1) :]
+    return with_members(raw, {"model": orjson.dumps(model)})
+
+
+def with_members(raw: bytes, members: Mapping[str, bytes]) -> bytes:
+    """Return the object with these top-level members set to these (encoded) values.
+
+    A member that stands there (even twice, even with escapes in its name) is replaced where it stands;
+    one that is missing is put first. ``raw`` must be a JSON object; anything else raises ValueError.
+    """
+    out: list[bytes] = []
+    done = 0
+    found: set[str] = set()
+    opening, spans = _top_level(raw)
+    for name, start, end in spans:
+        if name in members:
+            out += [raw[done:start], members[name]]
+            done = end
+            found.add(name)
+    out.append(raw[done:])
+    missing = [orjson.dumps(name) + b":" + value for name, value in members.items() if name not in found]
+    if not missing:
+        return b"".join(out)
+    changed = b"".join(out)
+    comma = b"," if spans else b""
+    return changed[: opening + 1] + b",".join(missing) + comma + changed[opening + 1 :]
+
+
+def _top_level(raw: bytes) -> tuple[int, list[tuple[str, int, int]]]:
+    """Return where the object opens and each member's (name, start of value, end of value)."""
+    spans: list[tuple[str, int, int]] = []
+    depth = 0
+    opening = -1
+    name: str | None = None
+    before: re.Match[bytes] | None = None  # the last token at depth 1
+    value_start = 0
+    for token in _TOKEN.finditer(raw):
+        mark = raw[token.start()]
+        if mark in b"}]":
+            depth -= 1
+            if depth == 0:
+                if name is not None:
+                    spans.append((name, value_start, _rstrip(raw, token.start())))
+                return opening, spans
+        elif depth == 0:
+            if mark != ord("{"):
+                raise ValueError("not a JSON object")
+            opening = token.start()
+            depth = 1
+            continue
+        elif mark in b"{[":
+            depth += 1
+        elif depth == 1:
+            if mark == ord(":") and name is None and before is not None:
+                name = orjson.loads(before.group())
+                value_start = _lstrip(raw, token.end())
+            elif mark == ord(",") and name is not None:
+                spans.append((name, value_start, _rstrip(raw, token.start())))
+                name = None
+        before = token
+    raise ValueError("not a JSON object")
+
+
+def _lstrip(raw: bytes, at: int) -> int:
+    while at < len(raw) and raw[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _rstrip(raw: bytes, at: int) -> int:
+    while at > 0 and raw[at - 1] in _SPACE:
+        at -= 1
+    return at

@@ -1,0 +1,100 @@
+"""Waits and rate limits as providers write them: in headers, in both reset forms, and in error bodies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from lbd.model.outcome import QuotaReading
+from lbd.model.units import Seconds, WallTime
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s|d)")
+_UNIT = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+# "Please try again in 1.5s", "retry after 7 seconds", "Please retry in 48.2s", '"retryDelay": "48s"'
+_IN_TEXT = re.compile(
+    r"""(?:try again in|retry after|retry in|retry_?delay"?\s*:\s*"?)\s*((?:\d+(?:\.\d+)?\s*(?:ms|h|m|s)?)+)""",
+    re.IGNORECASE,
+)
+
+
+def duration_s(text: str) -> Seconds | None:
+    """Read ``1s``, ``6m0s``, ``120ms``, ``1h2m`` or a plain number of seconds."""
+    text = text.strip()
+    try:
+        value = float(text)
+    except ValueError:
+        pass
+    else:
+        return value if 0 <= value < float("inf") else None
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNIT[unit] for number, unit in parts)
+
+
+def reset_s(text: str, wall: WallTime) -> Seconds | None:
+    """Read a reset as a duration, an RFC 3339 time, or a Unix time in seconds or milliseconds."""
+    seconds = duration_s(text)
+    if seconds is not None:
+        if seconds > 1e11:  # milliseconds since the epoch
+            seconds = seconds / 1000
+        return max(0.0, seconds - wall) if seconds > 1e8 else seconds
+    try:
+        return max(0.0, datetime.fromisoformat(text.strip()).timestamp() - wall)
+    except ValueError:
+        return None
+
+
+def retry_after_s(headers: Mapping[str, str], wall: WallTime, body_text: str = "") -> Seconds | None:
+    """Return how long the provider asks to wait.
+
+    ``retry-after-ms`` wins over ``retry-after`` (seconds or an HTTP date); a wait in the body's words is used
+    where no header says anything.
+    """
+    if (ms := headers.get("retry-after-ms")) is not None and (value := duration_s(ms)) is not None:
+        return value / 1000
+    if (text := headers.get("retry-after")) is not None:
+        if (value := duration_s(text)) is not None:
+            return value
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - wall)
+        except ValueError:
+            pass
+    if match := _IN_TEXT.search(body_text):
+        return duration_s(match.group(1).replace(" ", ""))
+    return None
+
+
+def readings(headers: Iterable[tuple[str, str]], prefix: str, wall: WallTime) -> tuple[QuotaReading, ...]:
+    """Collect ``<prefix>-{limit,remaining,reset}-<what>`` headers (and ``<prefix>-<what>-{limit,...}``).
+
+    ``prefix`` is ``x-ratelimit`` or ``anthropic-ratelimit``. A limit without a sensible remaining count is
+    left out (Azure was seen to send -1).
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, value in headers:
+        if not name.startswith(prefix):
+            continue
+        parts = name[len(prefix) + 1 :].split("-")
+        for field in ("limit", "remaining", "reset"):
+            if field in parts:
+                what = "_".join(p for p in parts if p != field) or "requests"
+                found.setdefault(what, {})[field] = value
+    out = []
+    for what, fields in sorted(found.items()):
+        remaining = _whole(fields.get("remaining"))
+        if remaining is None or remaining < 0:
+            continue
+        reset = fields.get("reset")
+        limit = _whole(fields.get("limit"))
+        out.append(QuotaReading(what, limit, remaining, None if reset is None else reset_s(reset, wall)))
+    return tuple(out)
+
+
+def _whole(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(float(text))
+    except (ValueError, OverflowError):
+        return None

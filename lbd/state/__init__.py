@@ -1,0 +1,1 @@
+"""State machines as values and functions; ``now`` is always passed in, nothing here reads a clock."""

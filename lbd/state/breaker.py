@@ -1,0 +1,203 @@
+"""The circuit breaker of one deployment.
+
+    closed     --three failures in a row within 10 s, or > 50 % of n >= 20-->  open
+    closed     --liveness lost three times (probe, two re-probes)-->           open
+    open       --probe of the kind that failed comes back up-->                half_open
+    open       --a last-resort trial succeeds-->                               half_open (that one counted)
+    half_open  --TRIALS successes-->                                           closed (slow start begins)
+    half_open  --any counted failure-->                                        open (longer wait)
+
+Being open is left by evidence, never by a timer: a 200 of ``/models`` says nothing about completions, so a
+breaker that completions opened asks for a completion. The one exception is last resort: with nothing else
+left for a request, one trial at a time, no sooner than ``retry_at``, may go to an open row.
+
+Client faults and 429s are not reported here at all. Every function takes ``now`` and returns a new value.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from lbd.model.failure import FailureKind
+from lbd.model.units import Instant, Seconds
+
+IN_A_ROW = 3
+ROW_SPAN: Seconds = 10.0  # the failures in a row must lie within this
+MIN_TRAFFIC = 20  # no verdict by ratio on fewer attempts
+BAD_RATIO = 0.5
+TRIALS = 3
+FIRST_WAIT: Seconds = 5.0  # until the first last-resort trial; doubles with each opening up to LONGEST_WAIT
+LONGEST_WAIT: Seconds = 60.0
+FORGET: Seconds = 600.0  # closed for so long: the next opening counts as the first again
+
+
+class Phase(StrEnum):
+    """The three states."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+# What must be seen working before an open breaker may be tried again. A refused connection is answered by
+# any answer; everything that only a completion shows asks for a completion.
+LIVENESS_SUFFICES = frozenset(
+    {FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS, FailureKind.LOADING}
+)
+
+
+class Breaker(msgspec.Struct, frozen=True):
+    """State of one breaker. Instants are monotonic seconds."""
+
+    phase: Phase = Phase.CLOSED
+    since: Instant = 0.0
+    fails: int = 0  # counted failures with no success between
+    fails_since: Instant = 0.0
+    cause: FailureKind | None = None
+    openings: int = 0  # without a long closed time between
+    opened_total: int = 0
+    retry_at: Instant = 0.0  # open: earliest last-resort trial
+    trials_out: int = 0  # half-open, or open with a last-resort trial under way
+    trials_ok: int = 0
+
+
+def needs_completion(breaker: Breaker) -> bool:
+    """Tell whether only a completion can show that the cause is gone."""
+    return breaker.cause is not None and breaker.cause not in LIVENESS_SUFFICES
+
+
+def success(breaker: Breaker, now: Instant, *, trial: bool = False) -> Breaker:
+    """Return the breaker after a good answer. ``trial``: it held a trial."""
+    match breaker.phase:
+        case Phase.CLOSED:
+            return breaker if not breaker.fails else replace(breaker, fails=0)
+        case Phase.OPEN:
+            # an answer of a request sent before the opening proves nothing; a last-resort trial does
+            if not trial:
+                return breaker
+            return replace(breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1)
+        case Phase.HALF_OPEN:
+            if not trial:
+                return breaker
+            done = breaker.trials_ok + 1
+            if done < TRIALS:
+                return replace(breaker, trials_ok=done, trials_out=max(0, breaker.trials_out - 1))
+            return replace(
+                breaker, phase=Phase.CLOSED, since=now, fails=0, cause=None, trials_out=0, trials_ok=0
+            )
+
+
+def failure(
+    breaker: Breaker,
+    kind: FailureKind,
+    now: Instant,
+    *,
+    bad: int,
+    judged: int,
+    trial: bool = False,
+    retry_after_s: Seconds | None = None,
+) -> Breaker:
+    """Return the breaker after a failure that counts.
+
+    ``bad`` of ``judged`` attempts of the last minute failed, this one included. ``retry_after_s`` is what
+    the provider asked for: the wait is the longest of all signals.
+    """
+    if breaker.phase is Phase.OPEN:
+        later = max(breaker.retry_at, now + (retry_after_s or 0.0))
+        if trial:
+            return _open(replace(breaker, trials_out=0), kind, now, retry_after_s)
+        return replace(breaker, retry_at=later)
+    if breaker.phase is Phase.HALF_OPEN:
+        return _open(breaker, kind, now, retry_after_s)
+    restart = not breaker.fails or now - breaker.fails_since > ROW_SPAN
+    fails = 1 if restart else breaker.fails + 1
+    since = now if restart else breaker.fails_since
+    after = replace(breaker, fails=fails, fails_since=since)
+    if fails >= IN_A_ROW or (judged >= MIN_TRAFFIC and bad > BAD_RATIO * judged):
+        return _open(after, kind, now, retry_after_s)
+    return after
+
+
+def _open(breaker: Breaker, kind: FailureKind, now: Instant, retry_after_s: Seconds | None) -> Breaker:
+    recent = breaker.phase is not Phase.CLOSED or now - breaker.since < FORGET
+    openings = breaker.openings + 1 if recent and breaker.openings else 1
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (openings - 1))
+    return replace(
+        breaker,
+        phase=Phase.OPEN,
+        since=breaker.since if breaker.phase is Phase.OPEN else now,
+        fails=0,
+        cause=kind,
+        openings=openings,
+        opened_total=breaker.opened_total + (breaker.phase is not Phase.OPEN),
+        retry_at=now + max(wait, retry_after_s or 0.0),
+        trials_out=0,
+        trials_ok=0,
+    )
+
+
+def liveness_lost(breaker: Breaker, kind: FailureKind, now: Instant) -> Breaker:
+    """Return the breaker after the probe and both re-probes found nobody there."""
+    if breaker.phase is Phase.OPEN:
+        return breaker
+    return _open(breaker, kind, now, None)
+
+
+def ignored(breaker: Breaker, *, trial: bool) -> Breaker:
+    """Return the breaker after an attempt that says nothing: a trial it held is given back."""
+    if not trial or not breaker.trials_out:
+        return breaker
+    return replace(breaker, trials_out=breaker.trials_out - 1)
+
+
+def probe_up(breaker: Breaker, now: Instant, *, completion: bool) -> Breaker:
+    """Return the breaker after a probe that found the deployment working.
+
+    ``completion``: the probe was a completion. While half-open such a probe counts as a trial.
+    """
+    match breaker.phase:
+        case Phase.CLOSED:
+            return breaker
+        case Phase.OPEN:
+            if needs_completion(breaker) and not completion:
+                return breaker
+            return replace(
+                breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1 if completion else 0
+            )
+        case Phase.HALF_OPEN:
+            if not completion:
+                return breaker
+            taken = replace(breaker, trials_out=breaker.trials_out + 1)
+            return success(taken, now, trial=True)
+
+
+def admits(breaker: Breaker) -> bool:
+    """Tell whether a normal request may go there now (half-open: while trials are left)."""
+    if breaker.phase is Phase.CLOSED:
+        return True
+    return breaker.phase is Phase.HALF_OPEN and breaker.trials_out + breaker.trials_ok < TRIALS
+
+
+def admits_last_resort(breaker: Breaker, now: Instant) -> bool:
+    """Tell whether a request with nothing else left may try an open row now."""
+    return breaker.phase is Phase.OPEN and not breaker.trials_out and now >= breaker.retry_at
+
+
+def take_trial(breaker: Breaker) -> Breaker:
+    """Return the breaker with one trial under way; only after ``admits`` or ``admits_last_resort``."""
+    if breaker.phase is Phase.CLOSED:
+        return breaker
+    return replace(breaker, trials_out=breaker.trials_out + 1)
+
+
+def reset(breaker: Breaker, now: Instant) -> Breaker:
+    """Return it closed, by an operator's word."""
+    return Breaker(since=now, opened_total=breaker.opened_total)
+
+
+def next_timer(breaker: Breaker) -> Instant | None:
+    """Return when time alone changes what the breaker admits, None if it never does."""
+    return breaker.retry_at if breaker.phase is Phase.OPEN and not breaker.trials_out else None

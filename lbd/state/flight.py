@@ -1,0 +1,129 @@
+"""One request in flight: what to do after each attempt, as a pure function.
+
+The driver (:mod:`lbd.upstream.call`) makes an attempt, hands its failure to :func:`after`, and does what
+the verdict says. DESIGN 5.6 is the rule:
+
+- a failure of the client, a content filter, or anything after the first content: hand it back;
+- another deployment of the same model that was not tried: move there;
+- else, for a single 5xx or a 429 whose wait is at most ``SHORT_WAIT`` and fits the deadline: the same row
+  once more after that wait;
+- else the next model; nothing left: give up with the most telling failure seen.
+
+The first move to a different deployment is free; further moves and same-row tries spend the retry budget.
+A row that timed out is never tried again by the same request. Context overflow goes once to a deployment
+with a larger or unknown context.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from lbd.model.failure import TIMEOUTS, Blame, Failure, FailureKind, Retry
+from lbd.model.units import DeploymentId, Instant, Seconds
+
+SHORT_WAIT: Seconds = 2.0
+# Between two tries at the same row where the provider named no wait: long enough for a worker to restart.
+PAUSE: Seconds = 0.25
+
+
+class Step(StrEnum):
+    """What the driver does next."""
+
+    MOVE = "move"  # a new decision, the tried rows excluded
+    AGAIN = "again"  # the same row, after ``wait_s``
+    GIVE = "give"  # answer the client with ``failure``
+
+
+class Next(msgspec.Struct, frozen=True):
+    """The verdict after an attempt. ``spend``: only if the retry budget has one left."""
+
+    step: Step
+    failure: Failure
+    wait_s: Seconds = 0.0
+    spend: bool = False
+    larger_context: bool = False
+
+
+class Flight(msgspec.Struct, frozen=True):
+    """What one request has been through. ``tried`` rows are out for it; ``first_by`` and ``total_by`` bound it."""
+
+    arrived: Instant
+    first_by: Instant
+    total_by: Instant
+    attempts: int = 0
+    moves: int = 0
+    tried: tuple[DeploymentId, ...] = ()
+    repeated: tuple[DeploymentId, ...] = ()  # had their one more try
+    failures: tuple[tuple[DeploymentId, Failure], ...] = ()
+    grew: bool = False
+    committed: bool = False
+
+
+def sent(flight: Flight, row: DeploymentId) -> Flight:
+    """Return the flight with an attempt at ``row`` under way."""
+    moved = bool(flight.tried) and row not in flight.tried
+    tried = flight.tried if row in flight.tried else (*flight.tried, row)
+    return replace(flight, attempts=flight.attempts + 1, moves=flight.moves + moved, tried=tried)
+
+
+def after(
+    flight: Flight, row: DeploymentId, failure: Failure, now: Instant, *, twins: int, others: int
+) -> tuple[Flight, Next]:
+    """Return the flight and what to do after ``failure`` at ``row``.
+
+    ``twins`` untried eligible deployments serve the same model, ``others`` are left in all.
+    """
+    flight = replace(flight, failures=(*flight.failures, (row, failure)))
+    retry = failure.row.retry
+    if flight.committed or retry is Retry.NEVER:
+        return flight, Next(Step.GIVE, failure)
+    if retry is Retry.LARGER:
+        if flight.grew or not others:
+            return flight, Next(Step.GIVE, failure)
+        return replace(flight, grew=True), Next(Step.MOVE, failure, spend=flight.moves > 0, larger_context=True)
+    if now >= flight.total_by or (now >= flight.first_by and failure.kind in TIMEOUTS):
+        return flight, Next(Step.GIVE, final(flight))
+    spend = flight.moves > 0
+    if twins:
+        return flight, Next(Step.MOVE, failure, spend=spend)
+    if retry is Retry.SAME_ONCE and row not in flight.repeated and failure.kind not in TIMEOUTS:
+        wait = PAUSE if failure.retry_after_s is None else failure.retry_after_s
+        # a 429 without a word of how long is worth one short wait only where nobody else can help
+        unknown = failure.kind is FailureKind.RATE and failure.retry_after_s is None and others
+        if wait <= SHORT_WAIT and now + wait < flight.first_by and not unknown:
+            again = replace(flight, repeated=(*flight.repeated, row))
+            return again, Next(Step.AGAIN, failure, wait_s=wait, spend=True)
+    if others:
+        return flight, Next(Step.MOVE, failure, spend=spend)
+    return flight, Next(Step.GIVE, final(flight))
+
+
+def final(flight: Flight) -> Failure:
+    """Return the failure to show when nothing is left: the most telling one, all named in its message."""
+    if not flight.failures:
+        raise ValueError("a flight without failures has no last word")
+    failures = [f for _, f in flight.failures]
+    # what a caller can act on comes first: its own faults, then waiting, then everything else
+    for f in failures:
+        if f.row.blame is Blame.CLIENT:
+            return f
+    for f in failures:
+        if f.kind is FailureKind.RATE:
+            return f
+    if len(failures) == 1:
+        return failures[0]
+    said = "; ".join(f"{row}: {f.kind}" for row, f in flight.failures)
+    last = failures[-1]
+    return replace(last, message=f"every attempt failed ({said}). Last: {last.message}", body=None)
+
+
+def all_limited(flight: Flight, now: Instant) -> Seconds | None:
+    """Return the soonest wait if every attempt ended in a 429 that named one, else None."""
+    waits = [f.retry_after_s for _, f in flight.failures if f.kind is FailureKind.RATE]
+    if not waits or len(waits) != len(flight.failures) or now >= flight.total_by:
+        return None
+    known = [w for w in waits if w is not None]
+    return min(known) if known else None

@@ -1,0 +1,196 @@
+"""What readers see of a row: its health in a word with the reason, its estimates, its standing.
+
+Estimates: the percentile of the last minute (of five, where that is thin), blended with a prior: fewer than
+``ENOUGH`` samples count in proportion, and without fresh samples an estimate drifts to the prior with a
+half-life of ``HALF_LIFE``. The prior of p95 is 0.8 x the tier's target, so that an unknown deployment is
+tried; that of p99 is half the target, so that a silent one is left at the target itself.
+
+Standing: a row loses it when its p95 is above the tier's target on two publishes, gets it back at 0.8 of it,
+and its share moves by at most ``SLEW`` a second in between.
+"""
+
+from __future__ import annotations
+
+import math
+
+from lbd.model.outcome import Verdict
+from lbd.model.table import SIZES, AdminState, DeploymentView, HealthState, Reason
+from lbd.model.units import Instant, Ratio, Seconds
+from lbd.state import breaker, outlier, quota, warmup
+from lbd.state.breaker import Phase
+from lbd.state.quantile import Sketch
+from lbd.state.row import Row, capacity, locked
+from lbd.state.window import FIVE_MINUTES, MINUTE
+
+ENOUGH = 20
+HALF_LIFE: Seconds = 120.0
+FRESH: Seconds = 30.0  # a sample this young does not age
+PRIOR_P95: Ratio = 0.8
+PRIOR_P99: Ratio = 0.5
+PRIOR_TPOT: Seconds = 0.02
+SLEW: Ratio = 0.1  # a second
+BACK: Ratio = 0.8
+# The estimate comes back towards the prior, which is BACK itself; within this it has arrived.
+BACK_TOLERANCE: Ratio = 0.05
+RATIO_BASE = 20  # an error ratio counts as over at least this many attempts
+
+
+def estimate(row: Row, size: int, now: Instant) -> tuple[Seconds, Seconds, bool]:
+    """Return predicted p95 and p99 of the first content for a prompt of this size, and whether samples back it."""
+    target = row.tier.ttft_p95_s
+    prior95, prior99 = PRIOR_P95 * target, PRIOR_P99 * target
+    last = row.last_sample[size]
+    if last == -math.inf:
+        return prior95, prior99, False
+    sketch: Sketch = row.ttft[size].over(MINUTE, now)
+    if sketch.n < ENOUGH:
+        sketch = row.ttft[size].over(FIVE_MINUTES, now)
+    p95, p99 = sketch.quantiles((0.95, 0.99))
+    if p95 is None or p99 is None:
+        hour = row.ttft[size].over(3600.0, now)
+        p95, p99 = hour.quantiles((0.95, 0.99))
+        if p95 is None or p99 is None:
+            return prior95, prior99, False
+        sketch = hour
+    age = max(0.0, now - last - FRESH)
+    trust = min(1.0, sketch.n / ENOUGH) * 0.5 ** (age / HALF_LIFE)
+    return prior95 + trust * (p95 - prior95), prior99 + trust * (p99 - prior99), trust >= 0.5
+
+
+def error_ratio(row: Row, now: Instant) -> tuple[Ratio, int]:
+    """Return the error ratio of the last minute (of five, where that is thin) and how many attempts it is over."""
+    recent = row.outcomes.over(MINUTE, now)
+    if recent.judged < ENOUGH:
+        recent = row.outcomes.over(FIVE_MINUTES, now)
+    return recent.bad / max(recent.judged, RATIO_BASE), recent.judged
+
+
+def service_s(row: Row, now: Instant) -> Seconds:
+    """Return how long a request usually occupies a slot."""
+    return row.total.over(FIVE_MINUTES, now).mean() or row.tier.ttft_p95_s
+
+
+def load(row: Row, now: Instant) -> tuple[Ratio, Seconds]:
+    """Return utilisation (0..1) and the predicted wait for a slot, foreign traffic included."""
+    most = capacity(row)
+    waiting = row.foreign.waiting if row.foreign is not None else 0
+    foreign = max(0, row.foreign.running - row.inflight) if row.foreign is not None else 0
+    if most is None:
+        return 0.0, 0.0
+    busy = row.inflight + foreign + waiting
+    over = busy + 1 - most
+    wait = over * service_s(row, now) / max(1.0, most) if over > 0 else 0.0
+    return min(1.0, busy / max(1.0, most)), wait
+
+
+def steer(row: Row, size: int, p95: Seconds, now: Instant) -> None:
+    """Move the standing for one prompt size after an estimate; called once a publish."""
+    target = row.tier.ttft_p95_s
+    if p95 > target:
+        row.over_target[size] = min(2, row.over_target[size] + 1)
+    elif p95 <= target * BACK * (1 + BACK_TOLERANCE):
+        row.over_target[size] = 0
+    elif row.over_target[size] < 2:
+        row.over_target[size] = 0
+    goal = 0.0 if row.over_target[size] >= 2 else 1.0
+    step = SLEW * min(1.0, max(0.0, now - row.standing_at)) if row.standing_at != -math.inf else 0.0
+    now_at = row.standing[size]
+    row.standing[size] = max(goal, now_at - step) if goal < now_at else min(goal, now_at + step)
+
+
+def judge(row: Row, quota_left: Ratio, now: Instant) -> tuple[HealthState, Reason]:
+    """Return the health state and why; the first that applies, worst first."""
+    if row.lock is not None and locked(row, now):
+        return HealthState.LOCKED, Reason(f"locked_{row.lock.kind}", row.lock.message)
+    b = row.breaker
+    if b.phase is Phase.OPEN:
+        return HealthState.DOWN, Reason("breaker_open", f"opened by {b.cause}", value=float(b.openings))
+    if b.phase is Phase.HALF_OPEN:
+        text = f"{b.trials_ok} of {breaker.TRIALS} trials passed"
+        return HealthState.RECOVERING, Reason("half_open", text, float(b.trials_ok), float(breaker.TRIALS))
+    if row.suspect is not None:
+        return HealthState.SUSPECT, Reason(f"suspect_{row.suspect}", "the last sign of it was bad")
+    if outlier.active(row.ejection, now):
+        e = row.ejection
+        return HealthState.DEGRADED, Reason(e.reason, "stands out from its peers", e.value, e.limit)
+    if not warmup.over(row.warm_since, now):
+        share = warmup.factor(row.warm_since, now)
+        return HealthState.RECOVERING, Reason("slow_start", "takes its share in steps", share, 1.0)
+    if quota_left <= 0:
+        return HealthState.DEGRADED, Reason("rate_limited", "its quota is used up for now", 0.0)
+    ratio, n = error_ratio(row, now)
+    if n >= ENOUGH and ratio > row.tier.error_rate_max:
+        return HealthState.DEGRADED, Reason("error_rate", "over the tier's limit", ratio, row.tier.error_rate_max)
+    worst = min(range(SIZES), key=lambda s: row.standing[s])
+    if row.standing[worst] < 1.0:
+        p95, _, _ = estimate(row, worst, now)
+        return HealthState.DEGRADED, Reason("slo_p95", "p95 of the first content", p95, row.tier.ttft_p95_s)
+    if not row.probes and row.last_used == -math.inf:
+        return HealthState.UNKNOWN, Reason("never_used", "neither probed nor used yet")
+    if any(p.verdict is Verdict.BUSY for p in row.probes.values()):
+        return HealthState.UP, Reason("busy", "alive, all slots taken")
+    return HealthState.UP, Reason("ok")
+
+
+def refusal(row: Row, quota_left: Ratio, now: Instant) -> str | None:
+    """Return the reason code that keeps requests out, None where they may come."""
+    if row.lock is not None and locked(row, now):
+        return f"locked_{row.lock.kind}"
+    if row.breaker.phase is Phase.OPEN:
+        return "breaker_open"
+    if not breaker.admits(row.breaker):
+        return "trials_under_way"
+    if quota_left <= 0:
+        return "quota_exhausted"
+    return None
+
+
+def usable_at(row: Row, limits: quota.Quota, now: Instant) -> Instant | None:
+    """Return the soonest time at which a refusal may end by itself, None where only evidence or a person ends it."""
+    if row.lock is not None and locked(row, now):
+        return row.lock.until
+    if row.breaker.phase is Phase.OPEN:
+        return breaker.next_timer(row.breaker)
+    return quota.next_timer(limits, now)
+
+
+def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> DeploymentView:
+    """Return the row as decisions see it. ``steered``: this is a publish, so the standing moves."""
+    estimates = [estimate(row, size, now) for size in range(SIZES)]
+    if steered:
+        for size in range(SIZES):
+            steer(row, size, estimates[size][0], now)
+        row.standing_at = now
+    quota_left = quota.left(limits, now)
+    utilisation, wait = load(row, now)
+    tpot = row.tpot.over(FIVE_MINUTES, now).quantile(0.5)
+    weight = row.spec.weight if row.admin_weight is None else row.admin_weight
+    return DeploymentView(
+        spec=row.spec,
+        state=row.state,
+        reason=row.reason,
+        since=row.since,
+        admin=row.admin,
+        refusal=refusal(row, quota_left, now),
+        usable_at=usable_at(row, limits, now),
+        suspect=row.suspect is not None,
+        ejected=outlier.active(row.ejection, now),
+        weight=weight * warmup.factor(row.warm_since, now),
+        ttft_p95_s=tuple(e[0] for e in estimates),
+        ttft_p99_s=tuple(e[1] for e in estimates),
+        fresh=tuple(e[2] for e in estimates),
+        standing=tuple(row.standing),
+        tier_target_s=row.tier.ttft_p95_s,
+        tpot_s=PRIOR_TPOT if tpot is None else tpot,
+        error_ratio=error_ratio(row, now)[0],
+        load=utilisation,
+        wait_s=wait,
+        quota_left=quota_left,
+        output_tokens=round(row.output),
+        quality=row.spec.quality.get("default"),
+    )
+
+
+def admin_text(row: Row) -> str | None:
+    """Return who set the admin state, None while it is as configured."""
+    return row.admin_by if row.admin is not AdminState.READY or row.admin_weight is not None else None

@@ -1,0 +1,110 @@
+"""A mergeable log-bucket sketch of positive numbers.
+
+Bucket ``i`` holds values in ``(GAMMA**(i-1), GAMMA**i]``; its representative ``2 * GAMMA**i / (GAMMA + 1)``
+is within ``ALPHA`` of every value in it (Masson, Rim, Lee: DDSketch, VLDB 2019). Counts are sparse, so a
+sketch of a well-behaved latency takes some dozens of entries, and merging is adding counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+ALPHA = 0.01  # relative error bound of a quantile
+GAMMA = (1 + ALPHA) / (1 - ALPHA)
+_SCALE = 1 / math.log(GAMMA)
+_MIDDLE = 2 / (GAMMA + 1)
+# Values are clamped into 1 us .. 10^6 s, so that a wild clock cannot grow the table without bound.
+SMALLEST, LARGEST = 1e-6, 1e6
+
+_log = math.log
+_ceil = math.ceil
+
+
+class Sketch:
+    """Counts per logarithmic bucket."""
+
+    __slots__ = ("counts", "n", "total")
+
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
+        self.n = 0
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value; anything outside the range is clamped into it."""
+        if not value > SMALLEST:  # NaN too
+            value = SMALLEST
+        elif value > LARGEST:
+            value = LARGEST
+        key = _ceil(_log(value) * _SCALE)
+        counts = self.counts
+        counts[key] = counts.get(key, 0) + 1
+        self.n += 1
+        self.total += value
+
+    def merge(self, other: Sketch) -> None:
+        """Add the counts of ``other``."""
+        counts = self.counts
+        for key, count in other.counts.items():
+            counts[key] = counts.get(key, 0) + count
+        self.n += other.n
+        self.total += other.total
+
+    def copy(self) -> Sketch:
+        """Return an independent copy."""
+        new = Sketch()
+        new.counts = dict(self.counts)
+        new.n = self.n
+        new.total = self.total
+        return new
+
+    def quantile(self, q: float) -> float | None:
+        """Return the value at quantile ``q`` (0..1), None when empty."""
+        return self.quantiles((q,))[0]
+
+    def quantiles(self, qs: Sequence[float]) -> list[float | None]:
+        """Return the values at several quantiles, given in ascending order, in one pass."""
+        if not self.n:
+            return [None] * len(qs)
+        # rank as in the nearest-rank definition: the smallest value with at least q*n values at or below it
+        ranks = [max(1, math.ceil(q * self.n)) for q in qs]
+        out: list[float | None] = []
+        seen = 0
+        for key in sorted(self.counts):
+            seen += self.counts[key]
+            while len(out) < len(ranks) and seen >= ranks[len(out)]:
+                out.append(_MIDDLE * GAMMA**key)
+            if len(out) == len(ranks):
+                break
+        return out
+
+    def mean(self) -> float | None:
+        """Return the arithmetic mean (exact but for clamped values), None when empty."""
+        return self.total / self.n if self.n else None
+
+    def dump(self) -> dict[str, object]:
+        """Return plain data from which :func:`load` restores the sketch."""
+        return {"k": list(self.counts), "c": list(self.counts.values()), "t": self.total}
+
+
+def load(data: dict[str, object]) -> Sketch:
+    """Restore a sketch from :meth:`Sketch.dump`. Raises ValueError for anything else."""
+    keys, counts, total = data.get("k"), data.get("c"), data.get("t")
+    if not isinstance(keys, list) or not isinstance(counts, list) or not isinstance(total, float | int):
+        raise ValueError("not a sketch")
+    if len(keys) != len(counts) or not all(isinstance(v, int) for v in [*keys, *counts]):
+        raise ValueError("not a sketch")
+    sketch = Sketch()
+    sketch.counts = dict(zip(keys, counts, strict=True))
+    sketch.n = sum(counts)
+    sketch.total = float(total)
+    return sketch
+
+
+def merged(sketches: Iterable[Sketch]) -> Sketch:
+    """Return the union of several sketches."""
+    out = Sketch()
+    for sketch in sketches:
+        out.merge(sketch)
+    return out

@@ -1,0 +1,234 @@
+"""All state of one deployment, and how an observation moves it.
+
+A ``Row`` gathers the state machines; ``observe`` and ``observe_probe`` are the only ways in, for first
+attempts, retries, trials and probes alike. Nothing here reads a clock, and nothing decides what readers see:
+that is :mod:`lbd.state.health`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from lbd.model.failure import LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
+from lbd.model.outcome import Load, Outcome, ProbeResult, Verdict
+from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
+from lbd.model.table import SIZES, AdminState, HealthState, Reason
+from lbd.model.units import Instant, Ratio, Seconds, WallTime
+from lbd.state import breaker, ewma, limit, outlier, window
+from lbd.state.quantile import Sketch
+from lbd.state.window import MINUTE, Counts, Rolling
+
+# A single 5xx is a score penalty decaying over this time.
+PENALTY_SPAN: Seconds = 5.0
+# A deployment that says it does not serve the model is asked again after this; others wait for a person.
+NO_MODEL_AGAIN: Seconds = 60.0
+# Probes of a row that found nobody: the first makes it suspect, this many in a row open its breaker.
+PROBES_LOST = 3
+LIVENESS = "liveness"
+OUTPUT_WEIGHT: Ratio = 0.05
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """Out until a person acts (``until`` is None), or until that instant."""
+
+    kind: FailureKind
+    since: Instant
+    message: str
+    until: Instant | None = None
+
+
+class Row:
+    """The state of one deployment."""
+
+    __slots__ = (
+        "admin",
+        "admin_by",
+        "admin_weight",
+        "breaker",
+        "ejection",
+        "foreign",
+        "history",
+        "inflight",
+        "last_sample",
+        "last_used",
+        "limit",
+        "lock",
+        "output",
+        "outcomes",
+        "over_target",
+        "peak",
+        "penalty_at",
+        "probes",
+        "probes_lost",
+        "provider",
+        "reason",
+        "since",
+        "spec",
+        "standing",
+        "standing_at",
+        "state",
+        "suspect",
+        "tier",
+        "total",
+        "tpot",
+        "ttft",
+        "warm_since",
+    )
+
+    def __init__(self, spec: DeploymentSpec, provider: ProviderSpec, tier: TierSpec, wall: WallTime) -> None:
+        self.spec = spec
+        self.provider = provider
+        self.tier = tier
+        self.admin = AdminState.READY
+        self.admin_weight: float | None = None
+        self.admin_by: str | None = None
+        self.breaker = breaker.Breaker()
+        self.ejection = outlier.Ejection()
+        self.limit = limit.Limit()
+        self.lock: Lock | None = None
+        self.suspect: FailureKind | None = None
+        self.penalty_at: Instant = -math.inf
+        self.warm_since: Instant | None = None
+        self.ttft: list[Rolling[Sketch]] = [window.sketches() for _ in range(SIZES)]
+        self.total = window.sketches()
+        self.tpot = window.sketches()
+        self.outcomes: Rolling[Counts] = window.counts()
+        self.last_sample: list[Instant] = [-math.inf] * SIZES
+        self.last_used: Instant = -math.inf
+        self.peak: ewma.PeakEwma | None = None
+        self.output: float = 0.0  # usual tokens of an answer; 0: not known
+        self.inflight = 0
+        self.foreign: Load | None = None
+        self.over_target: list[int] = [0] * SIZES
+        self.standing: list[Ratio] = [1.0] * SIZES
+        self.standing_at: Instant = -math.inf
+        self.probes: dict[str, ProbeResult] = {}
+        self.probes_lost = 0
+        # closed minutes as the dashboard shows them: start -> (TTFT p95, error ratio, attempts)
+        self.history: dict[Instant, tuple[Seconds | None, Ratio | None, int]] = {}
+        # what health.judge found at the last publish
+        self.state = HealthState.UNKNOWN
+        self.reason = Reason("never_used")
+        self.since: WallTime = wall
+
+
+def capacity(row: Row) -> float | None:
+    """Return how many requests may run there at once, None for no limit of lbd's own."""
+    if row.spec.max_concurrency is not None:
+        return float(row.spec.max_concurrency)
+    if row.provider.self_hosted:
+        return float(math.floor(row.limit.value))
+    return None
+
+
+def observe(row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, inflight: int = 1) -> None:
+    """Take in how one attempt ended. ``inflight`` is how many ran there when it was sent, itself included."""
+    row.last_used = now
+    failure = outcome.failure
+    if failure is None:
+        _good(row, outcome, now, trial=trial, inflight=inflight)
+        return
+    kind = failure.kind
+    counts = failure.row.counts and not (kind in TIMEOUTS and not outcome.exceeded_own_p99)
+    if kind is FailureKind.CLIENT_GONE or not counts:
+        row.breaker = breaker.ignored(row.breaker, trial=trial)
+        if kind in (FailureKind.RATE, FailureKind.CONFLICT) or kind in LOCK_OUTS:
+            row.outcomes.at(now).add(kind)
+        if kind in LOCK_OUTS:
+            again = now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None
+            row.lock = Lock(kind, now, failure.message, again)
+        return
+    row.outcomes.at(now).add(kind)
+    _bad(row, kind, now, trial=trial, retry_after_s=failure.retry_after_s)
+
+
+def _good(row: Row, outcome: Outcome, now: Instant, *, trial: bool, inflight: int) -> None:
+    row.outcomes.at(now).add(None)
+    row.suspect = None
+    row.probes_lost = 0
+    before = row.breaker
+    row.breaker = breaker.success(before, now, trial=trial)
+    if before.phase is not breaker.Phase.CLOSED and row.breaker.phase is breaker.Phase.CLOSED:
+        row.warm_since = now
+    size = outcome.size
+    row.total.at(now).add(outcome.total_s)
+    first = outcome.ttft_s
+    if first is not None:
+        row.ttft[size].at(now).add(first)
+        row.last_sample[size] = now
+        if row.provider.self_hosted and row.spec.max_concurrency is None and not _slots_told(row):
+            row.limit = limit.sample(row.limit, first, size, inflight, now)
+    row.peak = ewma.add(row.peak, outcome.total_s if first is None else first, now)
+    usage = outcome.usage
+    if usage is not None and usage.completion > 0:
+        tokens = usage.completion
+        row.output = tokens if not row.output else row.output + OUTPUT_WEIGHT * (tokens - row.output)
+        if first is not None and tokens > 1:
+            row.tpot.at(now).add((outcome.total_s - first) / (tokens - 1))
+
+
+def _slots_told(row: Row) -> bool:
+    return row.foreign is not None and row.foreign.slots is not None
+
+
+def _bad(
+    row: Row, kind: FailureKind, now: Instant, *, trial: bool, retry_after_s: Seconds | None
+) -> None:
+    row.penalty_at = now
+    if kind in SUSPECT_AT_ONCE:
+        row.suspect = kind
+    recent = row.outcomes.over(MINUTE, now)
+    row.breaker = breaker.failure(
+        row.breaker,
+        kind,
+        now,
+        bad=recent.bad,
+        judged=recent.judged,
+        trial=trial,
+        retry_after_s=retry_after_s,
+    )
+
+
+def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bool) -> None:
+    """Take in what a probe found. ``completion``: it asked for one, so it speaks for completions too."""
+    row.probes[result.kind] = result
+    if result.load is not None:
+        row.foreign = result.load
+        if result.load.slots is not None:
+            row.limit = limit.slots_known(row.limit, result.load.slots)
+    kind = result.failure
+    if result.verdict is Verdict.DOWN and kind is not None:
+        if kind in LOCK_OUTS:
+            row.lock = Lock(kind, now, result.detail, now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None)
+        elif completion:
+            _bad(row, kind, now, trial=False, retry_after_s=result.retry_after_s)
+        elif result.kind == LIVENESS:  # it alone counts absences, so that one round of probes counts once
+            row.suspect = row.suspect or kind
+            row.probes_lost += 1
+            if row.probes_lost >= PROBES_LOST:
+                row.breaker = breaker.liveness_lost(row.breaker, kind, now)
+        return
+    if result.verdict is not Verdict.UP:
+        row.probes_lost = 0  # busy is alive
+        return
+    row.probes_lost = 0
+    if completion or not breaker.needs_completion(row.breaker):
+        row.suspect = None
+    elif row.breaker.phase is breaker.Phase.CLOSED:
+        row.suspect = None
+    before = row.breaker
+    row.breaker = breaker.probe_up(before, now, completion=completion)
+    if before.phase is breaker.Phase.HALF_OPEN and row.breaker.phase is breaker.Phase.CLOSED:
+        row.warm_since = now
+
+
+def penalty(row: Row, now: Instant) -> Ratio:
+    """Return how much of the last failure's penalty is left."""
+    return max(0.0, 1.0 - (now - row.penalty_at) / PENALTY_SPAN)
+
+
+def locked(row: Row, now: Instant) -> bool:
+    """Tell whether a lock-out holds now."""
+    return row.lock is not None and (row.lock.until is None or now < row.lock.until)

@@ -1,0 +1,175 @@
+"""Sums over the recent past, at several widths, from time slots that roll.
+
+A ``Rolling`` keeps closed slots at a few resolutions (10 s for the last minutes, 60 s for the last hour,
+half an hour for the last day). Adding touches only the open slot; reading merges the slots that a window
+covers. A window is therefore right to one slot of its resolution.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, Self, TypeVar
+
+from lbd.model.failure import COUNTS, FailureKind
+from lbd.model.units import Instant, Seconds
+from lbd.state.quantile import Sketch
+
+MINUTE, FIVE_MINUTES, HALF_HOUR, HOUR, DAY = 60.0, 300.0, 1800.0, 3600.0, 86400.0
+# (width of a slot in seconds, how many closed ones are kept)
+FINE = (10.0, 31)
+COARSE = (60.0, 61)
+DAILY = (1800.0, 49)
+
+
+class Mergeable(Protocol):
+    """What a slot may hold."""
+
+    def merge(self, other: Self) -> None:
+        """Add another slot's content to this one."""
+
+    def copy(self) -> Self:
+        """Return an independent copy."""
+
+
+M = TypeVar("M", bound=Mergeable)
+
+
+class Rolling(Generic[M]):
+    """One quantity over time."""
+
+    __slots__ = ("_closed", "_empty", "_levels", "_start", "open")
+
+    def __init__(self, empty: Callable[[], M], levels: tuple[tuple[float, int], ...] = (FINE, COARSE)) -> None:
+        self._empty = empty
+        # per level: width, closed slots as (start, content), oldest first, and the slot being filled from below
+        self._levels: list[tuple[float, deque[tuple[float, M]]]] = [(w, deque(maxlen=n)) for w, n in levels]
+        self.open: M = empty()
+        self._start = 0.0
+        self._closed: dict[float, tuple[float, M]] = {}  # window -> (open slot's start, sum of its closed slots)
+
+    def at(self, now: Instant) -> M:
+        """Return the open slot for ``now``, closing older ones first. Time never runs backwards here."""
+        width = self._levels[0][0]
+        if now >= self._start + width:
+            self._roll(now)
+        return self.open
+
+    def _roll(self, now: Instant) -> None:
+        width, closed = self._levels[0]
+        if self._start:
+            closed.append((self._start, self.open))
+            self._promote(1, self._start, self.open)
+        self.open = self._empty()
+        self._start = now - now % width or 1e-9  # never 0.0, which means "nothing yet"
+
+    def _promote(self, level: int, start: float, content: M) -> None:
+        for width, slots in self._levels[level:]:
+            begin = start - start % width
+            if slots and slots[-1][0] == begin:
+                slots[-1][1].merge(content)
+            else:
+                slots.append((begin, content.copy()))
+
+    def over(self, window_s: Seconds, now: Instant) -> M:
+        """Return the sum over the last ``window_s`` seconds, from the finest level that reaches back so far."""
+        self.at(now)
+        if self._start == 0.0:
+            return self._empty()
+        known = self._closed.get(window_s)
+        if known is None or known[0] != self._start:  # closed slots change only when one more is closed
+            known = (self._start, self._sum(window_s))
+            self._closed[window_s] = known
+        out = known[1].copy()
+        out.merge(self.open)
+        return out
+
+    def _sum(self, window_s: Seconds) -> M:
+        out = self._empty()
+        since = self._start - window_s
+        for width, slots in self._levels:
+            if width * (slots.maxlen or 0) >= window_s:
+                # slots of the coarser levels already hold what the fine level closed; only the open one is missing
+                for start, content in slots:
+                    if start + width > since:
+                        out.merge(content)
+                break
+        return out
+
+    def series(self, level: int, count: int, now: Instant) -> list[tuple[Instant, M | None]]:
+        """Return the last ``count`` closed slots of a level with their start, oldest first, None where empty."""
+        self.at(now)
+        width, slots = self._levels[level]
+        last = now - now % width
+        by_start = dict(slots)
+        starts = [last - (count - i) * width for i in range(count)]
+        return [(start, by_start.get(start)) for start in starts]
+
+    def slots(self, now: Instant) -> list[list[tuple[Seconds, M]]]:
+        """Return every closed slot and the open one as (age of its start, content), per level; to be saved."""
+        self.at(now)
+        out = [[(now - start, content) for start, content in slots] for _, slots in self._levels]
+        out[0].append((now - self._start, self.open))
+        return out
+
+    def restore(self, slots: Iterable[Iterable[tuple[Seconds, M]]], now: Instant) -> None:
+        """Put back what :meth:`slots` returned, the ages counted from ``now``."""
+        for (width, kept), saved in zip(self._levels, slots, strict=False):
+            kept.clear()
+            for age, content in sorted(saved, key=lambda s: -s[0]):
+                start = now - age
+                kept.append((start - start % width, content))
+        self._closed.clear()
+        self._start = self._start or now - now % self._levels[0][0] or 1e-9
+
+
+class Counts:
+    """Attempts by how they ended. The good are under None."""
+
+    __slots__ = ("by_kind",)
+
+    def __init__(self, by_kind: dict[FailureKind | None, int] | None = None) -> None:
+        self.by_kind: dict[FailureKind | None, int] = by_kind or {}
+
+    def add(self, kind: FailureKind | None) -> None:
+        """Count one attempt."""
+        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+
+    def merge(self, other: Counts) -> None:
+        """Add another slot's counts."""
+        for kind, count in other.by_kind.items():
+            self.by_kind[kind] = self.by_kind.get(kind, 0) + count
+
+    def copy(self) -> Counts:
+        """Return an independent copy."""
+        return Counts(dict(self.by_kind))
+
+    @property
+    def good(self) -> int:
+        """Count of good answers."""
+        return self.by_kind.get(None, 0)
+
+    @property
+    def bad(self) -> int:
+        """Count of failures that speak against the deployment."""
+        return sum(n for kind, n in self.by_kind.items() if kind in COUNTS)
+
+    @property
+    def judged(self) -> int:
+        """Count of attempts that say something about the deployment."""
+        return self.good + self.bad
+
+    def ratio(self) -> float | None:
+        """Return bad over judged attempts, None when there were none."""
+        judged = self.judged
+        return self.bad / judged if judged else None
+
+
+def sketches() -> Rolling[Sketch]:
+    """Make the windows of a latency: 1 m, 5 m and 1 h."""
+    return Rolling(Sketch, (FINE, COARSE))
+
+
+def counts() -> Rolling[Counts]:
+    """Make the windows of outcome counts, for error ratios and uptime up to a day."""
+    return Rolling(Counts, (FINE, COARSE, DAILY))

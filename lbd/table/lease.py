@@ -1,0 +1,50 @@
+"""A slot at a deployment for one attempt. It ends exactly once.
+
+It ends by ``settle(outcome)`` or ``ignore()``; leaving the ``with`` block settles what was forgotten as
+``ignore``. For a stream it ends with the last byte, not with the headers.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from lbd.model.outcome import Outcome
+from lbd.state.row import Row
+
+if TYPE_CHECKING:
+    from lbd.table.owner import Owner
+
+
+class Lease:
+    """See the module. ``trial``: it holds a counted half-open (or last-resort) trial."""
+
+    __slots__ = ("_ended", "_owner", "inflight", "row", "trial")
+
+    def __init__(self, owner: Owner, row: Row, trial: bool, inflight: int) -> None:
+        self._owner = owner
+        self.row = row
+        self.trial = trial
+        self.inflight = inflight
+        self._ended = False
+
+    def settle(self, outcome: Outcome) -> None:
+        """End it with what became of the attempt."""
+        self._end(outcome)
+
+    def ignore(self) -> None:
+        """End it saying nothing about the deployment."""
+        self._end(None)
+
+    def _end(self, outcome: Outcome | None) -> None:
+        if not self._ended:
+            self._ended = True
+            self._owner.settle(self, outcome)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(None)

@@ -1,0 +1,461 @@
+"""The owner of the provider table: applies every observation, publishes immutable snapshots.
+
+All writes go through one ``Owner`` in one thread; readers take ``owner.snapshot``, one reference that is
+swapped as a whole. A transition (breaker, suspicion, lock, ejection, admin, quota) publishes at once;
+statistics at most every ``PUBLISH_EVERY`` seconds, and only rows that changed are rebuilt. ``tick`` runs once
+a second for what time alone changes.
+
+Taking a lease re-checks live what a snapshot may be some milliseconds late about, and may refuse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from lbd.model.event import Event
+from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
+from lbd.model.outcome import Outcome, ProbeResult, QuotaReading, Verdict
+from lbd.model.plan import Catalogue, Live
+from lbd.model.provider import DeploymentSpec, ProviderSpec, ScorerSpec, TierSpec
+from lbd.model.table import AdminState, HealthState, Reason, Snapshot
+from lbd.model.units import DeploymentId, Instant, Seconds
+from lbd.ports import Env, Timer
+from lbd.state import breaker, ewma, health, outlier, quota, warmup
+from lbd.state.breaker import Phase
+from lbd.state.row import LIVENESS, Lock, Row, capacity, observe, observe_probe, penalty
+from lbd.state.window import MINUTE
+from lbd.table.lease import Lease
+
+PUBLISH_EVERY: Seconds = 0.1
+NOMINAL_CAPACITY = 64.0  # of a hosted deployment without a limit, for comparing loads only
+RATE_WAIT: Seconds = 1.0  # after a 429 that names no wait
+TOKENS_PER_BYTE = 0.25  # before real usage has taught a better ratio
+RATIO_WEIGHT = 0.02
+READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
+
+Listener = Callable[[Event], None]
+
+
+class Owner:
+    """The table."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self.rows: list[Row] = []
+        self.quotas: dict[str, quota.Quota] = {}  # by quota group
+        self._dirty: set[int] = set()
+        self._timer: Timer | None = None
+        self._published_at: Instant = -math.inf
+        self._event_id = 0
+        self.listeners: list[Listener] = []
+        self.freed: Callable[[int], None] = lambda _row: None  # a slot of this row is free
+        self.suspected: Callable[[str], None] = lambda _provider: None  # probe it now
+        self.lost: Callable[[DeploymentId], None] = lambda _row: None  # whoever waits there had better move
+        self.tokens_per_byte = TOKENS_PER_BYTE
+        self.snapshot = Snapshot(0, 0.0, 0.0, (), Catalogue({}, (), {}), ScorerSpec(()))
+        self.publishes = 0
+
+    # --- configuration -------------------------------------------------------------------------------
+
+    def configure(
+        self,
+        specs: Sequence[DeploymentSpec],
+        providers: Sequence[ProviderSpec],
+        tiers: Sequence[TierSpec],
+        catalogue: Catalogue,
+        scorer: ScorerSpec,
+    ) -> None:
+        """Take a configuration: rows whose identity is unchanged keep all their state."""
+        provider = {p.name: p for p in providers}
+        tier = {t.name: t for t in tiers}
+        old = {row.spec.identity(row.provider): row for row in self.rows}
+        rows: list[Row] = []
+        for spec in specs:
+            of = provider[spec.provider]
+            row = old.get(spec.identity(of))
+            if row is None:
+                row = Row(spec, of, tier[spec.tier], self._env.wall())
+            else:
+                if row.lock is not None and row.provider.api_key != of.api_key:
+                    row.lock = None  # a person changed the key
+                row.spec, row.provider, row.tier = spec, of, tier[spec.tier]
+            rows.append(row)
+        self.rows = rows
+        groups = {self._group(row) for row in rows}
+        self.quotas = {g: self.quotas.get(g, quota.Quota()) for g in groups}
+        self._dirty = set(range(len(rows)))
+        self._publish(catalogue=catalogue, scorer=scorer)
+
+    def restored(self, quotas: dict[str, quota.Quota]) -> None:
+        """Take over rate limits that were kept, and publish what was restored into the rows."""
+        self.quotas.update({group: q for group, q in quotas.items() if group in self.quotas})
+        self._dirty.update(range(len(self.rows)))
+        self._publish()
+
+    # --- reading live --------------------------------------------------------------------------------
+
+    def live(self, i: int) -> Live:
+        """Return the live inputs of a pick for row ``i``."""
+        row = self.rows[i]
+        now = self._env.now()
+        most = capacity(row)
+        return Live(
+            row.inflight,
+            NOMINAL_CAPACITY if most is None else most,
+            ewma.at(row.peak, now, 0.001),
+            penalty(row, now),
+        )
+
+    def quota_of(self, row: Row) -> quota.Quota:
+        """Return the rate limits that ``row`` is under."""
+        return self.quotas[self._group(row)]
+
+    def find(self, deployment: DeploymentId) -> Row | None:
+        """Return the row with this id."""
+        return next((row for row in self.rows if row.spec.id == deployment), None)
+
+    @staticmethod
+    def _group(row: Row) -> str:
+        return row.provider.quota_group or row.provider.name
+
+    # --- leases --------------------------------------------------------------------------------------
+
+    def lease(self, i: int, now: Instant, *, last_resort: bool = False) -> Lease | str:
+        """Take a slot of row ``i``, or return the reason code that refuses it now."""
+        row = self.rows[i]
+        if row.admin is not AdminState.READY:
+            return f"admin_{row.admin}"
+        limits = self.quota_of(row)
+        no = health.refusal(row, quota.left(limits, now), now)
+        if no is not None and not (
+            no == "breaker_open" and last_resort and breaker.admits_last_resort(row.breaker, now)
+        ):
+            return no
+        most = capacity(row)
+        if most is not None and row.inflight >= most:
+            return "at_limit"
+        shared = row.provider.max_concurrency
+        if shared is not None and sum(r.inflight for r in self.rows if r.provider is row.provider) >= shared:
+            return "at_limit"
+        trial = row.breaker.phase is not Phase.CLOSED
+        if trial:
+            row.breaker = breaker.take_trial(row.breaker)
+        row.inflight += 1
+        self.touch(i, transition=trial)
+        return Lease(self, row, trial, row.inflight)
+
+    def settle(self, lease: Lease, outcome: Outcome | None) -> None:
+        """End a lease: take in the outcome (None: it says nothing) and free the slot."""
+        row = lease.row
+        now = self._env.now()
+        row.inflight -= 1
+        before = (row.breaker, row.suspect, row.lock)
+        if outcome is None:
+            row.breaker = breaker.ignored(row.breaker, trial=lease.trial)
+        else:
+            self._apply(row, outcome, now, lease)
+        i = self._index(row)
+        if i is None:  # a reload took the row out while it worked
+            return
+        # breakers, suspicions and locks are values: another object is another state. Statistics wait
+        moved = row.breaker is not before[0] or row.suspect is not before[1] or row.lock is not before[2]
+        self.touch(i, transition=moved)
+        self._tell_lost(row, before[0])
+        self.freed(i)
+
+    def _tell_lost(self, row: Row, before: breaker.Breaker) -> None:
+        if row.breaker.phase is Phase.OPEN and before.phase is not Phase.OPEN:
+            self.lost(row.spec.id)
+
+    def _index(self, row: Row) -> int | None:
+        i = self.snapshot.catalogue.index.get(row.spec.id)
+        return i if i is not None and i < len(self.rows) and self.rows[i] is row else None
+
+    def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:
+        if outcome.quota:
+            self._read_quota(row, outcome.quota, now)
+        failure = outcome.failure
+        if failure is not None and failure.kind is FailureKind.TIMEOUT_FIRST and not self._blameable(row, now):
+            outcome = replace(outcome, exceeded_own_p99=False)
+            row.suspect = row.suspect or failure.kind
+        observe(row, outcome, now, trial=lease.trial, inflight=lease.inflight)
+        if failure is not None:
+            self._spread(row, failure, now)
+
+    def _blameable(self, row: Row, now: Instant) -> bool:
+        """Tell whether silence may be held against ``row``: a full queue is not sickness.
+
+        Where the server tells its load, only a fresh reading without a queue lets silence count; a server that
+        does not even tell it is found by liveness probes, which are sent at once.
+        """
+        told = row.probes.get("load")
+        if told is None or row.foreign is None:
+            return True
+        slots = row.foreign.slots
+        busy = row.foreign.waiting > 0 or (slots is not None and row.foreign.running >= slots)
+        return now - told.at <= READING_FRESH and not busy
+
+    def _spread(self, row: Row, failure: Failure, now: Instant) -> None:
+        """Take a failure that speaks for more than its row to the others."""
+        kind = failure.kind
+        if kind is FailureKind.RATE:
+            group = self._group(row)
+            wait = RATE_WAIT if failure.retry_after_s is None else failure.retry_after_s
+            self.quotas[group] = quota.blocked(self.quotas[group], wait, now)
+            self._touch_where(lambda r: self._group(r) == group)
+        elif failure.row.scope is Scope.KEY:
+            for other in self.rows:
+                if other is not row and other.provider is row.provider:
+                    other.lock = Lock(kind, now, failure.message)
+            self._touch_where(lambda r: r.provider is row.provider)
+        elif failure.row.scope is Scope.HOST:
+            for other in self.rows:
+                if other.provider.base_url == row.provider.base_url and other.suspect is None:
+                    other.suspect = kind
+            self._touch_where(lambda r: r.provider.base_url == row.provider.base_url)
+        if kind in SUSPECT_AT_ONCE or failure.row.counts:
+            self.suspected(row.provider.name)
+
+    def _touch_where(self, test: Callable[[Row], bool]) -> None:
+        for i, other in enumerate(self.rows):
+            if test(other):
+                self.touch(i, transition=True)
+
+    def _read_quota(self, row: Row, readings: Sequence[QuotaReading], now: Instant) -> None:
+        group = self._group(row)
+        self.quotas[group] = quota.read(self.quotas[group], readings, now)
+
+    def learn_ratio(self, text_bytes: int, prompt_tokens: int) -> None:
+        """Teach the token estimate from one answer's real usage."""
+        if text_bytes > 256 and prompt_tokens > 0:
+            seen = prompt_tokens / text_bytes
+            self.tokens_per_byte += RATIO_WEIGHT * (min(1.0, seen) - self.tokens_per_byte)
+
+    # --- probes --------------------------------------------------------------------------------------
+
+    def probed(self, row: Row, result: ProbeResult, *, completion: bool) -> None:
+        """Take in a probe's result."""
+        now = self._env.now()
+        if result.quota:
+            self._read_quota(row, result.quota, now)
+        before = row.breaker
+        observe_probe(row, result, now, completion=completion)
+        if row.lock is not None and result.failure is None and result.models is not None:
+            self._unlock_by_list(row, result.models)
+        i = self._index(row)
+        if i is not None:
+            self.touch(i, transition=self._changed(row, now))
+            self._tell_lost(row, before)
+            if result.verdict is Verdict.DOWN and result.kind == LIVENESS:
+                self.lost(row.spec.id)
+            self.freed(i)
+
+    def _unlock_by_list(self, row: Row, models: frozenset[str]) -> None:
+        """End a lock-out that a model list, asked for with the key, disproves. Money waits for a person."""
+        lock = row.lock
+        if lock is None:
+            return
+        listed = row.spec.upstream_model in models
+        if lock.kind is FailureKind.AUTH or (lock.kind is FailureKind.NO_MODEL and listed):
+            row.lock = None
+
+    # --- operators -----------------------------------------------------------------------------------
+
+    def order(self, row: Row, state: AdminState, *, by: str, reason: str) -> None:
+        """Set the admin state."""
+        before = row.admin
+        row.admin, row.admin_by = state, by
+        self.emit(f"admin_{state}", row.spec.id, reason or "ordered", before=before, after=state, by=by)
+        self._touched(row)
+
+    def weigh(self, row: Row, weight: float | None, *, by: str, reason: str) -> None:
+        """Override the weight; None takes the override back."""
+        before = row.admin_weight
+        row.admin_weight, row.admin_by = weight, by
+        evidence: dict[str, object] = {"before": before, "after": weight}
+        self.emit("admin_weight", row.spec.id, reason or "ordered", evidence=evidence, by=by)
+        self._touched(row)
+
+    def reset(self, row: Row, *, by: str, reason: str) -> None:
+        """Close the breaker and lift lock-out, suspicion, ejection and rate-limit block."""
+        now = self._env.now()
+        row.breaker = breaker.reset(row.breaker, now)
+        row.ejection = outlier.Ejection()
+        row.suspect = None
+        row.probes_lost = 0
+        row.lock = None
+        group = self._group(row)
+        self.quotas[group] = replace(self.quotas[group], blocked_until=0.0)
+        self.emit("breaker_reset", row.spec.id, reason or "ordered", by=by)
+        self._touched(row)
+
+    def _touched(self, row: Row) -> None:
+        i = self._index(row)
+        if i is not None:
+            self.touch(i, transition=True)
+            self.freed(i)
+
+    # --- publishing ----------------------------------------------------------------------------------
+
+    def touch(self, i: int, *, transition: bool) -> None:
+        """Mark row ``i`` changed; a transition publishes at once, statistics with the next publish."""
+        self._dirty.add(i)
+        if transition:
+            self._publish()
+        elif self._timer is None:
+            due = max(self._env.now(), self._published_at + PUBLISH_EVERY)
+            self._timer = self._env.call_at(due, self._publish_due)
+
+    def tick(self) -> None:
+        """Let time work: ejections, slow starts, estimates that age, waits that end. Once a second."""
+        now = self._env.now()
+        self._judge_outliers(now)
+        self._dirty.update(i for i, row in enumerate(self.rows) if self._ages(row, now))
+        if self._dirty:
+            self._publish()
+        for i in range(len(self.rows)):
+            self.freed(i)
+
+    def _ages(self, row: Row, now: Instant) -> bool:
+        if not warmup.over(row.warm_since, now - 1.5) or any(s != 1.0 for s in row.standing):
+            return True
+        if row.penalty_at > now - 400 or row.last_used > now - 400 or row.lock is not None:
+            return True
+        limits = self.quota_of(row)
+        return limits.blocked_until > now - 2 or bool(limits.buckets) or self._changed(row, now)
+
+    def _judge_outliers(self, now: Instant) -> None:
+        tiers: dict[str, list[int]] = {}
+        for i, row in enumerate(self.rows):
+            tiers.setdefault(row.spec.tier, []).append(i)
+        for members in tiers.values():
+            if len(members) < outlier.MIN_PEERS:
+                continue
+            peers = []
+            for i in members:
+                recent = self.rows[i].outcomes.over(MINUTE, now)
+                ttft = self.rows[i].ttft[0].over(MINUTE, now)
+                p50 = ttft.quantile(0.5) if ttft.n >= outlier.MIN_TRAFFIC else None
+                peers.append(outlier.Peer(recent.ratio() or 0.0, p50, recent.judged))
+            for place, i in enumerate(members):
+                row = self.rows[i]
+                was = outlier.active(row.ejection, now)
+                row.ejection = outlier.step(row.ejection, outlier.judge(peers, place), now)
+                if outlier.active(row.ejection, now) != was:
+                    self._dirty.add(i)
+
+    def _changed(self, row: Row, now: Instant) -> bool:
+        """Tell whether what readers would see of ``row`` is another state than was published."""
+        state, reason = health.judge(row, quota.left(self.quota_of(row), now), now)
+        return state is not row.state or reason.code != row.reason.code
+
+    def _publish_due(self) -> None:
+        self._timer = None
+        if self._dirty:
+            self._publish()
+
+    def _publish(self, *, catalogue: Catalogue | None = None, scorer: ScorerSpec | None = None) -> None:
+        now = self._env.now()
+        wall = self._env.wall()
+        old = self.snapshot
+        steered = now - self._published_at >= PUBLISH_EVERY or catalogue is not None
+        views = [] if catalogue is not None else list(old.rows)
+        for i in range(len(self.rows)) if catalogue is not None else sorted(self._dirty):
+            row = self.rows[i]
+            self._restate(row, now, wall)
+            seen = health.view(row, self.quota_of(row), now, steered=steered)
+            if catalogue is not None:
+                views.append(seen)
+            elif seen != views[i]:
+                views[i] = seen
+        self._dirty.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if steered:
+            self._published_at = now
+        rows = tuple(views)
+        ratio = round(self.tokens_per_byte, 2)
+        if catalogue is None and ratio == old.tokens_per_byte and all(map(_same, rows, old.rows)):
+            return  # nothing a decision could see has changed: rankings stay remembered
+        self.publishes += 1
+        self.snapshot = Snapshot(
+            old.generation + 1,
+            now,
+            wall,
+            rows,
+            old.catalogue if catalogue is None else catalogue,
+            old.scorer if scorer is None else scorer,
+            ratio,
+        )
+
+    def _restate(self, row: Row, now: Instant, wall: float) -> None:
+        """Bring the row's word of health up to date, and tell the timeline where it changed."""
+        state, reason = health.judge(row, quota.left(self.quota_of(row), now), now)
+        if state is not row.state:
+            before, row.since = row.state, wall
+            row.state, row.reason = state, reason
+            self._tell(row, before, reason)
+        else:
+            row.reason = reason
+
+    def _tell(self, row: Row, before: HealthState, reason: Reason) -> None:
+        if before is HealthState.UNKNOWN and row.state is HealthState.UP:
+            level = "debug"
+        else:
+            level = "warning" if row.state in _BAD else "info"
+        evidence: dict[str, object] = {"inflight": row.inflight, "openings": row.breaker.opened_total}
+        if reason.value is not None:
+            evidence["value"] = reason.value
+        if reason.limit is not None:
+            evidence["limit"] = reason.limit
+        if reason.text:
+            evidence["text"] = reason.text
+        self.emit(
+            "state_changed",
+            row.spec.id,
+            reason.code,
+            level=level,
+            before=before,
+            after=row.state,
+            evidence=evidence,
+        )
+
+    def emit(
+        self,
+        kind: str,
+        subject: str,
+        reason: str,
+        *,
+        level: str = "info",
+        before: str | None = None,
+        after: str | None = None,
+        evidence: dict[str, object] | None = None,
+        by: str | None = None,
+    ) -> None:
+        """Tell every listener of an event."""
+        self._event_id += 1
+        event = Event(
+            self._event_id,
+            self._env.wall(),
+            kind,
+            subject,
+            reason,
+            level,
+            None if before is None else str(before),
+            None if after is None else str(after),
+            evidence or {},
+            by,
+        )
+        for listener in self.listeners:
+            listener(event)
+
+
+_BAD = frozenset({HealthState.DOWN, HealthState.LOCKED, HealthState.SUSPECT, HealthState.DEGRADED})
+
+
+def _same(a: object, b: object) -> bool:
+    return a is b

@@ -1,0 +1,224 @@
+"""The provider table as the dashboard shows it: computed when somebody looks, not when it changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lbd import __version__
+from lbd.model import report as out
+from lbd.model.failure import TIMEOUTS
+from lbd.model.outcome import Verdict
+from lbd.model.provider import TierSpec
+from lbd.model.table import SIZE_BOUNDS, SIZES, AdminState, HealthState
+from lbd.model.units import Instant, Seconds, WallTime
+from lbd.state import breaker, health, outlier, quota, warmup
+from lbd.state.breaker import Phase
+from lbd.state.quantile import Sketch, merged
+from lbd.state.row import LIVENESS, Row, capacity
+from lbd.state.window import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, MINUTE, Counts, Rolling
+from lbd.table.owner import Owner
+
+HISTORY = 60
+STALE_INTERVALS = 2.0
+
+
+def rfc3339(wall: WallTime) -> str:
+    """Write a time of day."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def build(
+    owner: Owner,
+    tiers: tuple[TierSpec, ...],
+    now: Instant,
+    wall: WallTime,
+    *,
+    probe_every_s: Seconds,
+    queue: int,
+    config: out.ConfigOut,
+) -> out.ProvidersOut:
+    """Return the whole document."""
+    rows = {tier.name: [r for r in owner.rows if r.spec.tier == tier.name] for tier in tiers}
+    listed = [
+        out.TierOut(
+            tier.name,
+            out.SloOut(tier.ttft_p95_s, tier.error_rate_max),
+            [deployment(owner, row, now, wall, probe_every_s) for row in rows[tier.name]],
+        )
+        for tier in tiers
+        if rows[tier.name]
+    ]
+    status, summary = verdict(owner)
+    snapshot = owner.snapshot
+    return out.ProvidersOut(
+        schema=out.SCHEMA,
+        generation=snapshot.generation,
+        time=rfc3339(wall),
+        data_age_ms=round(max(0.0, now - snapshot.at) * 1000, 1),
+        status=status,
+        summary=summary,
+        version=__version__,
+        tiers=listed,
+        queue=queue,
+        config=config,
+    )
+
+
+_WORKS = frozenset({HealthState.UP, HealthState.UNKNOWN, HealthState.DEGRADED, HealthState.RECOVERING})
+
+
+def serving(row: Row) -> bool:
+    """Tell whether requests are sent there."""
+    return row.admin is AdminState.READY and (row.state in _WORKS or row.state is HealthState.SUSPECT)
+
+
+def verdict(owner: Owner) -> tuple[str, str]:
+    """Return pass, warn or fail, and one sentence that says what is wrong."""
+    bad = [r for r in owner.rows if r.state not in (HealthState.UP, HealthState.UNKNOWN)]
+    if not any(serving(r) for r in owner.rows):
+        return "fail", "no deployment can serve"
+    if not bad:
+        drained = [r.spec.id for r in owner.rows if r.admin is not AdminState.READY]
+        return "pass", f"all deployments are well{'; out by order: ' + ', '.join(drained) if drained else ''}"
+    worst = min(bad, key=lambda r: _ORDER.index(r.state))
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    reason = worst.reason
+    numbers = ""
+    if reason.value is not None and reason.limit is not None:
+        numbers = f" ({reason.value:.3g} against {reason.limit:.3g})"
+    text = f": {reason.text}" if reason.text else ""
+    return "warn", f"{worst.spec.id} {worst.state}{more}, {reason.code}{text}{numbers}"
+
+
+_ORDER = (HealthState.LOCKED, HealthState.DOWN, HealthState.SUSPECT, HealthState.DEGRADED, HealthState.RECOVERING)
+
+
+def deployment(
+    owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds
+) -> out.DeploymentOut:
+    """Return one row."""
+    limits = owner.quota_of(row)
+    reason, b, spec, provider = row.reason, row.breaker, row.spec, row.provider
+    ages = [now - p.at for p in row.probes.values()]
+    live = row.probes.get(LIVENESS)
+    weight = spec.weight if row.admin_weight is None else row.admin_weight
+    retry_at = rfc3339(wall + b.retry_at - now) if b.phase is Phase.OPEN else None
+    return out.DeploymentOut(
+        id=spec.id,
+        provider=provider.name,
+        model=spec.model,
+        upstream_model=spec.upstream_model,
+        region=provider.region,
+        shape=provider.shape,
+        base_url=provider.base_url,
+        state=row.state,
+        state_since=rfc3339(row.since),
+        reason=out.ReasonOut(reason.code, reason.text, reason.value, reason.limit),
+        admin=out.AdminOut(row.admin, row.admin_weight, health.admin_text(row)),
+        health=out.HealthOut(
+            failed_active_probe=live is not None and live.verdict is Verdict.DOWN,
+            failed_passive=b.phase is not Phase.CLOSED or row.suspect is not None,
+            failed_outlier=outlier.active(row.ejection, now),
+            locked=row.lock is not None,
+            stale=not ages or min(ages) > STALE_INTERVALS * probe_every_s,
+            draining=row.admin is AdminState.DRAIN,
+            rate_limited=quota.left(limits, now) <= 0,
+        ),
+        breaker=out.BreakerOut(
+            b.phase, b.cause, b.opened_total, retry_at, out.HalfOpenOut(b.trials_ok, breaker.TRIALS)
+        ),
+        ttft_s=_windows([*row.ttft], now),
+        time_per_output_token_s=_windows([row.tpot], now),
+        latency_s=_windows([row.total], now),
+        predicted=[_predicted(row, size, now) for size in range(SIZES)],
+        errors=_errors(row, now),
+        uptime=out.UptimeOut(*(_uptime(row, w, now) for w in (FIVE_MINUTES, HALF_HOUR, DAY))),
+        inflight=row.inflight,
+        limit=capacity(row),
+        server_load=_load(row, now),
+        rps=round(sum(row.outcomes.over(MINUTE, now).by_kind.values()) / MINUTE, 3),
+        throughput_tps=_throughput(row, now),
+        quota=[
+            out.QuotaOut(what, q.limit, q.remaining, round(max(0.0, q.reset_at - now), 3))
+            for what, q in limits.buckets.items()
+        ],
+        quota_left=round(quota.left(limits, now), 4),
+        price=None
+        if spec.price is None
+        else out.CostOut(
+            spec.price.input_usd_per_mtok, spec.price.output_usd_per_mtok, spec.price.cached_input_usd_per_mtok
+        ),
+        quality=dict(spec.quality),
+        weight=round(weight * warmup.factor(row.warm_since, now), 4),
+        probes=[
+            out.ProbeOut(p.kind, p.verdict, round(now - p.at, 3), round(p.took_s * 1000, 3), p.detail)
+            for _, p in sorted(row.probes.items())
+        ],
+        probe_age_s=round(min(ages), 3) if ages else None,
+        history=_history(row, now),
+    )
+
+
+def _quantiles(rolling: list[Rolling[Sketch]], window: Seconds, now: Instant) -> out.QuantilesOut:
+    sketch = merged(r.over(window, now) for r in rolling)
+    p50, p95, p99 = (None if q is None else round(q, 6) for q in sketch.quantiles((0.5, 0.95, 0.99)))
+    return out.QuantilesOut(p50, p95, p99, sketch.n, window)
+
+
+def _windows(rolling: list[Rolling[Sketch]], now: Instant) -> out.WindowsOut:
+    return out.WindowsOut(*(_quantiles(rolling, w, now) for w in (MINUTE, FIVE_MINUTES, HOUR)))
+
+
+def _predicted(row: Row, size: int, now: Instant) -> out.PredictedOut:
+    p95, p99, fresh = health.estimate(row, size, now)
+    bound = SIZE_BOUNDS[size] if size < len(SIZE_BOUNDS) else None
+    return out.PredictedOut(bound, round(p95, 6), round(p99, 6), fresh, round(row.standing[size], 4))
+
+
+def _errors(row: Row, now: Instant) -> out.ErrorsOut:
+    counts: Counts = row.outcomes.over(FIVE_MINUTES, now)
+    judged = counts.judged
+    timeouts = sum(n for kind, n in counts.by_kind.items() if kind in TIMEOUTS)
+    return out.ErrorsOut(
+        ratio=counts.ratio(),
+        n=judged,
+        by_kind={str(kind): n for kind, n in counts.by_kind.items() if kind is not None},
+        timeout_ratio=timeouts / judged if judged else None,
+    )
+
+
+def _uptime(row: Row, window: Seconds, now: Instant) -> float | None:
+    ratio = row.outcomes.over(window, now).ratio()
+    return None if ratio is None else round(1 - ratio, 6)
+
+
+def _throughput(row: Row, now: Instant) -> float | None:
+    tpot = row.tpot.over(FIVE_MINUTES, now).quantile(0.5)
+    return round(1 / tpot, 3) if tpot else None
+
+
+def _load(row: Row, now: Instant) -> out.LoadOut | None:
+    if row.foreign is None:
+        return None
+    told = row.probes.get("load")
+    age = None if told is None else round(now - told.at, 3)
+    return out.LoadOut(row.foreign.running, row.foreign.waiting, row.foreign.slots, age)
+
+
+def _history(row: Row, now: Instant) -> out.HistoryOut:
+    # a closed minute does not change any more, so it is summed up once
+    sizes = [r.series(1, HISTORY, now) for r in row.ttft]
+    counted = row.outcomes.series(1, HISTORY, now)
+    minutes: dict[Instant, tuple[Seconds | None, float | None, int]] = {}
+    for i, (start, counts) in enumerate(counted):
+        known = row.history.get(start)
+        if known is None:
+            p95 = merged(s for _, s in (size[i] for size in sizes) if s is not None).quantile(0.95)
+            ratio = None if counts is None else counts.ratio()
+            known = (p95, ratio, 0 if counts is None else sum(counts.by_kind.values()))
+        minutes[start] = known
+    row.history = minutes
+    values = list(minutes.values())
+    return out.HistoryOut(
+        60.0, [None if v[0] is None else round(v[0], 6) for v in values], [v[1] for v in values], [v[2] for v in values]
+    )

@@ -1,0 +1,206 @@
+"""A row's state as bytes, to be kept across restarts, and back: aged by the time that has passed, and not
+trusted blindly.
+
+Instants are saved as ages, since the monotonic clock of another run means nothing. What cannot be read (an
+older version's, a damaged one) is dropped as a whole: a row then starts unknown, which is safe.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from msgspec.structs import replace
+
+from lbd.model.failure import FailureKind
+from lbd.model.table import SIZES, AdminState
+from lbd.model.units import Instant, Seconds, WallTime
+from lbd.state import quantile, warmup
+from lbd.state.breaker import Breaker, Phase
+from lbd.state.limit import Limit
+from lbd.state.outlier import Ejection
+from lbd.state.quantile import Sketch
+from lbd.state.quota import Bucket, Quota
+from lbd.state.row import Lock, Row
+from lbd.state.window import Counts, Rolling
+
+VERSION = 1
+TOO_OLD: Seconds = 86400.0  # older state describes another day's provider
+
+
+class _Slot(msgspec.Struct, array_like=True):
+    age: Seconds
+    keys: list[int]
+    counts: list[int]
+    total: float = 0.0
+
+
+class _CountSlot(msgspec.Struct, array_like=True):
+    age: Seconds
+    kinds: dict[str, int]
+
+
+class _Lock(msgspec.Struct):
+    kind: FailureKind
+    age: Seconds
+    message: str
+    left: Seconds | None
+
+
+class Saved(msgspec.Struct):
+    """What is kept of one row."""
+
+    version: int
+    wall: WallTime
+    identity: tuple[str, ...]
+    breaker: Breaker
+    breaker_age: Seconds
+    retry_in: Seconds
+    limit: float
+    output: float
+    standing: list[float]
+    sample_ages: list[Seconds | None]
+    ttft: list[list[list[_Slot]]]
+    total: list[list[_Slot]]
+    tpot: list[list[_Slot]]
+    outcomes: list[list[_CountSlot]]
+    lock: _Lock | None = None
+    admin: AdminState = AdminState.READY
+    admin_weight: float | None = None
+    admin_by: str | None = None
+    ejection: Ejection = Ejection()
+    ejected_for: Seconds = 0.0
+    used_age: Seconds | None = None
+
+
+def _age(at: Instant, now: Instant) -> Seconds | None:
+    return None if at == -math.inf else now - at
+
+
+def _slots(rolling: Rolling[Sketch], now: Instant) -> list[list[_Slot]]:
+    return [
+        [_Slot(age, list(s.counts), list(s.counts.values()), s.total) for age, s in level if s.n]
+        for level in rolling.slots(now)
+    ]
+
+
+def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
+    """Return what is kept of ``row``."""
+    lock = row.lock
+    return msgspec.msgpack.encode(
+        Saved(
+            version=VERSION,
+            wall=wall,
+            identity=row.spec.identity(row.provider),
+            breaker=row.breaker,
+            breaker_age=now - row.breaker.since,
+            retry_in=max(0.0, row.breaker.retry_at - now),
+            limit=row.limit.value,
+            output=row.output,
+            standing=list(row.standing),
+            sample_ages=[_age(at, now) for at in row.last_sample],
+            ttft=[_slots(r, now) for r in row.ttft],
+            total=_slots(row.total, now),
+            tpot=_slots(row.tpot, now),
+            outcomes=[
+                [_CountSlot(age, {str(k or ""): n for k, n in c.by_kind.items()}) for age, c in level if c.by_kind]
+                for level in row.outcomes.slots(now)
+            ],
+            lock=None
+            if lock is None
+            else _Lock(lock.kind, now - lock.since, lock.message, None if lock.until is None else lock.until - now),
+            admin=row.admin,
+            admin_weight=row.admin_weight,
+            admin_by=row.admin_by,
+            ejection=row.ejection,
+            ejected_for=max(0.0, row.ejection.until - now),
+            used_age=_age(row.last_used, now),
+        )
+    )
+
+
+def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
+    """Put saved state into a fresh row; False (and nothing changed) where it does not fit or is too old."""
+    try:
+        saved = msgspec.msgpack.decode(data, type=Saved)
+    except msgspec.MsgspecError:
+        return False
+    gap = max(0.0, wall - saved.wall)
+    fits = saved.version == VERSION and tuple(saved.identity) == row.spec.identity(row.provider)
+    if not fits or gap > TOO_OLD or len(saved.ttft) != SIZES or len(saved.standing) != SIZES:
+        return False
+    _restore_breaker(row, saved, now, gap)
+    row.limit = Limit(saved.limit)
+    row.output = saved.output
+    row.standing = list(saved.standing)
+    row.last_sample = [-math.inf if a is None else now - a - gap for a in saved.sample_ages]
+    for rolling, levels in (
+        *zip(row.ttft, saved.ttft, strict=True),
+        (row.total, saved.total),
+        (row.tpot, saved.tpot),
+    ):
+        rolling.restore([[(s.age + gap, _sketch(s)) for s in level] for level in levels], now)
+    row.outcomes.restore(
+        [[(s.age + gap, _counts(s)) for s in level] for level in saved.outcomes], now
+    )
+    if saved.lock is not None:
+        left = saved.lock.left
+        until = None if left is None else now + left - gap
+        row.lock = Lock(saved.lock.kind, now - saved.lock.age - gap, saved.lock.message, until)
+    row.admin, row.admin_weight, row.admin_by = saved.admin, saved.admin_weight, saved.admin_by
+    row.ejection = replace(saved.ejection, until=now + saved.ejected_for - gap)
+    row.last_used = -math.inf if saved.used_age is None else now - saved.used_age - gap
+    return True
+
+
+def _restore_breaker(row: Row, saved: Saved, now: Instant, gap: Seconds) -> None:
+    b = saved.breaker
+    # trials under way died with the process that had sent them
+    row.breaker = replace(
+        b,
+        since=now - saved.breaker_age - gap,
+        fails_since=now,
+        fails=0,
+        retry_at=now + saved.retry_in - gap,
+        trials_out=0,
+    )
+    if b.phase is Phase.CLOSED and b.opened_total and saved.breaker_age < warmup.SPAN:
+        row.warm_since = now - saved.breaker_age - gap
+
+
+def _sketch(slot: _Slot) -> Sketch:
+    return quantile.load({"k": slot.keys, "c": slot.counts, "t": slot.total})
+
+
+def _counts(slot: _CountSlot) -> Counts:
+    known = {k.value for k in FailureKind}
+    return Counts({FailureKind(k) if k else None: n for k, n in slot.kinds.items() if not k or k in known})
+
+
+class SavedQuota(msgspec.Struct):
+    """What is kept of one quota group."""
+
+    wall: WallTime
+    blocked_for: Seconds
+    buckets: dict[str, tuple[int | None, int, Seconds]]
+
+
+def dump_quota(quota: Quota, now: Instant, wall: WallTime) -> bytes:
+    """Return what is kept of a quota."""
+    buckets = {what: (b.limit, b.remaining, b.reset_at - now) for what, b in quota.buckets.items()}
+    return msgspec.msgpack.encode(SavedQuota(wall, max(0.0, quota.blocked_until - now), buckets))
+
+
+def restore_quota(data: bytes, now: Instant, wall: WallTime) -> Quota | None:
+    """Return the quota that was kept, aged; None where it cannot be read."""
+    try:
+        saved = msgspec.msgpack.decode(data, type=SavedQuota)
+    except msgspec.MsgspecError:
+        return None
+    gap = max(0.0, wall - saved.wall)
+    buckets = {
+        what: Bucket(limit, remaining, now + reset - gap)
+        for what, (limit, remaining, reset) in saved.buckets.items()
+        if reset > gap
+    }
+    return Quota(buckets, now + saved.blocked_for - gap if saved.blocked_for > gap else 0.0)

@@ -1,0 +1,1 @@
+"""Speaking to providers: connections, attempts, flights."""

@@ -1,0 +1,429 @@
+"""The flight of a request: decide, take a lease, attempt, and whatever the verdict says next.
+
+This drives the pure parts: :mod:`lbd.decide` chooses, :mod:`lbd.state.flight` says what to do after a
+failure, the table's leases re-check live. Each further attempt is a new decision on the current snapshot,
+with what was tried excluded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from lbd.decide import pick, route
+from lbd.decide.terms import Term
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.outcome import Outcome, Usage
+from lbd.model.plan import Candidate, Choice, Decision, Draws, Query, Ranking
+from lbd.model.record import AttemptRecord, RequestRecord
+from lbd.model.request import Ask, Body
+from lbd.model.table import Snapshot, size_bucket
+from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
+from lbd.ports import Env, Reply
+from lbd.shapes.clients import ClientShape
+from lbd.state import flight as flights
+from lbd.state.budget import RetryBudget
+from lbd.state.flight import Flight, Step
+from lbd.table.owner import Owner
+from lbd.upstream.acquire import Acquired, Desk
+from lbd.upstream.attempt import Attempt, Bounds, Manner
+from lbd.upstream.line import Line, cost
+from lbd.upstream.queue import Queue
+from lbd.upstream.respond import answer, own_headers
+
+REMEMBERED_RANKINGS = 1024  # a generation
+KEEP_ALIVE_EVERY: Seconds = 15.0
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """An admitted request: everything its flight needs."""
+
+    id: str
+    arrived: Instant
+    body: Body
+    ask: Ask
+    shape: ClientShape
+    client: str
+    affinity: int = 0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What the operator may set of flights."""
+
+    headers_after_s: Seconds = 15.0
+    idle_gap_s: Seconds = 30.0
+    queue_size: int = 1000
+
+
+class Flights:
+    """Runs flights. One for the process."""
+
+    def __init__(
+        self, env: Env, owner: Owner, terms: Mapping[str, Term], silent: Callable[[str], None]
+    ) -> None:
+        self.env = env
+        self.owner = owner
+        self.terms = terms
+        self.silent = silent  # a provider says nothing: probe it now
+        self.done: Callable[[RequestRecord], None] = lambda _record: None
+        self.keep: Callable[[Snapshot], None] = lambda _snapshot: None
+        self.closing = False
+        self.lines: dict[DeploymentId, Line] = {}
+        self.settings = Settings()
+        self.budget = RetryBudget()
+        self.queue = Queue(env, self.settings.queue_size)
+        self.waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts without a first content yet
+        self.running: set[Run] = set()
+        self._rankings: dict[Ask, Ranking] = {}
+        self._generation = -1
+        owner.freed = self.queue.freed
+        owner.lost = self._lost
+
+    def configure(self, lines: Mapping[DeploymentId, Line], settings: Settings) -> None:
+        """Take a configuration; flights under way keep the lines they have."""
+        self.lines = dict(lines)
+        self.settings = settings
+        self.queue.set_bound(settings.queue_size)
+
+    def ranking(self, ask: Ask) -> Ranking:
+        """Return the ranking of ``ask`` on the current snapshot, remembered while its generation lasts."""
+        snapshot = self.owner.snapshot
+        if snapshot.generation != self._generation or len(self._rankings) > REMEMBERED_RANKINGS:
+            self._rankings.clear()
+            self._generation = snapshot.generation
+            self.keep(snapshot)
+        ranking = self._rankings.get(ask)
+        if ranking is None:
+            ranking = self._rankings[ask] = route.rank(snapshot, ask, self.terms)
+        return ranking
+
+    def draws(self) -> Draws:
+        """Draw the chance of one decision."""
+        u = self.env.uniform
+        return Draws(u(), u(), u(), u())
+
+    def _lost(self, row: DeploymentId) -> None:
+        for attempt in tuple(self.waiting.get(row, ())):
+            attempt.rescue()
+
+    async def fly(self, ticket: Ticket, reply: Reply) -> None:
+        """Serve one request to its end. Raises nothing but CancelledError: the client has gone."""
+        run = Run(self, ticket, reply)
+        self.running.add(run)
+        try:
+            record = await run.run()
+        except asyncio.CancelledError:
+            self.done(run.abandoned())
+            raise
+        finally:
+            self.running.discard(run)
+        self.done(record)
+
+    async def drain(self, timeout_s: Seconds) -> None:
+        """Wait until nothing runs; after ``timeout_s`` end what is left with a typed error."""
+        until = self.env.now() + timeout_s
+        while self.running and self.env.now() < until:
+            await self.env.sleep(0.05)
+        self.closing = True
+        for run in tuple(self.running):
+            run.give_up()
+        for _ in range(20):  # let them say so
+            if not self.running:
+                return
+            await self.env.sleep(0.05)
+
+
+class Run:
+    """One flight under way: the state that the driver's steps share. It is the sink of its attempts."""
+
+    def __init__(self, service: Flights, ticket: Ticket, reply: Reply) -> None:
+        self._service = service
+        self._env = service.env
+        self._ticket = ticket
+        self._reply = reply
+        ask = ticket.ask
+        total_by = ticket.arrived + ask.total_s
+        # an answer that comes whole has no first content to wait for: only its whole is bounded
+        first_by = min(total_by, ticket.arrived + ask.first_content_s) if ask.stream else total_by
+        self._flight = Flight(ticket.arrived, first_by, total_by)
+        self._desk = Desk(service, ask, ticket.arrived, ticket.affinity)
+        self._records: list[AttemptRecord] = []
+        self._upstream_s: Seconds = 0.0  # spent waiting for providers
+        self._slo_missed = False
+        self._closed = False
+        self._attempting: Attempt | None = None
+        self._served_by: DeploymentId | None = None
+        self._ttft_s: Seconds | None = None
+        self._usage: Usage | None = None
+        self._spent: NanoUsd = 0
+        self._overhead_us = 0.0
+
+    async def run(self) -> RequestRecord:
+        """Fly."""
+        try:
+            return await self._fly()
+        finally:
+            self._closed = True
+
+    def give_up(self) -> None:
+        """The daemon ends: end this flight with a typed error."""
+        if self._attempting is not None:
+            self._attempting.stop(Failure(FailureKind.DRAINING, "lbd was shut down before the answer was complete"))
+
+    async def _fly(self) -> RequestRecord:
+        service = self._service
+        service.budget.request(self._ticket.arrived)
+        query = Query(affinity=self._ticket.affinity)
+        again: Choice | None = None
+        while True:
+            if again is not None:
+                acquired = await self._desk.again(self._flight, again)
+            else:
+                acquired = await self._desk.acquire(self._flight, query)
+            if isinstance(acquired, Failure):
+                return self._fail(acquired)
+            attempt = await self._attempt(acquired)
+            failure = attempt.failure
+            if failure is None:
+                return self._serve(attempt)
+            candidate = acquired.choice.candidate
+            now = self._env.now()
+            larger = _context_of(failure, candidate)
+            twins = self._left(Query(self._flight.tried, candidate.model))
+            others = self._left(Query(self._flight.tried, larger_than=larger))
+            self._flight, verdict = flights.after(
+                self._flight, candidate.id, failure, now, twins=twins, others=others
+            )
+            if verdict.step is Step.GIVE:
+                return self._fail(verdict.failure)
+            if verdict.spend and not service.budget.spend(now):
+                return self._fail(flights.final(self._flight))
+            again = None
+            if verdict.step is Step.AGAIN:
+                await self._env.sleep(verdict.wait_s)
+                self._desk.waited_s += verdict.wait_s
+                again = acquired.choice
+            else:
+                model = candidate.model if twins and larger is None else None
+                query = Query(self._flight.tried, model, larger, self._ticket.affinity)
+
+    def _left(self, query: Query) -> int:
+        return pick.left(self._service.ranking(self._ticket.ask), query)
+
+    # --- one attempt ---------------------------------------------------------------------------------
+
+    async def _attempt(self, acquired: Acquired) -> Attempt:
+        choice, lease, decision = acquired
+        service, ticket = self._service, self._ticket
+        candidate = choice.candidate
+        self._slo_missed = self._slo_missed or choice.manner == "slo_missed"
+        self._flight = flights.sent(self._flight, candidate.id)
+        now = self._env.now()
+        attempt = self._prepare(service.lines[candidate.id], candidate, now)
+        line = attempt.line
+        head = ticket.body.head
+        streams = attempt.manner is not Manner.WHOLE
+        endpoint = (line.stream if streams else line.unary)[ticket.body.operation]
+        ask_usage = streams and line.provider.stream_usage
+        hide_usage = attempt.manner is Manner.FORWARD and ask_usage and not head.include_usage
+        waiting = service.waiting.setdefault(candidate.id, set())
+        with lease:
+            waiting.add(attempt)
+            self._attempting = attempt
+            try:
+                body = line.shape.encode(ticket.body, line.spec, streams, ask_usage)
+                await attempt.run(endpoint, body, choices=head.n, hide_usage=hide_usage)
+            except BaseException:
+                self._record(attempt, decision, now, FailureKind.CLIENT_GONE)
+                raise
+            finally:
+                self._attempting = None
+                waiting.discard(attempt)
+            lease.settle(self._outcome(attempt, candidate))
+        self._record(attempt, decision, now, None if attempt.failure is None else attempt.failure.kind)
+        return attempt
+
+    def _prepare(self, line: Line, candidate: Candidate, now: Instant) -> Attempt:
+        ticket = self._ticket
+        if ticket.body.head.stream:
+            manner = Manner.FORWARD
+        else:
+            manner = Manner.FOLD if line.spec.unary_via_stream else Manner.WHOLE
+        attempt = Attempt(self._env, line, manner, self._bounds(candidate, manner, now), self)
+        attempt.size = size_bucket(ticket.ask.input_tokens)
+        attempt.may_move = self._may_move
+        attempt.on_silent = lambda: self._service.silent(line.provider.name)
+        attempt.on_headers_due = self._open_early
+        return attempt
+
+    def _may_move(self) -> bool:
+        return self._left(Query(self._flight.tried)) > 0
+
+    def _bounds(self, candidate: Candidate, manner: Manner, now: Instant) -> Bounds:
+        flight, ask, settings = self._flight, self._ticket.ask, self._service.settings
+        cut_at = now + candidate.cutoff_s
+        first_by = flight.first_by
+        if manner is Manner.FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
+            first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
+        headers_at = math.inf
+        if ask.stream and not self._reply.started:
+            headers_at = flight.arrived + settings.headers_after_s
+        return Bounds(cut_at, first_by, flight.total_by, settings.idle_gap_s, headers_at)
+
+    def _outcome(self, attempt: Attempt, candidate: Candidate) -> Outcome:
+        total = attempt.settled_at - attempt.sent_at
+        usage = attempt.usage
+        if attempt.failure is None and usage is not None:
+            self._service.owner.learn_ratio(self._ticket.body.head.text_bytes, usage.prompt)
+        return Outcome(
+            failure=attempt.failure,
+            size=attempt.size,
+            total_s=total,
+            ttft_s=attempt.ttft_s,
+            usage=usage,
+            cost=cost(attempt.line.spec.price, usage),
+            committed=attempt.committed,
+            # the cut-off is at least twice the row's own p99
+            exceeded_own_p99=not attempt.rescued and total * 2 >= candidate.cutoff_s,
+            quota=attempt.quota,
+        )
+
+    def _record(
+        self, attempt: Attempt, decision: Decision, began: Instant, failure: FailureKind | None
+    ) -> None:
+        arrived = self._ticket.arrived
+        ended = attempt.settled_at or self._env.now()
+        # what lbd did with the last bytes is its own time, not the provider's
+        last = attempt.last_at if failure is None else ended
+        self._upstream_s += max(0.0, last - attempt.sent_at)
+        nano = cost(attempt.line.spec.price, attempt.usage)
+        self._spent += nano
+        self._records.append(
+            AttemptRecord(
+                decision,
+                began - arrived,
+                ended - arrived,
+                attempt.ttft_s,
+                failure,
+                "" if attempt.failure is None else attempt.failure.message[:300],
+                attempt.status or None,
+                attempt.usage,
+                nano,
+                attempt.upstream_id,
+            )
+        )
+
+    # --- answering -----------------------------------------------------------------------------------
+
+    def _headers(self, attempt: Attempt | None, upstream_s: Seconds) -> list[tuple[str, str]]:
+        elsewhere = upstream_s + self._desk.waited_s
+        self._overhead_us = max(0.0, (self._env.now() - self._ticket.arrived - elsewhere) * 1e6)
+        return own_headers(
+            self._ticket.id,
+            attempts=self._flight.attempts,
+            overhead_us=self._overhead_us,
+            deployment=None if attempt is None else attempt.line.spec.id,
+            upstream_id=None if attempt is None else attempt.upstream_id,
+            slo_missed=self._slo_missed,
+        )
+
+    def commit(self, attempt: Attempt, first: bytes) -> None:
+        """The first content is here: start the answer."""
+        self._flight = replace(self._flight, committed=True)
+        reply = self._reply
+        if not reply.started:
+            headers = self._headers(attempt, self._upstream_s + attempt.last_at - attempt.sent_at)
+            headers.append(("content-type", attempt.headers.get("content-type", "text/event-stream")))
+            headers.append(("cache-control", "no-cache"))
+            reply.start(200, headers)
+        reply.flow(attempt.pause, attempt.resume)
+        reply.write(first)
+        self._ttft_s = self._env.now() - self._ticket.arrived
+        self._service.waiting[attempt.line.spec.id].discard(attempt)
+
+    def forward(self, data: bytes) -> None:
+        """Pass on a slice."""
+        self._reply.write(data)
+
+    def finish(self, data: bytes) -> None:
+        """Pass on the last slice and end the answer."""
+        self._reply.end(data)
+
+    def _open_early(self) -> None:
+        """No content for long: open the stream all the same, so that nobody in between gives it up."""
+        if not self._reply.started:
+            headers = self._headers(None, self._env.now() - self._ticket.arrived)
+            headers += [("content-type", "text/event-stream"), ("cache-control", "no-cache")]
+            self._reply.start(200, headers)
+            self._keep_open()
+
+    def _keep_open(self) -> None:
+        if not self._closed and not self._flight.committed:
+            self._reply.write(self._ticket.shape.keep_alive)
+            self._env.call_at(self._env.now() + KEEP_ALIVE_EVERY, self._keep_open)
+
+    def _serve(self, attempt: Attempt) -> RequestRecord:
+        self._served_by = attempt.line.spec.id
+        self._usage = attempt.usage
+        if attempt.answer is not None:
+            headers = self._headers(attempt, self._upstream_s)
+            headers.append(("x-lbd-cost-usd", f"{self._spent / 1e9:.9f}"))
+            kind = "application/json"
+            if attempt.manner is Manner.WHOLE:
+                kind = attempt.headers.get("content-type", kind)
+            headers.append(("content-type", kind))
+            self._reply.send(200, headers, attempt.answer)
+        return self._close("ok", 200)
+
+    def _fail(self, failure: Failure) -> RequestRecord:
+        shape = self._ticket.shape
+        if self._reply.started:
+            self._reply.end(shape.error_event(failure))
+            return self._close(failure.kind, 200)
+        headers = self._headers(None, self._upstream_s)
+        status, body, more = answer(failure, shape)
+        self._reply.send(status, [*headers, *more], body)
+        return self._close(failure.kind, status)
+
+    def abandoned(self) -> RequestRecord:
+        """Return the record of a flight whose client left."""
+        return self._close(FailureKind.CLIENT_GONE, 499)
+
+    def _close(self, outcome: str, status: int) -> RequestRecord:
+        ticket, ask, head = self._ticket, self._ticket.ask, self._ticket.body.head
+        ttft = self._ttft_s
+        late = ask.slo_s is not None and ttft is not None and ttft > ask.slo_s
+        return RequestRecord(
+            id=ticket.id,
+            time=self._env.wall(),
+            client=ticket.client,
+            surface=ask.surface,
+            asked=head.model,
+            target=ask.target,
+            operation=ticket.body.operation,
+            stream=head.stream,
+            urgency=ask.urgency,
+            attempts=(*self._desk.refusals, *self._records),
+            outcome=str(outcome),
+            status=status,
+            served_by=self._served_by,
+            ttft_s=ttft,
+            total_s=self._env.now() - ticket.arrived,
+            overhead_us=self._overhead_us,
+            usage=self._usage,
+            cost=self._spent,
+            slo_missed=self._slo_missed or late,
+            waited_s=self._desk.waited_s,
+            moved=self._flight.moves,
+        )
+
+
+def _context_of(failure: Failure, candidate: Candidate) -> int | None:
+    """Return the context that proved too small, None for other failures."""
+    if failure.kind is not FailureKind.CONTEXT:
+        return None
+    return candidate.context if candidate.context is not None else 0

@@ -1,0 +1,345 @@
+"""lbd's own HTTP/1.1 client: ``asyncio.Protocol`` and httptools, one connection one exchange at a time.
+
+It exists because a balancer needs from its client what no client library tells: exact phases, a verdict on
+stale keep-alive connections, cancellation that closes at once, and bytes by callback. aiohttp's client costs
+a third of a request's CPU; this one costs a write and a parse.
+
+A request lost on a *reused* connection before any byte of an answer is ``stale_keepalive``: the server had
+given the connection up. Whoever sent it sends it again on a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import zlib
+from collections.abc import Callable
+
+import httptools
+
+from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.units import Instant
+from lbd.ports import Endpoint, Env, Origin, Receiver
+from lbd.upstream.headers import RawHeaders
+from lbd.upstream.pool import Pool
+
+SWEEP_EVERY = 1.0
+# Close a little before the server does: its clock starts when it has sent the last byte, ours when that came.
+KEEPALIVE_MARGIN = 1.0
+_TIMEOUT = re.compile(rb"timeout=(\d+)")
+_NO_BODY = frozenset({204, 304})
+
+
+def head_bytes(endpoint: Endpoint, length: int) -> bytes:
+    """Return the request head. Header values were checked when the configuration was read."""
+    return _prefix(endpoint) + b"%d\r\n\r\n" % length
+
+
+_prefixes: dict[int, tuple[Endpoint, bytes]] = {}
+
+
+def _prefix(endpoint: Endpoint) -> bytes:
+    # endpoints are few and live as long as a configuration; hashing one costs more than building this once
+    known = _prefixes.get(id(endpoint))
+    if known is not None and known[0] is endpoint:
+        return known[1]
+    if len(_prefixes) > 4096:
+        _prefixes.clear()
+    lines = [f"{endpoint.method} {endpoint.path} HTTP/1.1", f"host: {endpoint.origin.authority}"]
+    lines += [f"{name}: {value}" for name, value in endpoint.headers]
+    prefix = "\r\n".join(lines).encode("latin-1") + b"\r\ncontent-length: "
+    _prefixes[id(endpoint)] = (endpoint, prefix)
+    return prefix
+
+
+class Connection(asyncio.Protocol):
+    """One connection. Idle in the pool, or carrying one exchange."""
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_client",
+        "_complete",
+        "_encoding",
+        "_fields",
+        "_got",
+        "_headers_done",
+        "_inflate",
+        "_keepalive",
+        "_length",
+        "_parser",
+        "_paused",
+        "_pool_after",
+        "_receiver",
+        "_reused",
+        "_status",
+        "_transport",
+        "origin",
+    )
+
+    def __init__(self, client: Client, origin: Origin) -> None:
+        self._client = client
+        self.origin = origin
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._receiver: Receiver | None = None
+        self._keepalive: float = origin.keepalive_s
+        self._reused = False
+        self._paused = False
+        self._clear(pool_after=True)
+
+    def _clear(self, *, pool_after: bool) -> None:
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._got = False
+        self._headers_done = False
+        self._complete = False
+        self._length = False
+        self._chunked = False
+        self._status = 0
+        self._encoding = b""
+        self._inflate: zlib._Decompress | None = None
+        self._pool_after = pool_after
+
+    # --- asyncio -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:  # an unasked word on an idle connection: a time-out notice, as a rule
+            self.close()
+            return
+        self._got = True
+        had_head = self._headers_done
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as e:
+            if self._receiver is receiver:  # else: cancelled from a callback
+                self._fail(FailureKind.BAD_BODY, f"the answer is not HTTP/1.1: {e}")
+            return
+        self._deliver(receiver, had_head)
+
+    def _deliver(self, receiver: Receiver, had_head: bool) -> None:
+        if self._headers_done and not had_head:
+            receiver.head(self._status, RawHeaders(self._fields))
+        body = self._body
+        if body and self._receiver is receiver:
+            data = body[0] if len(body) == 1 else b"".join(body)
+            self._body = []
+            if self._inflate is not None:
+                try:
+                    data = self._inflate.decompress(data)
+                except zlib.error as e:
+                    self._fail(FailureKind.BAD_BODY, f"the answer's compression is broken: {e}")
+                    return
+            if data:
+                receiver.data(data)
+        if self._complete and self._receiver is receiver:
+            self._finish(receiver)
+
+    def _finish(self, receiver: Receiver) -> None:
+        self._receiver = None
+        transport = self._transport
+        reusable = (
+            self._pool_after
+            and transport is not None
+            and not transport.is_closing()
+            and self._parser.should_keep_alive()
+            and not transport.get_write_buffer_size()
+        )
+        if reusable:
+            self._unpause()
+            self._client.idle(self, self._keepalive)
+        else:
+            self.close()
+        receiver.end()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        receiver, self._receiver = self._receiver, None
+        self._transport = None
+        if receiver is None:
+            self._client.gone(self)
+            return
+        if self._headers_done and not self._length and not self._chunked and exc is None:
+            receiver.end()  # a body without a length ends with the connection
+            return
+        if self._reused and not self._got:
+            kind, text = FailureKind.STALE, "the server had closed the kept connection"
+        elif not self._headers_done:
+            kind, text = FailureKind.RESET, "the connection was closed before an answer came"
+        else:
+            kind, text = FailureKind.BROKEN_STREAM, "the connection was closed in the middle of the answer"
+        receiver.failed(Failure(kind, f"{text}: {exc}" if exc else text))
+
+    # --- httptools -----------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header field."""
+        name = name.lower()
+        self._fields.append((name, value))
+        if name == b"content-length":
+            self._length = True
+        elif name == b"transfer-encoding":
+            self._chunked = b"chunked" in value.lower()
+        elif name == b"content-encoding":
+            self._encoding = value.strip().lower()
+        elif name == b"keep-alive" and (told := _TIMEOUT.search(value)):
+            self._keepalive = min(self._keepalive, max(0.0, int(told[1]) - KEEPALIVE_MARGIN))
+
+    def on_headers_complete(self) -> None:
+        """The head is complete; an interim one (1xx) is skipped."""
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._fields = []
+            return
+        self._status = status
+        self._headers_done = True
+        if status in _NO_BODY:
+            self._length = True
+        if self._encoding in (b"gzip", b"deflate", b"x-gzip"):
+            # never asked for, but some proxies compress all the same. 32: gzip or zlib, by its header
+            self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
+            self._fields = [f for f in self._fields if f[0] not in (b"content-encoding", b"content-length")]
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """The answer is complete."""
+        if self._headers_done:
+            self._complete = True
+
+    # --- exchange ------------------------------------------------------------------------------------
+
+    def start(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, reused: bool) -> None:
+        """Send a request."""
+        transport = self._transport
+        if transport is None:
+            raise LbdError(Failure(FailureKind.STALE if reused else FailureKind.RESET, "the connection is closed"))
+        self._clear(pool_after=endpoint.pool)
+        self._receiver = receiver
+        self._reused = reused
+        head = head_bytes(endpoint, len(body))
+        if len(body) < 65536:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
+
+    def _fail(self, kind: FailureKind, text: str) -> None:
+        receiver, self._receiver = self._receiver, None
+        self.close()
+        if receiver is not None:
+            receiver.failed(Failure(kind, text, status=self._status or None))
+
+    def cancel(self) -> None:
+        """Stop the exchange and close at once; its receiver hears nothing more."""
+        if self._receiver is not None:
+            self._receiver = None
+            self.close()
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if self._transport is not None and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._unpause()
+
+    def _unpause(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+
+class Client:
+    """A :class:`lbd.ports.Transport` on pooled connections of its own."""
+
+    def __init__(self, env: Env, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._env = env
+        self._loop = loop or asyncio.get_running_loop()
+        self._pool: Pool[Connection] = Pool()
+        self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self._sweeping = False
+        self.on_stale: Callable[[], None] = lambda: None
+
+    async def send(
+        self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant, fresh: bool = False
+    ) -> Connection:
+        """Send on an idle connection, else on a new one that must stand by ``by``."""
+        if not fresh:
+            connection = self._pool.take(endpoint.origin, self._env.now())
+            if connection is not None:
+                connection.start(endpoint, body, receiver, reused=True)
+                return connection
+        connection = await self._connect(endpoint.origin, by)
+        connection.start(endpoint, body, receiver, reused=False)
+        return connection
+
+    async def _connect(self, origin: Origin, by: Instant) -> Connection:
+        limit = min(origin.connect_timeout_s, max(0.001, by - self._env.now()))
+        context = self._context(origin) if origin.scheme == "https" else None
+        try:
+            async with asyncio.timeout(limit):
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self, origin),
+                    origin.host,
+                    origin.port,
+                    ssl=context,
+                    server_hostname=origin.host if context is not None else None,
+                )
+        except TimeoutError:
+            text = f"no connection to {origin.authority} within {limit:.2f} s"
+            raise LbdError(Failure(FailureKind.CONNECT_TIMEOUT, text)) from None
+        except ssl.SSLError as e:
+            raise LbdError(Failure(FailureKind.TLS, f"TLS with {origin.authority}: {e.reason or e}")) from None
+        except OSError as e:
+            text = f"no connection to {origin.authority}: {e.strerror or e}"
+            raise LbdError(Failure(FailureKind.CONNECT, text)) from None
+        return connection
+
+    def _context(self, origin: Origin) -> ssl.SSLContext:
+        context = self._contexts.get(origin.ca_file)
+        if context is None:
+            context = ssl.create_default_context(cafile=origin.ca_file)
+            context.set_alpn_protocols(["http/1.1"])
+            self._contexts[origin.ca_file] = context
+        return context
+
+    def idle(self, connection: Connection, keepalive_s: float) -> None:
+        """Take a connection into the pool."""
+        surplus = self._pool.put(connection.origin, connection, self._env.now() + keepalive_s)
+        if surplus is not None:
+            surplus.close()
+        if not self._sweeping:
+            self._sweeping = True
+            self._env.call_at(self._env.now() + SWEEP_EVERY, self._sweep)
+
+    def _sweep(self) -> None:
+        for connection in self._pool.expired(self._env.now()):
+            connection.close()
+        self._sweeping = len(self._pool) > 0
+        if self._sweeping:
+            self._env.call_at(self._env.now() + SWEEP_EVERY, self._sweep)
+
+    def gone(self, connection: Connection) -> None:
+        """Forget an idle connection that the server closed."""
+        self._pool.drop(connection.origin, connection)
+
+    async def close(self) -> None:
+        """Close every idle connection; running exchanges are their owners' to cancel."""
+        for connection in self._pool.clear():
+            connection.close()

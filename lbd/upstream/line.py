@@ -1,0 +1,86 @@
+"""How to reach one deployment: its shape, and for each operation the endpoint, built once a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lbd import __version__
+from lbd.model.outcome import Usage
+from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
+from lbd.model.units import NanoUsd, nano_usd
+from lbd.ports import Endpoint, Origin, Transport
+from lbd.shapes.providers import Shape
+
+AGENT = f"lbd/{__version__}"
+
+
+class Line(msgspec.Struct, frozen=True):
+    """The way to one deployment."""
+
+    spec: DeploymentSpec
+    provider: ProviderSpec
+    shape: Shape
+    transport: Transport
+    unary: Mapping[str, Endpoint]  # by operation
+    stream: Mapping[str, Endpoint]
+
+
+def origin_of(provider: ProviderSpec) -> Origin:
+    """Return where a provider's base URL points."""
+    url = urlsplit(provider.base_url)
+    return Origin(
+        url.scheme,
+        url.hostname or "",
+        url.port or (443 if url.scheme == "https" else 80),
+        provider.connect_timeout_s,
+        provider.keepalive_s,
+        provider.ca_file,
+        provider.proxy,
+    )
+
+
+def base_headers(provider: ProviderSpec, shape: Shape) -> tuple[tuple[str, str], ...]:
+    """Return the headers of every request to a provider; its configured ones win over lbd's own."""
+    key = None if provider.api_key is None else provider.api_key.reveal()
+    fields = {"user-agent": AGENT, "accept-encoding": "identity", **dict(shape.headers(key))}
+    fields.update((name.lower(), value) for name, value in provider.headers)
+    return tuple(fields.items())
+
+
+def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport: Transport) -> Line:
+    """Return the line to one deployment."""
+    origin = origin_of(provider)
+    base = urlsplit(provider.base_url).path.rstrip("/")
+    headers = (*base_headers(provider, shape), ("content-type", "application/json"))
+
+    def endpoint(path: str, accept: str, *, pool: bool) -> Endpoint:
+        return Endpoint(origin, "POST", base + path, (*headers, ("accept", accept)), pool)
+
+    return Line(
+        spec,
+        provider,
+        shape,
+        transport,
+        {op: endpoint(path, "application/json", pool=True) for op, path in shape.paths.items()},
+        {
+            op: endpoint(path, "text/event-stream", pool=shape.pool_after_stream)
+            for op, path in shape.paths.items()
+        },
+    )
+
+
+def cost(price: Price | None, usage: Usage | None) -> NanoUsd:
+    """Return what an answer cost in nano-USD, 0 where price or usage is not known."""
+    if price is None or usage is None:
+        return 0
+    cached_price = price.input_usd_per_mtok
+    if price.cached_input_usd_per_mtok is not None:
+        cached_price = price.cached_input_usd_per_mtok
+    return (
+        nano_usd(usage.prompt - usage.cached, price.input_usd_per_mtok)
+        + nano_usd(usage.cached, cached_price)
+        + nano_usd(usage.completion, price.output_usd_per_mtok)
+    )

@@ -1,0 +1,59 @@
+"""Where requests wait while every deployment that could serve them is busy, limited or tripped.
+
+The order is :class:`lbd.state.waiting.WaitingRoom`'s; this is its rim: futures and the deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from lbd.model.units import Instant, Seconds
+from lbd.ports import Env
+from lbd.state.waiting import Full, WaitingRoom, expected_wait
+
+
+class Queue:
+    """The waiting room of this process."""
+
+    def __init__(self, env: Env, bound: int) -> None:
+        self._env = env
+        self._room: WaitingRoom[asyncio.Future[None]] = WaitingRoom(bound)
+
+    def __len__(self) -> int:
+        return len(self._room)
+
+    def set_bound(self, bound: int) -> None:
+        """Change how many may wait."""
+        self._room.bound = bound
+
+    def freed(self, row: int) -> None:
+        """Row ``row`` may have room: wake the first that it serves."""
+        if len(self._room):
+            waiter = self._room.next_for(row)
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+
+    async def wait(self, rows: frozenset[int], until: Instant, *, deadline: Instant, rank: int) -> bool:
+        """Wait for one of ``rows``, at most until then; False when nothing came. Raises ``Full``."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ticket = self._room.enter(future, rows, deadline, rank=rank)
+        timer = self._env.call_at(until, lambda: _wake(future))
+        began = self._env.now()
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._room.leave(ticket)
+        return self._env.now() < until or began >= until
+
+    def expected(self, deadline: Instant, *, rank: int, slots: float, service_s: Seconds) -> Seconds:
+        """Estimate how long a new waiter would wait."""
+        return expected_wait(self._room.ahead(deadline, rank=rank), slots, service_s)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+__all__ = ["Full", "Queue"]
