@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -50,6 +51,7 @@ class RealEnv:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.uniform = random.random
+        self.bits: Callable[[], int] = partial(random.getrandbits, 64)
         self.now: Callable[[], Instant] = time.monotonic
         self.wall: Callable[[], WallTime] = time.time
 
@@ -191,7 +193,7 @@ class App:
         self.probing.lines = built
         self.probing.settings = self._probe_settings(new)
         self.pipeline.rules = Rules(Clients(new.clients), new.surfaces, new.deadlines)
-        self.api.limits = Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts))
+        self.api.configure(Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts)))
         self.journal.set_bound(limits.journal_records)
         self.compiled = new
 
@@ -250,10 +252,11 @@ class App:
             self.ticked_at = self.env.now()
             self.loop_lag_s = max(0.0, self.ticked_at - before - TICK)
             self.owner.tick()
+            self.meter.fold()
 
     def _done(self, record: RequestRecord) -> None:
         self.journal.add(record)
-        self.meter.add(record)
+        self.meter.later(record)
         wanted = self.compiled.config.log.requests
         if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):
             self._log_request(record)

@@ -83,6 +83,7 @@ class Console:
         """Return pass, warn or fail, and the document behind it."""
         app = self._app
         env = app.env
+        self.owner.fold()
         status, summary = report.verdict(self.owner)
         notes = []
         if app.draining:
@@ -187,7 +188,7 @@ class Console:
             "generation": decision.generation,
             "ask": msgspec.to_builtins(decision.ask),
             "query": decision.query._asdict(),
-            "draws": decision.draws._asdict(),
+            "seed": f"{decision.seed:016x}",
             "live": self._live(attempt),
             "refused": attempt.refused,
             "started_s": round(attempt.started_s, 6),

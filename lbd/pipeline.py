@@ -25,13 +25,17 @@ from lbd.admit.auth import LOCAL, Clients
 from lbd.decide import classify, explain
 from lbd.decide.classify import NO_WISHES, PREFIX
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.plan import Catalogue
 from lbd.model.provider import ClientSpec, Deadlines, SurfaceSpec
 from lbd.model.request import Ask, Body, Head, Wishes
 from lbd.model.units import Instant
 from lbd.ports import Reply
 from lbd.shapes.clients import ClientShape
 from lbd.upstream.call import Flights, Ticket
-from lbd.upstream.respond import answer
+from lbd.upstream.respond import answer, fields
+
+
+REMEMBERED_ASKS = 4096
 
 
 class Inbound(Protocol):
@@ -63,6 +67,8 @@ class Pipeline:
         self._serial = itertools.count(1)
         self.rules = Rules(Clients(()), {}, Deadlines())
         self.draining = False
+        self._asks: dict[tuple[object, ...], Ask] = {}
+        self._asks_of: Catalogue | None = None
 
     def next_id(self) -> str:
         """Return a request id: unique over restarts, in order within one run."""
@@ -78,12 +84,13 @@ class Pipeline:
             await self._flights.fly(ticket, reply)
         else:
             ask, head = ticket
-            reply.send(200, _own(request_id), msgspec.json.encode(self.plan(ask, head)))
+            told = [("x-request-id", request_id), ("content-type", "application/json")]
+            reply.send(200, fields(told), msgspec.json.encode(self.plan(ask, head)))
 
     def refuse(self, request_id: str, failure: Failure, shape: ClientShape, reply: Reply) -> None:
         """Answer a request that gets no flight."""
-        status, body, headers = answer(failure, shape)
-        reply.send(status, [("x-request-id", request_id), *headers], body)
+        status, told, body = answer(failure, shape)
+        reply.send(status, b"x-request-id: %b\r\n" % request_id.encode() + told, body)
 
     def prepare(
         self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, *, trusted: bool = False
@@ -106,24 +113,37 @@ class Pipeline:
         surface = self._surface(wish, client)
         if isinstance(surface, Failure):
             return surface
-        snapshot = self._flights.owner.snapshot
-        asked = classify.ask(
-            head,
-            wish,
-            catalogue=snapshot.catalogue,
-            client=client,
-            surface=surface,
-            deadlines=rules.deadlines,
-            tokens_per_byte=snapshot.tokens_per_byte,
-        )
+        asked = self._ask(head, wish, client, surface)
         if isinstance(asked, Failure):
             return asked
-        ask, _target = asked
+        ask = asked
         if wish.dry_run:
             return ask, head
         affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
         body = Body(shape.operation, raw, head)
         return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity)
+
+    def _ask(
+        self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None
+    ) -> Ask | Failure:
+        """Return the Ask; like requests share one, and with it their ranking."""
+        snapshot = self._flights.owner.snapshot
+        catalogue = snapshot.catalogue
+        if catalogue is not self._asks_of or len(self._asks) > REMEMBERED_ASKS:
+            self._asks.clear()
+            self._asks_of = catalogue
+        size = classify.round_up(head.text_bytes * snapshot.tokens_per_byte)
+        key = (head.model, size, head.stream, head.max_output_tokens, head.needs, head.service_tier, client.name)
+        plain = wish is NO_WISHES and surface is None
+        known = self._asks.get(key) if plain else None
+        if known is not None:
+            return known
+        made = classify.ask(
+            head, wish, size, catalogue=catalogue, client=client, surface=surface, deadlines=self.rules.deadlines
+        )
+        if plain and isinstance(made, Ask):
+            self._asks[key] = made
+        return made
 
     def _wishes(self, inbound: Inbound, head: Head, client: ClientSpec) -> Wishes | Failure:
         stated = inbound.wishes()
@@ -165,6 +185,3 @@ class Pipeline:
         facts = explain.ranking_facts(ranking, snapshot)
         return {"object": "lbd.plan", "asked": head.model, "ask": msgspec.to_builtins(ask), **facts}
 
-
-def _own(request_id: str) -> list[tuple[str, str]]:
-    return [("x-request-id", request_id), ("content-type", "application/json")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-
+import gc
 import os
 import signal
 import socket
@@ -58,6 +58,7 @@ class Daemon:
         for warning in app.compiled.warnings:
             self._log.warning("config_warning", text=str(warning))
         app.tasks.loop("service", self._service)
+        _calm_collector()
         self._notifier.ready(self._console.status_line())
         await self._stop.wait()
         await self._end()
@@ -66,10 +67,12 @@ class Daemon:
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = Server(self._app.api.handle, self._app.env)
+        api_side = self._app.api
+        server = self._server = Server(api_side.handle, self._app.env, lambda: api_side.limits.max_body_bytes)
+        self._app.tasks.loop("sweep", server.sweep)
         api = self._passed.get("api") or listen.bind(self._config.listen)
         for sock in api:
-            self._listeners.append(await loop.create_server(self._server, sock=sock, backlog=listen.BACKLOG))
+            self._listeners.append(await loop.create_server(server, sock=sock, backlog=listen.BACKLOG))
         self._runner = web.AppRunner(Admin(self._console).app, access_log=None, handle_signals=False)
         await self._runner.setup()
         admin: list[socket.socket] = list(self._passed.get("admin", ()))
@@ -123,16 +126,27 @@ class Daemon:
         for listener in self._listeners:
             listener.close()
         if self._server is not None:
-            self._server.pre_shutdown()  # idle connections; busy ones close after their answer
+            self._server.close_idle()
         await self._app.drain(timeout)
         if self._server is not None:
-            await self._server.shutdown(1.0)
+            self._server.abort()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._app.stop()
         self._log.info("stopped")
         self._writer.close()
         self._notifier.close()
+
+
+def _calm_collector() -> None:
+    """Let the cycle collector look at what requests leave behind, not at the program.
+
+    Everything that stands after start lives as long as the process. Requests make hardly any cycles, so young
+    generations may grow: with Python's thresholds a collection every 700 allocations costs a tenth of the CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def main(path: Path, compiled: Compiled) -> int:

@@ -10,6 +10,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue, Target, TargetKind
 from lbd.model.provider import ClientSpec, Deadlines, Permission, SurfaceSpec
 from lbd.model.request import Ask, Head, Urgency, Wishes
+from lbd.model.units import Tokens
 
 PREFIX = "x-lbd-"
 # Header -> the permission a client's ``may`` must hold for it.
@@ -83,24 +84,24 @@ def round_up(tokens: float) -> int:
 
     At most a quarter more than estimated, so bounds err on the safe side, and like requests share an Ask.
     """
-    n = max(16, math.ceil(tokens))
-    step = 1 << max(0, n.bit_length() - 3)
-    return -(-n // step) * step
+    n = int(tokens) + 1 if tokens > 15 else 16
+    shift = n.bit_length() - 3
+    return ((n - 1 >> shift) + 1) << shift
 
 
 def ask(
     head: Head,
     wish: Wishes,
+    input_tokens: Tokens,
     *,
     catalogue: Catalogue,
     client: ClientSpec | None,
     surface: SurfaceSpec | None,
     deadlines: Deadlines,
-    tokens_per_byte: float,
-) -> tuple[Ask, Target] | Failure:
-    """Return the Ask and the resolved target of a request, or why it cannot be served.
+) -> Ask | Failure:
+    """Return the Ask of a request, or why it cannot be served.
 
-    ``surface`` is the one in force (asked for, or the client's own).
+    ``input_tokens`` is the rounded estimate, ``surface`` the one in force (asked for, or the client's own).
     """
     patterns: Sequence[str] = client.models if client is not None else ()
     pin = wish.pin or (surface.pin if surface is not None else None)
@@ -130,24 +131,21 @@ def ask(
         total = total if head.stream else min(total, latency)
     floors = [f for f in (wish.quality_floor, surface.quality_floor if surface else None) if f is not None]
     caps = [c for c in (wish.max_usd, surface.max_usd_per_request if surface else None) if c is not None]
-    return (
-        Ask(
-            target=target.key,
-            urgency=urgency,
-            stream=head.stream,
-            input_tokens=round_up(head.text_bytes * tokens_per_byte),
-            output_tokens=None if head.max_output_tokens is None else round_up(head.max_output_tokens),
-            needs=head.needs,
-            surface=surface.name if surface is not None else "",
-            slo_s=slo,
-            first_content_s=first,
-            total_s=total,
-            max_usd=min(caps) if caps else None,
-            quality_floor=max(floors) if floors else 0.0,
-            allow=_allow(patterns, target),
-            fallback=surface.fallback if surface is not None else True,
-        ),
-        target,
+    return Ask(
+        target=target.key,
+        urgency=urgency,
+        stream=head.stream,
+        input_tokens=input_tokens,
+        output_tokens=None if head.max_output_tokens is None else round_up(head.max_output_tokens),
+        needs=head.needs,
+        surface=surface.name if surface is not None else "",
+        slo_s=slo,
+        first_content_s=first,
+        total_s=total,
+        max_usd=min(caps) if caps else None,
+        quality_floor=max(floors) if floors else 0.0,
+        allow=_allow(patterns, target),
+        fallback=surface.fallback if surface is not None else True,
     )
 
 

@@ -61,7 +61,7 @@ def replay(snapshot: Snapshot, decision: Decision, terms: Mapping[str, Term]) ->
     """Execute a recorded decision again on the snapshot it was made on."""
     recorded = dict(decision.live)
     ranking = rank_again(snapshot, decision, terms)
-    return pick.choose(ranking, decision.query, decision.draws, lambda row: recorded.get(row, _UNSEEN))
+    return pick.choose(ranking, decision.query, decision.seed, lambda row: recorded.get(row, _UNSEEN))
 
 
 def replays(snapshot: Snapshot, decision: Decision, terms: Mapping[str, Term]) -> bool:

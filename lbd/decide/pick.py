@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from lbd.decide.terms.affinity import preference
-from lbd.model.plan import Candidate, Choice, Draws, Live, Query, RankedStage, Ranking
-from lbd.model.units import Ratio
+from lbd.model.plan import Candidate, Choice, Live, Query, RankedStage, Ranking, Seed, draws
+from lbd.model.units import Draw, Ratio
 
 COMPARE_ALL = 4
 EXPLORE: Ratio = 0.01  # share of requests that refresh a stale estimate, where a fallback exists
@@ -32,20 +32,23 @@ YIELD: Ratio = 0.1
 LiveReader: TypeAlias = Callable[[int], Live]
 
 
-def choose(ranking: Ranking, query: Query, draws: Draws, live: LiveReader) -> Choice | None:
+def choose(ranking: Ranking, query: Query, seed: Seed, live: LiveReader) -> Choice | None:
     """Return the choice, None when nothing is left."""
     stages = ranking.stages
     if query.out or query.model is not None or query.larger_than is not None:
         stages = tuple(s for s in (_restricted(s, query) for s in stages) if s is not None)
+    elif ranking.only is not None:
+        return ranking.only
     if not stages:
         return None
+    explore, standing, first, second = draws(seed)
     others = sum(len(s.candidates) for s in stages) - 1
-    if draws.explore < EXPLORE and others > 0:
+    if explore < EXPLORE and others > 0:
         stale = _stale(stages[0])
         if stale is not None:
             return Choice(stale, stages[0].name, stages[0].manner, "explore", (), others)
-    stage = _stage(stages, draws.stage)
-    return _within(stage, draws, live, query.affinity, ranking.affinity_bonus, others)
+    stage = _stage(stages, standing)
+    return _within(stage, first, second, live, query.affinity, ranking.affinity_bonus, others)
 
 
 def left(ranking: Ranking, query: Query) -> int:
@@ -97,17 +100,23 @@ def _stage(stages: Sequence[RankedStage], draw: float) -> RankedStage:
 
 
 def _within(
-    stage: RankedStage, draws: Draws, live: LiveReader, affinity: int, bonus: Ratio, others: int
+    stage: RankedStage,
+    first_draw: Draw,
+    second_draw: Draw,
+    live: LiveReader,
+    affinity: int,
+    bonus: Ratio,
+    others: int,
 ) -> Choice:
     candidates = stage.candidates
     if len(candidates) == 1:
         return Choice(candidates[0], stage.name, stage.manner, "only", (), others)
-    first = _drawn(stage, draws.first)
+    first = _drawn(stage, first_draw)
     if len(candidates) <= COMPARE_ALL:
         compared, reason = [first, *(c for c in candidates if c is not first)], "least_loaded"
     else:
         rest = [c for c in candidates if c is not first]
-        compared, reason = [first, rest[min(len(rest) - 1, int(draws.second * len(rest)))]], "best_of_two"
+        compared, reason = [first, rest[min(len(rest) - 1, int(second_draw * len(rest)))]], "best_of_two"
     inputs = {c.row: live(c.row) for c in (candidates if affinity else compared)}
     seen = tuple(inputs.items())
     if affinity and bonus > 0:

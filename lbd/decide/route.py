@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lbd.decide import eligible
 from lbd.decide.terms import Predicted, Term
-from lbd.model.plan import Candidate, Excluded, RankedStage, Ranking, Stage, Target
+from lbd.model.plan import Candidate, Choice, Excluded, RankedStage, Ranking, Stage, Target
 from lbd.model.request import Ask, Urgency
 from lbd.model.table import Snapshot, size_bucket
 from lbd.state import outlier
@@ -77,7 +77,10 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     ]
     bonus = dict(snapshot.scorer.weights).get("affinity", 0.0) / total
     panic = bool(ejected) and not obey
-    return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic)
+    only = None
+    if len(stages) == 1 and len(stages[0].candidates) == 1:
+        only = Choice(stages[0].candidates[0], stages[0].name, stages[0].manner, "only")
+    return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic, only)
 
 
 def _candidate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ from lbd.model.plan import Catalogue
 from lbd.model.provider import ClientSpec
 from lbd.pipeline import Pipeline
 from lbd.shapes.clients import ClientShape
+from lbd.upstream.respond import fields
 
 MODELS = "/v1/models"
 
@@ -47,19 +49,26 @@ class Api:
         self._posts = {"/v1/chat/completions": shapes["openai.chat"]}
         self._born = int(born)
         self.limits = Limits()
+        self._known_hosts: set[bytes | None] = set()
+
+    def configure(self, limits: Limits) -> None:
+        """Take a configuration."""
+        self.limits = limits
+        self._known_hosts.clear()
 
     async def handle(self, inbound: Inbound, reply: HttpReply) -> None:
         """Answer one request, whatever it is."""
-        shape = self._posts.get(inbound.path, self._default)
+        shape = self._posts.get(inbound.path)
         try:
-            refusal = self._guard(inbound)
-            if refusal is None and inbound.method == "POST" and inbound.path in self._posts:
-                raw = await inbound.read(self.limits.max_body_bytes)
-                if isinstance(raw, bytes):
-                    await self._pipeline.handle(inbound, raw, shape, reply)
+            refusal = inbound.refusal or self._guard(inbound)
+            if refusal is None and shape is not None and inbound.method == "POST":
+                body = inbound.body
+                if inbound.field(b"content-encoding") is not None:
+                    refusal = self._inflate(inbound)
+                    body = inbound.body
+                if refusal is None:
+                    await self._pipeline.handle(inbound, body, shape, reply)
                     return
-                reply.keep_alive = False
-                refusal = raw
             elif refusal is None:
                 refusal = self._get(inbound, reply)
         except Exception as e:
@@ -68,27 +77,50 @@ class Api:
             refusal = Failure(FailureKind.INTERNAL, f"lbd itself failed; its log says more under {request_id}")
             if reply.started:
                 if not reply.ended:
-                    reply.end(shape.error_event(refusal))
+                    reply.end((shape or self._default).error_event(refusal))
                 return
         if refusal is not None:
-            self._pipeline.refuse(self._pipeline.next_id(), refusal, shape, reply)
+            self._pipeline.refuse(self._pipeline.next_id(), refusal, shape or self._default, reply)
 
     def _guard(self, inbound: Inbound) -> Failure | None:
-        allowed = self.limits.allowed_hosts
-        host = inbound.header("host")
-        if not guard.known_host(host, allowed):
+        host, origin = inbound.field(b"host"), inbound.field(b"origin")
+        if host not in self._known_hosts:
+            name = None if host is None else host.decode("latin-1")
+            if not guard.known_host(name, self.limits.allowed_hosts):
+                return Failure(
+                    FailureKind.FORBIDDEN,
+                    f"Host {name!r} is not known here; add it to allowed_hosts",
+                    code="unknown_host",
+                )
+            if len(self._known_hosts) < 64:
+                self._known_hosts.add(host)
+        if origin is not None and not guard.known_origin(
+            origin.decode("latin-1"), inbound.header("host"), self.limits.allowed_hosts
+        ):
             return Failure(
-                FailureKind.FORBIDDEN, f"Host {host!r} is not known here; add it to allowed_hosts", code="unknown_host"
+                FailureKind.FORBIDDEN,
+                f"Origin {origin.decode('latin-1')!r} is not known here; add its host to allowed_hosts",
+                code="unknown_origin",
             )
-        origin = inbound.header("origin")
-        if origin is not None and not guard.known_origin(origin, host, allowed):
-            return Failure(
-                FailureKind.FORBIDDEN, f"Origin {origin!r} is not known here; add its host to allowed_hosts"
-            )
-        if inbound.method == "POST" and not guard.is_json(inbound.header("content-type")):
-            return Failure(
-                FailureKind.BAD_REQUEST, "send the body with Content-Type: application/json", status=415
-            )
+        kind = inbound.field(b"content-type")
+        if inbound.method == "POST" and kind != b"application/json" and not guard.is_json(inbound.header("content-type")):
+            return Failure(FailureKind.BAD_REQUEST, "send the body with Content-Type: application/json", status=415)
+        return None
+
+    def _inflate(self, inbound: Inbound) -> Failure | None:
+        encoding = inbound.header("content-encoding")
+        if encoding not in ("gzip", "deflate", "identity"):
+            return Failure(FailureKind.BAD_REQUEST, f"Content-Encoding {encoding!r} is not understood", status=415)
+        if encoding == "identity":
+            return None
+        limit = self.limits.max_body_bytes
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
+        try:
+            inbound.body = inflater.decompress(inbound.body, limit + 1)
+        except zlib.error as e:
+            return Failure(FailureKind.BAD_REQUEST, f"the body's compression is broken: {e}")
+        if len(inbound.body) > limit:
+            return Failure(FailureKind.TOO_LARGE, f"the body is larger than limits.max_body_bytes, {limit}")
         return None
 
     def _get(self, inbound: Inbound, reply: HttpReply) -> Failure | None:
@@ -116,8 +148,8 @@ class Api:
                 )
             body = listed[name]
         encoded = orjson.dumps(body)
-        headers = [("x-request-id", self._pipeline.next_id()), ("content-type", "application/json")]
-        reply.send(200, headers, encoded if inbound.method == "GET" else b"")
+        told = [("x-request-id", self._pipeline.next_id()), ("content-type", "application/json")]
+        reply.send(200, fields(told), encoded if inbound.method == "GET" else b"")
         return None
 
     def _listed(self, client: ClientSpec) -> dict[str, dict[str, Any]]:

@@ -65,6 +65,7 @@ class Persistence:
     async def save(self, spend: ProbeSpend) -> None:
         """Save everything once."""
         now, wall = self._env.now(), self._env.wall()
+        self._owner.fold()
         rows = {row.spec.id: saved.dump(row, now, wall) for row in self._owner.rows}
         quotas = {g: saved.dump_quota(q, now, wall) for g, q in self._owner.quotas.items()}
         misc = {

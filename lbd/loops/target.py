@@ -138,7 +138,7 @@ class ProbeTarget:
 
     async def _exchange(self, endpoint: Endpoint, body: bytes, receiver: _Gather) -> _Gather:
         by = self._env.now() + self._timeout_s
-        exchange = await self._transport.send(endpoint, body, receiver, by=by, fresh=True)
+        exchange = await self._transport.open(endpoint, body, receiver, by=by)
         timer = self._env.call_at(by, lambda: receiver.failed(_silent(self._timeout_s)))
         try:
             failure = await receiver.done

@@ -10,7 +10,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import Instant, NanoUsd, Seconds, Tokens, WallTime
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Token counts of one answer. ``estimated``: the provider gave none."""
 
     prompt: Tokens = 0
@@ -29,7 +29,7 @@ class QuotaReading(msgspec.Struct, frozen=True):
     reset_s: Seconds | None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How one attempt ended. ``failure`` is None for a good answer.
 
     ``ttft_s`` is from sending the request to the first content (None where none came or the answer was
@@ -42,11 +42,9 @@ class Outcome(msgspec.Struct, frozen=True):
     total_s: Seconds
     ttft_s: Seconds | None = None
     usage: Usage | None = None
-    cost: NanoUsd = 0
-    committed: bool = False
     exceeded_own_p99: bool = True
     quota: tuple[QuotaReading, ...] = ()
-    upstream_id: str | None = None
+    text_bytes: int = 0  # of the request, to learn tokens per byte from
 
     @property
     def kind(self) -> FailureKind | None:

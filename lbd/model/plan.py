@@ -8,7 +8,7 @@ A ``Target`` is a resolved name: stages (tiers, or a rule's groups) of row index
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -63,7 +63,7 @@ class Excluded(msgspec.Struct, frozen=True):
     soft: bool = False
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An eligible deployment with what it was judged by.
 
     ``terms`` follow the scorer's weights in order. ``weight`` is the operator's weight times slow start.
@@ -82,6 +82,30 @@ class Candidate(msgspec.Struct, frozen=True):
     usd: float | None
     fresh: bool
     context: Tokens | None
+
+
+class Live(NamedTuple):
+    """Live inputs of one candidate at the moment of the pick.
+
+    ``inflight`` requests, ``capacity`` its limit (or a nominal one), ``peak_s`` peak EWMA of TTFT,
+    ``penalty`` 0..1 for a recent single failure, decaying.
+    """
+
+    inflight: int
+    capacity: float
+    peak_s: Seconds
+    penalty: Ratio
+
+
+class Choice(msgspec.Struct, frozen=True, gc=False):
+    """One pick: who was chosen, from which stage and why, and the live inputs that were read for it."""
+
+    candidate: Candidate
+    stage: str
+    manner: str
+    reason: str  # "only", "weighted", "least_loaded", "best_of_two", "affinity", "explore"
+    live: tuple[tuple[int, Live], ...] = ()
+    others: int = 0  # candidates that were left besides
 
 
 class RankedStage(msgspec.Struct, frozen=True):
@@ -103,28 +127,20 @@ class Ranking(msgspec.Struct, frozen=True):
     excluded: tuple[Excluded, ...]
     affinity_bonus: Ratio = 0.0  # how much score a session's home may lack
     panic: bool = False  # statistical ejection was overridden for this request
+    only: Choice | None = None  # the choice, where there is but one candidate
 
 
-class Draws(NamedTuple):
-    """The chance in one decision: exploring or not, standing of the tier, first and second pick."""
-
-    explore: Draw
-    stage: Draw
-    first: Draw
-    second: Draw
+Seed: TypeAlias = int  # 64 random bits: all the chance of one decision
 
 
-class Live(NamedTuple):
-    """Live inputs of one candidate at the moment of the pick.
-
-    ``inflight`` requests, ``capacity`` its limit (or a nominal one), ``peak_s`` peak EWMA of TTFT,
-    ``penalty`` 0..1 for a recent single failure, decaying.
-    """
-
-    inflight: int
-    capacity: float
-    peak_s: Seconds
-    penalty: Ratio
+def draws(seed: Seed) -> tuple[Draw, Draw, Draw, Draw]:
+    """Return a decision's four draws: exploring or not, standing of the tier, first and second pick."""
+    return (
+        (seed & 0xFFFF) / 65536,
+        (seed >> 16 & 0xFFFF) / 65536,
+        (seed >> 32 & 0xFFFF) / 65536,
+        (seed >> 48 & 0xFFFF) / 65536,
+    )
 
 
 class Query(NamedTuple):
@@ -141,18 +157,7 @@ class Query(NamedTuple):
     affinity: int = 0
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """One pick: who was chosen, from which stage and why, and the live inputs that were read for it."""
-
-    candidate: Candidate
-    stage: str
-    manner: str
-    reason: str  # "only", "weighted", "least_loaded", "best_of_two", "affinity", "explore"
-    live: tuple[tuple[int, Live], ...] = ()
-    others: int = 0  # candidates that were left besides
-
-
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The record of one decision: with the snapshot of its generation it executes again to the same choice.
 
     ``reason`` is the pick's, or ``again`` where the same row was tried once more without a pick.
@@ -162,7 +167,7 @@ class Decision(msgspec.Struct, frozen=True):
     at: Instant
     ask: Ask
     query: Query
-    draws: Draws
+    seed: Seed
     live: tuple[tuple[int, Live], ...]
     chosen: DeploymentId
     stage: str

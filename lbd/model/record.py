@@ -10,7 +10,7 @@ from lbd.model.plan import Decision
 from lbd.model.units import DeploymentId, Micros, NanoUsd, Seconds, WallTime
 
 
-class AttemptRecord(msgspec.Struct, frozen=True):
+class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     """One attempt. ``failure`` None: it served the client. Times are seconds from the request's arrival."""
 
     decision: Decision
@@ -26,7 +26,7 @@ class AttemptRecord(msgspec.Struct, frozen=True):
     refused: str | None = None  # the lease was refused for this reason: nothing was sent
 
 
-class RequestRecord(msgspec.Struct, frozen=True):
+class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     """One request from arrival to the last byte.
 
     ``outcome`` is ``ok``, a failure's kind, or ``client_gone``. ``slo_missed``: no candidate was predicted to

@@ -63,7 +63,7 @@ class Wishes(msgspec.Struct, frozen=True):
     dry_run: bool = False
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """Everything a decision may depend on, besides the table and the draws.
 
     Sizes are rounded up to coarse steps, so that like requests share one remembered ranking and every

@@ -21,11 +21,4 @@ DeploymentId: TypeAlias = str  # "provider/name"
 Draw: TypeAlias = float  # a uniform random number in [0, 1), drawn at the rim
 
 NANO_PER_USD = 1_000_000_000
-
-
-def nano_usd(tokens: int, usd_per_mtok: float) -> NanoUsd:
-    """Price ``tokens`` at ``usd_per_mtok``, rounded to whole nano-USD.
-
-    One USD per million tokens is 1,000 nano-USD a token.
-    """
-    return round(tokens * usd_per_mtok * 1000)
+NANO_PER_TOKEN = 1000  # one USD per million tokens is 1,000 nano-USD a token

@@ -11,6 +11,9 @@ LATENCY_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.
 OVERHEAD_BOUNDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.25)
 
 
+BATCH = 64
+
+
 class Histogram:
     """Counts per bucket, the last one open."""
 
@@ -49,6 +52,19 @@ class Meter:
         self.slo_missed: dict[str, int] = {}
         self.stale_retries = 0
         self.inflight = 0
+        self._pending: list[RequestRecord] = []
+
+    def later(self, record: RequestRecord) -> None:
+        """Note a request that ended; ``fold`` counts it. In batches, since counting many in a row is cheaper."""
+        self._pending.append(record)
+        if len(self._pending) >= BATCH:
+            self.fold()
+
+    def fold(self) -> None:
+        """Count what was noted: once a second, and before anybody looks."""
+        pending, self._pending = self._pending, []
+        for record in pending:
+            self.add(record)
 
     def add(self, record: RequestRecord) -> None:
         """Count one request that ended."""
@@ -80,6 +96,7 @@ class Meter:
 
     def copy(self) -> Meter:
         """Return an independent copy, to be read in another thread."""
+        self.fold()
         new = Meter()
         new.requests, new.attempts, new.moves = dict(self.requests), dict(self.attempts), dict(self.moves)
         new.tokens, new.cost, new.slo_missed = dict(self.tokens), dict(self.cost), dict(self.slo_missed)

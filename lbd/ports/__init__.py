@@ -30,6 +30,9 @@ class Env(Protocol):
     def uniform(self) -> float:
         """Return a random number in [0, 1)."""
 
+    def bits(self) -> int:
+        """Return 64 random bits."""
+
     def call_at(self, when: Instant, call: Callable[[], object]) -> Timer:
         """Schedule ``call``."""
 
@@ -99,20 +102,19 @@ class Exchange(Protocol):
 
 
 class Transport(Protocol):
-    """Sends requests to providers."""
+    """Sends requests to providers; the answer comes to ``receiver``, and so does what goes wrong later."""
 
-    async def send(
-        self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant, fresh: bool = False
-    ) -> Exchange:
-        """Send a request; the answer comes to ``receiver``. Returns as soon as it is on its way.
+    def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> Exchange | None:
+        """Send on an idle connection at once; None where there is none."""
 
-        A connection must stand by ``by``. ``fresh``: not on a reused connection. Raises
-        :class:`~lbd.model.failure.LbdError` where no connection could be made; what happens later comes to
-        ``receiver.failed``.
+    async def open(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant) -> Exchange:
+        """Send on a new connection, which must stand by ``by``.
+
+        Raises :class:`~lbd.model.failure.LbdError` where no connection could be made.
         """
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every idle connection."""
 
 
 class Reply(Protocol):
@@ -122,10 +124,10 @@ class Reply(Protocol):
     def started(self) -> bool:
         """Tell whether a head went out."""
 
-    def send(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Send a whole answer."""
+    def send(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send a whole answer. ``headers`` are encoded fields, each with its line end."""
 
-    def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+    def start(self, status: int, headers: bytes) -> None:
         """Send the head of a streamed answer."""
 
     def write(self, data: bytes) -> None:

@@ -64,9 +64,21 @@ class Flight(msgspec.Struct, frozen=True):
 
 def sent(flight: Flight, row: DeploymentId) -> Flight:
     """Return the flight with an attempt at ``row`` under way."""
-    moved = bool(flight.tried) and row not in flight.tried
-    tried = flight.tried if row in flight.tried else (*flight.tried, row)
-    return replace(flight, attempts=flight.attempts + 1, moves=flight.moves + moved, tried=tried)
+    tried = flight.tried
+    if not tried:  # nearly always; built by position, which is three times as fast as replace()
+        return Flight(flight.arrived, flight.first_by, flight.total_by, 1, 0, (row,))
+    known = row in tried
+    return replace(
+        flight,
+        attempts=flight.attempts + 1,
+        moves=flight.moves + (not known),
+        tried=tried if known else (*tried, row),
+    )
+
+
+def committed(flight: Flight) -> Flight:
+    """Return the flight with content shown to the client: from here on there is no other deployment."""
+    return replace(flight, committed=True)
 
 
 def after(

@@ -61,6 +61,8 @@ def left(quota: Quota, now: Instant) -> Ratio:
     """Return the share of the scarcest limit that is left, 1 where nothing is known, 0 while blocked."""
     if now < quota.blocked_until:
         return 0.0
+    if not quota.buckets:
+        return 1.0
     shares = [
         b.remaining / b.limit if b.limit else float(b.remaining > 0)
         for b in quota.buckets.values()

@@ -8,6 +8,7 @@ that is :mod:`lbd.state.health`.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +16,7 @@ from lbd.model.failure import LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
 from lbd.model.outcome import Load, Outcome, ProbeResult, Verdict
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZES, AdminState, HealthState, Reason
-from lbd.model.units import Instant, Ratio, Seconds, WallTime
+from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
 from lbd.state import breaker, ewma, limit, outlier, window
 from lbd.state.quantile import Sketch
 from lbd.state.window import MINUTE, Counts, Rolling
@@ -39,6 +40,16 @@ class Lock(msgspec.Struct, frozen=True):
     until: Instant | None = None
 
 
+class Sample(NamedTuple):
+    """A good answer on its way into the statistics."""
+
+    size: int
+    ttft_s: Seconds | None
+    total_s: Seconds
+    completion: Tokens
+    inflight: int
+
+
 class Row:
     """The state of one deployment."""
 
@@ -60,6 +71,7 @@ class Row:
         "over_target",
         "peak",
         "penalty_at",
+        "pending",
         "probes",
         "probes_lost",
         "provider",
@@ -100,6 +112,7 @@ class Row:
         self.peak: ewma.PeakEwma | None = None
         self.output: float = 0.0  # usual tokens of an answer; 0: not known
         self.inflight = 0
+        self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
         self.over_target: list[int] = [0] * SIZES
         self.standing: list[Ratio] = [1.0] * SIZES
@@ -123,12 +136,57 @@ def capacity(row: Row) -> float | None:
     return None
 
 
+def plain(row: Row, outcome: Outcome) -> bool:
+    """Tell whether a good answer moves nothing but statistics: those may wait for the next publish."""
+    return outcome.failure is None and row.suspect is None and not row.breaker.fails and not row.probes_lost
+
+
+def later(row: Row, outcome: Outcome, inflight: int) -> None:
+    """Note a plain good answer; ``fold`` takes it in."""
+    usage = outcome.usage
+    completion = 0 if usage is None else usage.completion
+    row.pending.append(Sample(outcome.size, outcome.ttft_s, outcome.total_s, completion, inflight))
+
+
+def fold(row: Row, now: Instant) -> None:
+    """Take in the good answers that were noted. Called before anybody looks at the statistics."""
+    pending = row.pending
+    if not pending:
+        return
+    row.pending = []
+    row.last_used = now
+    outcomes = row.outcomes.at(now).by_kind
+    outcomes[None] = outcomes.get(None, 0) + len(pending)
+    total, tpot = row.total.at(now), row.tpot.at(now)
+    adaptive = row.provider.self_hosted and row.spec.max_concurrency is None and not _slots_told(row)
+    for size, first, total_s, completion, inflight in pending:
+        total.add(total_s)
+        if first is not None:
+            row.ttft[size].at(now).add(first)
+            row.last_sample[size] = now
+            if adaptive:
+                row.limit = limit.sample(row.limit, first, size, inflight, now)
+        row.peak = ewma.add(row.peak, total_s if first is None else first, now)
+        if completion > 0:
+            row.output = completion if not row.output else row.output + OUTPUT_WEIGHT * (completion - row.output)
+            if first is not None and completion > 1:
+                tpot.add((total_s - first) / (completion - 1))
+
+
 def observe(row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, inflight: int = 1) -> None:
     """Take in how one attempt ended. ``inflight`` is how many ran there when it was sent, itself included."""
+    fold(row, now)
     row.last_used = now
     failure = outcome.failure
     if failure is None:
-        _good(row, outcome, now, trial=trial, inflight=inflight)
+        later(row, outcome, inflight)
+        fold(row, now)
+        row.suspect = None
+        row.probes_lost = 0
+        before = row.breaker
+        row.breaker = breaker.success(before, now, trial=trial)
+        if before.phase is not breaker.Phase.CLOSED and row.breaker.phase is breaker.Phase.CLOSED:
+            row.warm_since = now
         return
     kind = failure.kind
     counts = failure.row.counts and not (kind in TIMEOUTS and not outcome.exceeded_own_p99)
@@ -142,31 +200,6 @@ def observe(row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, in
         return
     row.outcomes.at(now).add(kind)
     _bad(row, kind, now, trial=trial, retry_after_s=failure.retry_after_s)
-
-
-def _good(row: Row, outcome: Outcome, now: Instant, *, trial: bool, inflight: int) -> None:
-    row.outcomes.at(now).add(None)
-    row.suspect = None
-    row.probes_lost = 0
-    before = row.breaker
-    row.breaker = breaker.success(before, now, trial=trial)
-    if before.phase is not breaker.Phase.CLOSED and row.breaker.phase is breaker.Phase.CLOSED:
-        row.warm_since = now
-    size = outcome.size
-    row.total.at(now).add(outcome.total_s)
-    first = outcome.ttft_s
-    if first is not None:
-        row.ttft[size].at(now).add(first)
-        row.last_sample[size] = now
-        if row.provider.self_hosted and row.spec.max_concurrency is None and not _slots_told(row):
-            row.limit = limit.sample(row.limit, first, size, inflight, now)
-    row.peak = ewma.add(row.peak, outcome.total_s if first is None else first, now)
-    usage = outcome.usage
-    if usage is not None and usage.completion > 0:
-        tokens = usage.completion
-        row.output = tokens if not row.output else row.output + OUTPUT_WEIGHT * (tokens - row.output)
-        if first is not None and tokens > 1:
-            row.tpot.at(now).add((outcome.total_s - first) / (tokens - 1))
 
 
 def _slots_told(row: Row) -> bool:
@@ -193,6 +226,7 @@ def _bad(
 
 def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bool) -> None:
     """Take in what a probe found. ``completion``: it asked for one, so it speaks for completions too."""
+    fold(row, now)
     row.probes[result.kind] = result
     if result.load is not None:
         row.foreign = result.load

@@ -25,7 +25,7 @@ from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.ports import Env, Timer
 from lbd.state import breaker, ewma, health, outlier, quota, warmup
 from lbd.state.breaker import Phase
-from lbd.state.row import LIVENESS, Lock, Row, capacity, observe, observe_probe, penalty
+from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, observe, observe_probe, penalty, plain
 from lbd.state.window import MINUTE
 from lbd.table.lease import Lease
 
@@ -126,10 +126,20 @@ class Owner:
     def lease(self, i: int, now: Instant, *, last_resort: bool = False) -> Lease | str:
         """Take a slot of row ``i``, or return the reason code that refuses it now."""
         row = self.rows[i]
+        no = self._refusal(row, now, last_resort)
+        if no is not None:
+            return no
+        trial = row.breaker.phase is not Phase.CLOSED
+        if trial:
+            row.breaker = breaker.take_trial(row.breaker)
+        row.inflight += 1
+        self.touch(i, transition=trial)
+        return Lease(self, row, trial, row.inflight)
+
+    def _refusal(self, row: Row, now: Instant, last_resort: bool) -> str | None:
         if row.admin is not AdminState.READY:
             return f"admin_{row.admin}"
-        limits = self.quota_of(row)
-        no = health.refusal(row, quota.left(limits, now), now)
+        no = health.refusal(row, quota.left(self.quotas[self._group(row)], now), now)
         if no is not None and not (
             no == "breaker_open" and last_resort and breaker.admits_last_resort(row.breaker, now)
         ):
@@ -140,18 +150,24 @@ class Owner:
         shared = row.provider.max_concurrency
         if shared is not None and sum(r.inflight for r in self.rows if r.provider is row.provider) >= shared:
             return "at_limit"
-        trial = row.breaker.phase is not Phase.CLOSED
-        if trial:
-            row.breaker = breaker.take_trial(row.breaker)
-        row.inflight += 1
-        self.touch(i, transition=trial)
-        return Lease(self, row, trial, row.inflight)
+        return None
 
     def settle(self, lease: Lease, outcome: Outcome | None) -> None:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
-        now = self._env.now()
         row.inflight -= 1
+        if outcome is not None and not lease.trial and plain(row, outcome):
+            later(row, outcome, lease.inflight)
+            if outcome.usage is not None:
+                self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
+            if outcome.quota:
+                self._read_quota(row, outcome.quota, self._env.now())
+            i = self._index(row)
+            if i is not None:
+                self.touch(i, transition=False)
+                self.freed(i)
+            return
+        now = self._env.now()
         before = (row.breaker, row.suspect, row.lock)
         if outcome is None:
             row.breaker = breaker.ignored(row.breaker, trial=lease.trial)
@@ -177,6 +193,8 @@ class Owner:
     def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:
         if outcome.quota:
             self._read_quota(row, outcome.quota, now)
+        if outcome.usage is not None:
+            self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
         failure = outcome.failure
         if failure is not None and failure.kind is FailureKind.TIMEOUT_FIRST and not self._blameable(row, now):
             outcome = replace(outcome, exceeded_own_p99=False)
@@ -309,9 +327,16 @@ class Owner:
             due = max(self._env.now(), self._published_at + PUBLISH_EVERY)
             self._timer = self._env.call_at(due, self._publish_due)
 
+    def fold(self) -> None:
+        """Take in every answer that waits for the next publish; before statistics are read elsewhere."""
+        now = self._env.now()
+        for row in self.rows:
+            fold(row, now)
+
     def tick(self) -> None:
         """Let time work: ejections, slow starts, estimates that age, waits that end. Once a second."""
         now = self._env.now()
+        self.fold()
         self._judge_outliers(now)
         self._dirty.update(i for i, row in enumerate(self.rows) if self._ages(row, now))
         if self._dirty:
@@ -365,6 +390,7 @@ class Owner:
         views = [] if catalogue is not None else list(old.rows)
         for i in range(len(self.rows)) if catalogue is not None else sorted(self._dirty):
             row = self.rows[i]
+            fold(row, now)
             self._restate(row, now, wall)
             seen = health.view(row, self.quota_of(row), now, steered=steered)
             if catalogue is not None:

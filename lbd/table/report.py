@@ -38,6 +38,7 @@ def build(
     config: out.ConfigOut,
 ) -> out.ProvidersOut:
     """Return the whole document."""
+    owner.fold()
     rows = {tier.name: [r for r in owner.rows if r.spec.tier == tier.name] for tier in tiers}
     listed = [
         out.TierOut(

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lbd.decide import pick
 from lbd.model.failure import Failure, FailureKind
-from lbd.model.plan import Choice, Decision, Draws, Query, Ranking
+from lbd.model.plan import Choice, Decision, Query, Ranking, Seed
 from lbd.model.record import AttemptRecord
 from lbd.model.request import Ask, Urgency
 from lbd.model.units import DeploymentId, Instant, Seconds
@@ -33,7 +33,6 @@ MOST_REFUSALS = 32  # kept in the record
 PASSING = frozenset({"breaker_open", "trials_under_way", "quota_exhausted", "at_limit"})
 # Not the request itself but an operator or a provider stands in the way.
 _OTHERS = ("admin_", "locked_", "weight_zero")
-_NO_DRAWS = Draws(0.0, 0.0, 0.0, 0.0)
 
 
 class Acquired(NamedTuple):
@@ -47,6 +46,8 @@ class Acquired(NamedTuple):
 class Desk:
     """Acquires for one request. ``waited_s`` and ``refusals`` are what it cost so far."""
 
+    __slots__ = ("_affinity", "_arrived", "_ask", "_service", "refusals", "waited_s")
+
     def __init__(self, service: Flights, ask: Ask, arrived: Instant, affinity: int) -> None:
         self._service = service
         self._ask = ask
@@ -54,6 +55,20 @@ class Desk:
         self._affinity = affinity
         self.waited_s = 0.0
         self.refusals: list[AttemptRecord] = []
+
+    def at_once(self, query: Query) -> Acquired | None:
+        """Decide and take a lease, None where the lease is refused or nothing is left."""
+        service = self._service
+        ranking = service.ranking(self._ask)
+        now = service.env.now()
+        seed = service.env.bits()
+        choice = pick.choose(ranking, query, seed, service.owner.live)
+        if choice is None:
+            return None
+        lease = service.owner.lease(choice.candidate.row, now, last_resort=choice.manner == "trial")
+        if isinstance(lease, str):
+            return None  # acquire() decides again, and keeps a record of the refusal
+        return Acquired(choice, lease, self._decision(choice, ranking.generation, now, query, seed))
 
     async def acquire(self, flight: Flight, query: Query) -> Acquired | Failure:
         """Decide and take a lease."""
@@ -63,8 +78,8 @@ class Desk:
             ranking = service.ranking(self._ask)
             now = service.env.now()
             asked = query if not refused else query._replace(out=query.out + refused)
-            draws = service.draws()
-            choice = pick.choose(ranking, asked, draws, service.owner.live)
+            seed = service.env.bits()
+            choice = pick.choose(ranking, asked, seed, service.owner.live)
             if choice is None:
                 if query.model is not None:  # no twin can take it: any other model
                     query = query._replace(model=None)
@@ -75,7 +90,7 @@ class Desk:
                 refused = ()
                 continue
             lease = service.owner.lease(choice.candidate.row, now, last_resort=choice.manner == "trial")
-            decision = self._decision(choice, ranking.generation, now, asked, draws)
+            decision = self._decision(choice, ranking.generation, now, asked, seed)
             if not isinstance(lease, str):
                 return Acquired(choice, lease, decision)
             refused = (*refused, choice.candidate.id)
@@ -93,18 +108,16 @@ class Desk:
         if isinstance(lease, str):
             return await self.acquire(flight, Query(flight.tried, affinity=self._affinity))
         repeated = replace(choice, reason="again", live=())
-        decision = self._decision(repeated, snapshot.generation, now, Query(flight.tried), _NO_DRAWS)
+        decision = self._decision(repeated, snapshot.generation, now, Query(flight.tried), 0)
         return Acquired(repeated, lease, decision)
 
-    def _decision(
-        self, choice: Choice, generation: int, now: Instant, asked: Query, draws: Draws
-    ) -> Decision:
+    def _decision(self, choice: Choice, generation: int, now: Instant, asked: Query, seed: Seed) -> Decision:
         return Decision(
             generation,
             now,
             self._ask,
             asked,
-            draws,
+            seed,
             choice.live,
             choice.candidate.id,
             choice.stage,

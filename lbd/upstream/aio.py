@@ -75,21 +75,21 @@ class AiohttpTransport:
             self._sessions[origin] = session
         return session
 
-    async def send(
-        self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant, fresh: bool = False
-    ) -> _Exchange:
-        """Start a task that makes the request; the connection's own bound is the origin's."""
+    def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> _Exchange | None:
+        """Always None: which of its connections are idle is aiohttp's own business."""
+        return None
+
+    async def open(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant) -> _Exchange:
+        """Start a task that makes the request. aiohttp picks the connection; its own bound is the origin's."""
         exchange = _Exchange()
-        exchange.task = self._spawn("upstream", self._pump(endpoint, body, receiver, exchange, fresh))
+        exchange.task = self._spawn("upstream", self._pump(endpoint, body, receiver, exchange))
         return exchange
 
-    async def _pump(
-        self, endpoint: Endpoint, body: bytes, receiver: Receiver, exchange: _Exchange, fresh: bool
-    ) -> None:
+    async def _pump(self, endpoint: Endpoint, body: bytes, receiver: Receiver, exchange: _Exchange) -> None:
         origin = endpoint.origin
         seen = SimpleNamespace(reused=False)
         headers = dict(endpoint.headers)
-        if fresh or not endpoint.pool:
+        if not endpoint.pool:
             headers["connection"] = "close"
         answered = False
         try:

@@ -1,7 +1,7 @@
 """One try of a request at one deployment, from sending to the last byte.
 
-It takes the provider's answer by callback and hands what may go on to a ``Sink`` in the same call, so that a
-chunk costs no task switch. Four timers in one: the cut-off (for the first content, and only while another
+It takes the provider's answer by callback and hands what may go on to its ``Host`` in the same call, so that
+a chunk costs no task switch. Four bounds: the cut-off (for the first content, and only while another
 candidate is left), the deadline of the first content, the idle gap, and the whole. Keep-alives and role
 frames feed only the idle gap.
 
@@ -14,23 +14,24 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import QuotaReading, Usage
 from lbd.model.units import Instant, Seconds
-from lbd.ports import Endpoint, Env, Exchange, Headers, Timer
+from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.providers import Fold, Watch
 from lbd.upstream.line import Line
+from lbd.upstream.wheel import TICK, Wheel
 
 LARGEST_ANSWER = 64 * 1024 * 1024  # bytes of a unary answer; beyond it the provider is broken
 LARGEST_ERROR = 256 * 1024
 # After the end mark the provider may take this long to end the answer itself before the connection is closed.
 DRAIN: Seconds = 1.0
-PROBE_AGAIN: Seconds = 1.0
+LOOK_AGAIN: Seconds = 1.0
 _NO_QUOTA: tuple[QuotaReading, ...] = ()
+_NO_HEADERS: Headers = {}
 
 
 class Manner(StrEnum):
@@ -41,8 +42,8 @@ class Manner(StrEnum):
     WHOLE = "whole"
 
 
-class Sink(Protocol):
-    """The client's side of a forwarded stream."""
+class Host(Protocol):
+    """The flight that an attempt belongs to."""
 
     def commit(self, attempt: Attempt, first: bytes) -> None:
         """The first content is here: from now on the answer is this attempt's."""
@@ -53,20 +54,14 @@ class Sink(Protocol):
     def finish(self, data: bytes) -> None:
         """Pass on the last slice and end the answer."""
 
+    def may_move(self) -> bool:
+        """Tell whether another candidate is left."""
 
-class Bounds:
-    """The instants that limit an attempt."""
+    def silent(self, attempt: Attempt) -> None:
+        """A unary answer takes longer than its target: see whether anybody is there."""
 
-    __slots__ = ("cut_at", "first_by", "idle_s", "headers_at", "total_by")
-
-    def __init__(
-        self, cut_at: Instant, first_by: Instant, total_by: Instant, idle_s: Seconds, headers_at: Instant
-    ) -> None:
-        self.cut_at = cut_at
-        self.first_by = first_by
-        self.total_by = total_by
-        self.idle_s = idle_s
-        self.headers_at = headers_at
+    def open_early(self) -> None:
+        """There is no content for so long that the client should get a head."""
 
 
 class Attempt:
@@ -74,17 +69,21 @@ class Attempt:
 
     __slots__ = (
         "_body",
-        "_bounds",
         "_body_size",
+        "_cut_at",
         "_done",
-        "_drained",
         "_draining",
         "_env",
         "_exchange",
+        "_first_by",
         "_fold",
-        "_sink",
-        "_timer",
+        "_headers_at",
+        "_host",
+        "_idle_s",
+        "_slot",
+        "_total_by",
         "_watch",
+        "_wheel",
         "answer",
         "committed",
         "failure",
@@ -92,38 +91,51 @@ class Attempt:
         "last_at",
         "line",
         "manner",
-        "may_move",
-        "on_headers_due",
-        "on_silent",
         "paused",
         "quota",
         "rescued",
         "sent_at",
         "settled_at",
-        "size",
         "status",
         "ttft_s",
+        "upstream_id",
         "usage",
     )
 
-    def __init__(self, env: Env, line: Line, manner: Manner, bounds: Bounds, sink: Sink) -> None:
+    def __init__(
+        self,
+        env: Env,
+        wheel: Wheel,
+        line: Line,
+        manner: Manner,
+        host: Host,
+        *,
+        cut_at: Instant,
+        first_by: Instant,
+        total_by: Instant,
+        headers_at: Instant,
+        idle_s: Seconds,
+    ) -> None:
         self._env = env
-        self.line = line
-        self.manner = manner
-        self._bounds = bounds
-        self._sink = sink
+        self._wheel = wheel
+        self._host = host
+        self._cut_at = cut_at
+        self._first_by = first_by
+        self._total_by = total_by
+        self._headers_at = headers_at
+        self._idle_s = idle_s
         self._exchange: Exchange | None = None
-        self._timer: Timer | None = None
         self._watch: Watch | None = None
         self._fold: Fold | None = None
         self._body: list[bytes] | None = None
-        self._done: asyncio.Future[None] | None = None
-        self._drained: Exchange | None = None
-        self._draining = False
         self._body_size = 0
-        self.size = 0
+        self._done: asyncio.Future[None] | None = None
+        self._draining = False
+        self._slot = 0
+        self.line = line
+        self.manner = manner
         self.status = 0
-        self.headers: Headers = {}
+        self.headers = _NO_HEADERS
         self.failure: Failure | None = None
         self.answer: bytes | None = None
         self.committed = False
@@ -134,67 +146,64 @@ class Attempt:
         self.settled_at: Instant = 0.0
         self.ttft_s: Seconds | None = None
         self.usage: Usage | None = None
+        self.upstream_id: str | None = None  # the provider's own id of the request
         self.quota = _NO_QUOTA
-        self.may_move: Callable[[], bool] = _never
-        self.on_silent: Callable[[], None] = _nothing
-        self.on_headers_due: Callable[[], None] = _nothing
-
-    @property
-    def upstream_id(self) -> str | None:
-        """The provider's own id of the request, where it told one."""
-        return self.headers.get("x-request-id") if self.status else None
 
     async def run(self, endpoint: Endpoint, body: bytes, *, choices: int, hide_usage: bool) -> None:
         """Make the attempt; afterwards ``failure`` says how it ended. Cancelled: the provider is stopped at once."""
-        env = self._env
-        shape = self.line.shape
-        self.sent_at = self.last_at = env.now()
-        self._arm()
+        loop = asyncio.get_running_loop()
+        self.sent_at = self.last_at = self._env.now()
+        self._slot = self._wheel.add(self._due(), self)
         try:
             for fresh in (False, True):
-                self._done = asyncio.get_running_loop().create_future()
-                self._body = None
-                self._body_size = 0
-                if self.manner is not Manner.WHOLE:
-                    self._watch = shape.watch(choices, hide_usage)
-                    self._fold = shape.fold() if self.manner is Manner.FOLD else None
-                try:
-                    exchange = await self.line.transport.send(
-                        endpoint, body, self, by=self._due(), fresh=fresh
-                    )
-                except LbdError as e:
-                    self._settle(e.failure)
-                else:
-                    if self._done.done():  # cut or rescued while it connected
-                        exchange.cancel()
-                    else:
-                        self._exchange = exchange
-                        await self._done
-                if fresh or self.failure is None or self.failure.kind is not FailureKind.STALE:
+                done = self._done = loop.create_future()
+                self._begin(choices, hide_usage)
+                exchange = None if fresh else self.line.transport.reuse(endpoint, body, self)
+                if exchange is None:
+                    exchange = await self._open(endpoint, body)
+                if exchange is not None:
+                    self._exchange = exchange
+                    if not done.done():
+                        await done
+                if self.failure is None or fresh or self.failure.kind is not FailureKind.STALE:
                     return
+                # the server had given up the kept connection: no news about it, so once more on a fresh one
                 self.failure = None
         finally:
             self._stop()
 
+    def _begin(self, choices: int, hide_usage: bool) -> None:
+        self._body = None
+        self._body_size = 0
+        if self.manner is not Manner.WHOLE:
+            shape = self.line.shape
+            self._watch = shape.watch(choices, hide_usage)
+            self._fold = shape.fold() if self.manner is Manner.FOLD else None
+
+    async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
+        try:
+            return await self.line.transport.open(endpoint, body, self, by=self._due())
+        except LbdError as e:
+            self._settle(e.failure)
+            return None
+
     def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._wheel.discard(self._slot, self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             if self._draining:
-                self._drained = exchange
-                self._env.call_at(self._env.now() + DRAIN, self._drain_over)
+                self._env.call_at(self._env.now() + DRAIN, lambda: self._drain_over(exchange))
             else:
                 exchange.cancel()
 
-    def _drain_over(self) -> None:
-        if self._draining and self._drained is not None:
-            self._drained.cancel()
+    def _drain_over(self, exchange: Exchange) -> None:
+        if self._draining:
+            self._draining = False
+            exchange.cancel()
 
     def rescue(self) -> None:
         """The row is lost: give up the wait for a first content there, if another candidate is left."""
-        if not self.committed and self.failure is None and self._open() and self.may_move():
+        if not self.committed and self._open_still() and self._host.may_move():
             self.rescued = True
             self._settle(Failure(FailureKind.TIMEOUT_FIRST, "moved away: the deployment stopped answering"))
 
@@ -202,7 +211,7 @@ class Attempt:
         """Give the attempt up, whatever it has brought."""
         self._settle(failure)
 
-    def _open(self) -> bool:
+    def _open_still(self) -> bool:
         return self._done is not None and not self._done.done()
 
     # --- the provider's answer -----------------------------------------------------------------------
@@ -211,7 +220,7 @@ class Attempt:
         """The head came."""
         self.status = status
         self.headers = headers
-        self.last_at = self._env.now()
+        self.upstream_id = headers.get("x-request-id")
         if self.manner is Manner.WHOLE or not 200 <= status < 300 or not _is_event_stream(headers):
             self._body = []
 
@@ -220,20 +229,13 @@ class Attempt:
         if self._draining:
             return
         now = self.last_at = self._env.now()
-        if self._body is not None:
-            self._body.append(chunk)
-            self._body_size += len(chunk)
-            limit = LARGEST_ANSWER if 200 <= self.status < 300 else LARGEST_ERROR
-            if self._body_size > limit:
-                self._settle(Failure(FailureKind.BAD_BODY, f"the answer is larger than {limit} bytes"))
-            return
         watch = self._watch
-        if watch is None:
+        if self._body is not None or watch is None:
+            self._gather(chunk)
             return
         out = watch.feed(chunk)
         if watch.failure is not None:
-            # what came before it may stand in the same read
-            self._pass(out, now)
+            self._pass(out, now)  # what came before it may stand in the same read
             self._settle(watch.failure)
         elif watch.done and watch.committed:
             self._draining = True
@@ -241,38 +243,41 @@ class Attempt:
         elif out:
             self._pass(out, now)
 
-    def _pass(self, out: bytes, now: Instant) -> None:
-        watch = self._watch
-        if not out or watch is None:
-            return
-        if self._fold is not None:
-            if not self.committed:
-                self._commit(now)
-            self._fold.feed(out)
-        elif self.committed:
-            self._sink.forward(out)
-        else:
-            self._commit(now)
-            self._sink.commit(self, out)
+    def _gather(self, chunk: bytes) -> None:
+        if self._body is None:
+            self._body = []
+        self._body.append(chunk)
+        self._body_size += len(chunk)
+        limit = LARGEST_ANSWER if 200 <= self.status < 300 else LARGEST_ERROR
+        if self._body_size > limit:
+            self._settle(Failure(FailureKind.BAD_BODY, f"the answer is larger than {limit} bytes"))
 
-    def _commit(self, now: Instant) -> None:
+    def _pass(self, out: bytes, now: Instant) -> None:
+        if not out:
+            return
+        if self.committed:
+            if self._fold is not None:
+                self._fold.feed(out)
+            else:
+                self._host.forward(out)
+            return
         self.committed = True
         self.ttft_s = now - self.sent_at
+        if self._fold is not None:
+            self._fold.feed(out)
+        else:
+            self._host.commit(self, out)
 
     def _complete(self, out: bytes, now: Instant) -> None:
         """The stream is whole."""
-        watch = self._watch
-        if watch is not None:
-            self.usage = watch.usage
         if self._fold is not None:
             self._pass(out, now)
             self.answer = self._fold.result()
         else:
             if not self.committed:
-                self._commit(now)
-                self._sink.commit(self, out)
+                self._pass(out, now)
                 out = b""
-            self._sink.finish(out)
+            self._host.finish(out)
         self._settle(None)
 
     def end(self) -> None:
@@ -282,11 +287,10 @@ class Attempt:
             self._draining = False
             return
         now = self.last_at = self._env.now()
-        if self._body is not None:
-            self._whole(b"".join(self._body))
-            return
         watch = self._watch
-        if watch is None:
+        if self._body is not None or watch is None:
+            body = self._body or []
+            self._whole(body[0] if len(body) == 1 else b"".join(body))
             return
         tail, failure = watch.end()
         if failure is None:
@@ -297,7 +301,6 @@ class Attempt:
 
     def _whole(self, body: bytes) -> None:
         shape = self.line.shape
-        self.quota = shape.limits(self.headers, self._env.wall()) if self._limits_told() else _NO_QUOTA
         if not 200 <= self.status < 300:
             self._settle(shape.classify(self.status, self.headers, body, self._env.wall()))
             return
@@ -311,11 +314,6 @@ class Attempt:
         else:
             kind = self.headers.get("content-type", "no content type")
             self._settle(Failure(FailureKind.BAD_BODY, f"asked for a stream, got {kind}", status=self.status))
-
-    def _limits_told(self) -> bool:
-        prefix = self.line.shape.limit_prefix
-        fields = getattr(self.headers, "fields", None)
-        return fields is None or any(name.startswith(prefix) for name, _ in fields)
 
     def failed(self, failure: Failure) -> None:
         """The connection broke."""
@@ -333,16 +331,28 @@ class Attempt:
         self._settle(failure)
 
     def _settle(self, failure: Failure | None) -> None:
-        if self._done is None or self._done.done():
+        done = self._done
+        if done is None or done.done():
             return
         self.failure = failure
         self.settled_at = self._env.now()
-        watch = self._watch
-        if watch is not None and self.usage is None:
-            self.usage = watch.usage
-        if not self.quota and self._body is None and self.status and self._limits_told():
-            self.quota = self.line.shape.limits(self.headers, self._env.wall())
-        self._done.set_result(None)
+        if self._watch is not None:
+            self.usage = self._watch.usage
+        if self.status:
+            self._read_limits()
+        done.set_result(None)
+
+    def _read_limits(self) -> None:
+        shape = self.line.shape
+        fields = getattr(self.headers, "fields", None)
+        if fields is not None:  # not decoded yet: look whether there is anything to decode
+            prefix = shape.limit_prefix
+            for name in fields:
+                if name.startswith(prefix):
+                    break
+            else:
+                return
+        self.quota = shape.limits(self.headers, self._env.wall())
 
     # --- back-pressure -------------------------------------------------------------------------------
 
@@ -359,66 +369,49 @@ class Attempt:
         if self._exchange is not None:
             self._exchange.resume()
 
-    # --- timers --------------------------------------------------------------------------------------
+    # --- time ----------------------------------------------------------------------------------------
 
     def _due(self) -> Instant:
-        b = self._bounds
         if self.committed:
-            return min(b.total_by, self.last_at + b.idle_s)
-        first_by = b.total_by if self.manner is Manner.WHOLE else min(b.first_by, b.total_by)
-        return min(b.cut_at, first_by, b.headers_at)
+            return min(self._total_by, self.last_at + self._idle_s)
+        return min(self._cut_at, self._first_by, self._total_by, self._headers_at)
 
-    def _arm(self) -> None:
-        self._timer = self._env.call_at(self._due(), self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        if self._done is None or self._done.done():
+    def on_time(self, now: Instant) -> None:
+        """A bound may be reached."""
+        if not self._open_still():
             return
-        now = self._env.now()
-        if self._due() <= now + 0.001:
-            failure = self._overdue(now)
-            if failure is not None:
-                self._settle(failure)
-                return
-        self._arm()
+        failure = self._overdue(now) if self._due() <= now else None
+        if failure is not None:
+            self._settle(failure)
+        else:
+            self._slot = self._wheel.add(max(self._due(), now + TICK), self)
 
     def _overdue(self, now: Instant) -> Failure | None:
         """Return the failure that is due now, or move the bound that was only a reminder."""
-        b = self._bounds
-        soon = now + 0.001
         waited = now - self.sent_at
-        if b.total_by <= soon:
+        if self._total_by <= now:
             return Failure(FailureKind.TIMEOUT_TOTAL, "the time for the whole answer is over")
         if self.committed:
             if self.paused:
                 self.last_at = now
                 return None
-            return Failure(FailureKind.TIMEOUT_IDLE, f"nothing came for {b.idle_s:g} s in the middle of the answer")
-        if self.manner is not Manner.WHOLE and b.first_by <= soon:
+            text = f"nothing came for {self._idle_s:g} s in the middle of the answer"
+            return Failure(FailureKind.TIMEOUT_IDLE, text)
+        if self._first_by <= now:
             return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s, the deadline")
-        if b.headers_at <= soon:
-            b.headers_at = math.inf
-            self.on_headers_due()
-        if b.cut_at <= soon:
+        if self._headers_at <= now:
+            self._headers_at = math.inf
+            self._host.open_early()
+        if self._cut_at <= now:
+            self._cut_at = now + LOOK_AGAIN
             if self.manner is Manner.WHOLE:
-                b.cut_at = now + PROBE_AGAIN
-                self.on_silent()
-            elif self.may_move():
+                self._host.silent(self)
+            elif self._host.may_move():
                 return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s")
-            else:
-                # nobody else could take it; look again now and then, one may have come back
-                b.cut_at = now + PROBE_AGAIN
+            # nobody else could take it now; one may have come back in a second
         return None
 
 
 def _is_event_stream(headers: Headers) -> bool:
-    return headers.get("content-type", "").lower().startswith("text/event-stream")
-
-
-def _never() -> bool:
-    return False
-
-
-def _nothing() -> None:
-    return None
+    kind = headers.get("content-type", "")
+    return kind.startswith("text/event-stream") or kind.lower().startswith("text/event-stream")

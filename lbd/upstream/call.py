@@ -12,13 +12,12 @@ import math
 from collections.abc import Callable, Mapping
 
 import msgspec
-from msgspec.structs import replace
 
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Outcome, Usage
-from lbd.model.plan import Candidate, Choice, Decision, Draws, Query, Ranking
+from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.request import Ask, Body
 from lbd.model.table import Snapshot, size_bucket
@@ -30,10 +29,11 @@ from lbd.state.budget import RetryBudget
 from lbd.state.flight import Flight, Step
 from lbd.table.owner import Owner
 from lbd.upstream.acquire import Acquired, Desk
-from lbd.upstream.attempt import Attempt, Bounds, Manner
+from lbd.upstream.attempt import Attempt, Manner
 from lbd.upstream.line import Line, cost
 from lbd.upstream.queue import Queue
-from lbd.upstream.respond import answer, own_headers
+from lbd.upstream.respond import answer, own_fields
+from lbd.upstream.wheel import Wheel
 
 REMEMBERED_RANKINGS = 1024  # a generation
 KEEP_ALIVE_EVERY: Seconds = 15.0
@@ -76,7 +76,8 @@ class Flights:
         self.settings = Settings()
         self.budget = RetryBudget()
         self.queue = Queue(env, self.settings.queue_size)
-        self.waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts without a first content yet
+        self.wheel = Wheel(env)
+        self._waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts without a first content yet
         self.running: set[Run] = set()
         self._rankings: dict[Ask, Ranking] = {}
         self._generation = -1
@@ -101,13 +102,19 @@ class Flights:
             ranking = self._rankings[ask] = route.rank(snapshot, ask, self.terms)
         return ranking
 
-    def draws(self) -> Draws:
-        """Draw the chance of one decision."""
-        u = self.env.uniform
-        return Draws(u(), u(), u(), u())
+    def watch(self, row: DeploymentId, attempt: Attempt) -> None:
+        """Note an attempt that waits there for its first content."""
+        waiting = self._waiting.get(row)
+        if waiting is None:
+            waiting = self._waiting[row] = set()
+        waiting.add(attempt)
+
+    def unwatch(self, row: DeploymentId, attempt: Attempt) -> None:
+        """Forget it: the content is there, or the attempt is over."""
+        self._waiting[row].discard(attempt)
 
     def _lost(self, row: DeploymentId) -> None:
-        for attempt in tuple(self.waiting.get(row, ())):
+        for attempt in tuple(self._waiting.get(row, ())):
             attempt.rescue()
 
     async def fly(self, ticket: Ticket, reply: Reply) -> None:
@@ -115,7 +122,7 @@ class Flights:
         run = Run(self, ticket, reply)
         self.running.add(run)
         try:
-            record = await run.run()
+            record = await run.fly()
         except asyncio.CancelledError:
             self.done(run.abandoned())
             raise
@@ -138,7 +145,26 @@ class Flights:
 
 
 class Run:
-    """One flight under way: the state that the driver's steps share. It is the sink of its attempts."""
+    """One flight under way: the state that the driver's steps share. It is the host of its attempts."""
+
+    __slots__ = (
+        "_attempting",
+        "_closed",
+        "_desk",
+        "_env",
+        "_flight",
+        "_overhead_us",
+        "_records",
+        "_reply",
+        "_served_by",
+        "_service",
+        "_slo_missed",
+        "_spent",
+        "_ticket",
+        "_ttft_s",
+        "_upstream_s",
+        "_usage",
+    )
 
     def __init__(self, service: Flights, ticket: Ticket, reply: Reply) -> None:
         self._service = service
@@ -162,19 +188,13 @@ class Run:
         self._spent: NanoUsd = 0
         self._overhead_us = 0.0
 
-    async def run(self) -> RequestRecord:
-        """Fly."""
-        try:
-            return await self._fly()
-        finally:
-            self._closed = True
-
     def give_up(self) -> None:
         """The daemon ends: end this flight with a typed error."""
         if self._attempting is not None:
             self._attempting.stop(Failure(FailureKind.DRAINING, "lbd was shut down before the answer was complete"))
 
-    async def _fly(self) -> RequestRecord:
+    async def fly(self) -> RequestRecord:
+        """Serve the request; the client has its answer afterwards."""
         service = self._service
         service.budget.request(self._ticket.arrived)
         query = Query(affinity=self._ticket.affinity)
@@ -183,7 +203,7 @@ class Run:
             if again is not None:
                 acquired = await self._desk.again(self._flight, again)
             else:
-                acquired = await self._desk.acquire(self._flight, query)
+                acquired = self._desk.at_once(query) or await self._desk.acquire(self._flight, query)
             if isinstance(acquired, Failure):
                 return self._fail(acquired)
             attempt = await self._attempt(acquired)
@@ -195,6 +215,8 @@ class Run:
             larger = _context_of(failure, candidate)
             twins = self._left(Query(self._flight.tried, candidate.model))
             others = self._left(Query(self._flight.tried, larger_than=larger))
+            if not self._ticket.ask.fallback:
+                others = twins  # one model, or a clear error
             self._flight, verdict = flights.after(
                 self._flight, candidate.id, failure, now, twins=twins, others=others
             )
@@ -218,100 +240,101 @@ class Run:
 
     async def _attempt(self, acquired: Acquired) -> Attempt:
         choice, lease, decision = acquired
-        service, ticket = self._service, self._ticket
+        service, head = self._service, self._ticket.body.head
         candidate = choice.candidate
-        self._slo_missed = self._slo_missed or choice.manner == "slo_missed"
+        line = service.lines[candidate.id]
+        if choice.manner == "slo_missed":
+            self._slo_missed = True
         self._flight = flights.sent(self._flight, candidate.id)
-        now = self._env.now()
-        attempt = self._prepare(service.lines[candidate.id], candidate, now)
-        line = attempt.line
-        head = ticket.body.head
-        streams = attempt.manner is not Manner.WHOLE
-        endpoint = (line.stream if streams else line.unary)[ticket.body.operation]
-        ask_usage = streams and line.provider.stream_usage
-        hide_usage = attempt.manner is Manner.FORWARD and ask_usage and not head.include_usage
-        waiting = service.waiting.setdefault(candidate.id, set())
-        with lease:
-            waiting.add(attempt)
-            self._attempting = attempt
-            try:
-                body = line.shape.encode(ticket.body, line.spec, streams, ask_usage)
-                await attempt.run(endpoint, body, choices=head.n, hide_usage=hide_usage)
-            except BaseException:
-                self._record(attempt, decision, now, FailureKind.CLIENT_GONE)
-                raise
-            finally:
-                self._attempting = None
-                waiting.discard(attempt)
-            lease.settle(self._outcome(attempt, candidate))
-        self._record(attempt, decision, now, None if attempt.failure is None else attempt.failure.kind)
-        return attempt
-
-    def _prepare(self, line: Line, candidate: Candidate, now: Instant) -> Attempt:
-        ticket = self._ticket
-        if ticket.body.head.stream:
+        if head.stream:
             manner = Manner.FORWARD
         else:
             manner = Manner.FOLD if line.spec.unary_via_stream else Manner.WHOLE
-        attempt = Attempt(self._env, line, manner, self._bounds(candidate, manner, now), self)
-        attempt.size = size_bucket(ticket.ask.input_tokens)
-        attempt.may_move = self._may_move
-        attempt.on_silent = lambda: self._service.silent(line.provider.name)
-        attempt.on_headers_due = self._open_early
+        attempt = self._attempting = self._prepare(line, candidate, manner)
+        operation = self._ticket.body.operation
+        if manner is Manner.WHOLE:
+            endpoint, ask_usage, hide_usage = line.unary[operation], False, False
+        else:
+            endpoint, ask_usage = line.stream[operation], line.provider.stream_usage
+            hide_usage = manner is Manner.FORWARD and ask_usage and not head.include_usage
+        service.watch(candidate.id, attempt)
+        try:
+            body = line.shape.encode(self._ticket.body, line.spec, endpoint is not line.unary[operation], ask_usage)
+            await attempt.run(endpoint, body, choices=head.n, hide_usage=hide_usage)
+        except BaseException:
+            lease.ignore()
+            self._record(attempt, decision, FailureKind.CLIENT_GONE)
+            raise
+        finally:
+            self._attempting = None
+            service.unwatch(candidate.id, attempt)
+        self._record(attempt, decision, None if attempt.failure is None else attempt.failure.kind)
+        lease.settle(self._outcome(attempt, candidate))
         return attempt
 
-    def _may_move(self) -> bool:
-        return self._left(Query(self._flight.tried)) > 0
-
-    def _bounds(self, candidate: Candidate, manner: Manner, now: Instant) -> Bounds:
+    def _prepare(self, line: Line, candidate: Candidate, manner: Manner) -> Attempt:
         flight, ask, settings = self._flight, self._ticket.ask, self._service.settings
-        cut_at = now + candidate.cutoff_s
+        cut_at = self._env.now() + candidate.cutoff_s
         first_by = flight.first_by
+        headers_at = math.inf
         if manner is Manner.FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
             first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
-        headers_at = math.inf
-        if ask.stream and not self._reply.started:
+        elif manner is Manner.FORWARD and not self._reply.started:
             headers_at = flight.arrived + settings.headers_after_s
-        return Bounds(cut_at, first_by, flight.total_by, settings.idle_gap_s, headers_at)
+        return Attempt(
+            self._env,
+            self._service.wheel,
+            line,
+            manner,
+            self,
+            cut_at=cut_at,
+            first_by=first_by,
+            total_by=flight.total_by,
+            headers_at=headers_at,
+            idle_s=settings.idle_gap_s,
+        )
+
+    def may_move(self) -> bool:
+        """Tell whether another candidate is left."""
+        return self._left(Query(self._flight.tried)) > 0
+
+    def silent(self, attempt: Attempt) -> None:
+        """A unary answer takes longer than its target: see whether anybody is there."""
+        self._service.silent(attempt.line.provider.name)
 
     def _outcome(self, attempt: Attempt, candidate: Candidate) -> Outcome:
         total = attempt.settled_at - attempt.sent_at
-        usage = attempt.usage
-        if attempt.failure is None and usage is not None:
-            self._service.owner.learn_ratio(self._ticket.body.head.text_bytes, usage.prompt)
         return Outcome(
-            failure=attempt.failure,
-            size=attempt.size,
-            total_s=total,
-            ttft_s=attempt.ttft_s,
-            usage=usage,
-            cost=cost(attempt.line.spec.price, usage),
-            committed=attempt.committed,
+            attempt.failure,
+            size_bucket(self._ticket.ask.input_tokens),
+            total,
+            attempt.ttft_s,
+            attempt.usage,
             # the cut-off is at least twice the row's own p99
             exceeded_own_p99=not attempt.rescued and total * 2 >= candidate.cutoff_s,
             quota=attempt.quota,
+            text_bytes=self._ticket.body.head.text_bytes,
         )
 
-    def _record(
-        self, attempt: Attempt, decision: Decision, began: Instant, failure: FailureKind | None
-    ) -> None:
+    def _record(self, attempt: Attempt, decision: Decision, failure: FailureKind | None) -> None:
         arrived = self._ticket.arrived
         ended = attempt.settled_at or self._env.now()
         # what lbd did with the last bytes is its own time, not the provider's
         last = attempt.last_at if failure is None else ended
         self._upstream_s += max(0.0, last - attempt.sent_at)
-        nano = cost(attempt.line.spec.price, attempt.usage)
+        usage = attempt.usage
+        nano = cost(attempt.line.spec.price, usage)
         self._spent += nano
         self._records.append(
             AttemptRecord(
                 decision,
-                began - arrived,
+                attempt.sent_at - arrived,
                 ended - arrived,
                 attempt.ttft_s,
                 failure,
                 "" if attempt.failure is None else attempt.failure.message[:300],
                 attempt.status or None,
-                attempt.usage,
+                usage,
                 nano,
                 attempt.upstream_id,
             )
@@ -319,31 +342,30 @@ class Run:
 
     # --- answering -----------------------------------------------------------------------------------
 
-    def _headers(self, attempt: Attempt | None, upstream_s: Seconds) -> list[tuple[str, str]]:
+    def _fields(self, attempt: Attempt | None, upstream_s: Seconds) -> bytes:
         elsewhere = upstream_s + self._desk.waited_s
         self._overhead_us = max(0.0, (self._env.now() - self._ticket.arrived - elsewhere) * 1e6)
-        return own_headers(
+        return own_fields(
             self._ticket.id,
-            attempts=self._flight.attempts,
-            overhead_us=self._overhead_us,
-            deployment=None if attempt is None else attempt.line.spec.id,
-            upstream_id=None if attempt is None else attempt.upstream_id,
+            self._flight.attempts,
+            self._overhead_us,
+            b"" if attempt is None else attempt.line.field,
+            None if attempt is None else attempt.upstream_id,
             slo_missed=self._slo_missed,
         )
 
     def commit(self, attempt: Attempt, first: bytes) -> None:
         """The first content is here: start the answer."""
-        self._flight = replace(self._flight, committed=True)
+        self._flight = flights.committed(self._flight)
         reply = self._reply
         if not reply.started:
-            headers = self._headers(attempt, self._upstream_s + attempt.last_at - attempt.sent_at)
-            headers.append(("content-type", attempt.headers.get("content-type", "text/event-stream")))
-            headers.append(("cache-control", "no-cache"))
-            reply.start(200, headers)
+            told = self._fields(attempt, self._upstream_s + attempt.last_at - attempt.sent_at)
+            kind = attempt.headers.get("content-type", "text/event-stream").encode("latin-1", "replace")
+            reply.start(200, b"%bcontent-type: %b\r\ncache-control: no-cache\r\n" % (told, kind))
         reply.flow(attempt.pause, attempt.resume)
         reply.write(first)
         self._ttft_s = self._env.now() - self._ticket.arrived
-        self._service.waiting[attempt.line.spec.id].discard(attempt)
+        self._service.unwatch(attempt.line.spec.id, attempt)
 
     def forward(self, data: bytes) -> None:
         """Pass on a slice."""
@@ -353,12 +375,11 @@ class Run:
         """Pass on the last slice and end the answer."""
         self._reply.end(data)
 
-    def _open_early(self) -> None:
+    def open_early(self) -> None:
         """No content for long: open the stream all the same, so that nobody in between gives it up."""
         if not self._reply.started:
-            headers = self._headers(None, self._env.now() - self._ticket.arrived)
-            headers += [("content-type", "text/event-stream"), ("cache-control", "no-cache")]
-            self._reply.start(200, headers)
+            told = self._fields(None, self._env.now() - self._ticket.arrived)
+            self._reply.start(200, told + b"content-type: text/event-stream\r\ncache-control: no-cache\r\n")
             self._keep_open()
 
     def _keep_open(self) -> None:
@@ -370,13 +391,12 @@ class Run:
         self._served_by = attempt.line.spec.id
         self._usage = attempt.usage
         if attempt.answer is not None:
-            headers = self._headers(attempt, self._upstream_s)
-            headers.append(("x-lbd-cost-usd", f"{self._spent / 1e9:.9f}"))
-            kind = "application/json"
+            kind = b"application/json"
             if attempt.manner is Manner.WHOLE:
-                kind = attempt.headers.get("content-type", kind)
-            headers.append(("content-type", kind))
-            self._reply.send(200, headers, attempt.answer)
+                kind = attempt.headers.get("content-type", "application/json").encode("latin-1", "replace")
+            told = self._fields(attempt, self._upstream_s)
+            more = b"x-lbd-cost-usd: %.9f\r\ncontent-type: %b\r\n" % (self._spent / 1e9, kind)
+            self._reply.send(200, told + more, attempt.answer)
         return self._close("ok", 200)
 
     def _fail(self, failure: Failure) -> RequestRecord:
@@ -384,9 +404,8 @@ class Run:
         if self._reply.started:
             self._reply.end(shape.error_event(failure))
             return self._close(failure.kind, 200)
-        headers = self._headers(None, self._upstream_s)
-        status, body, more = answer(failure, shape)
-        self._reply.send(status, [*headers, *more], body)
+        status, more, body = answer(failure, shape)
+        self._reply.send(status, self._fields(None, self._upstream_s) + more, body)
         return self._close(failure.kind, status)
 
     def abandoned(self) -> RequestRecord:
@@ -394,31 +413,33 @@ class Run:
         return self._close(FailureKind.CLIENT_GONE, 499)
 
     def _close(self, outcome: str, status: int) -> RequestRecord:
+        self._closed = True
         ticket, ask, head = self._ticket, self._ticket.ask, self._ticket.body.head
         ttft = self._ttft_s
         late = ask.slo_s is not None and ttft is not None and ttft > ask.slo_s
+        attempts = (*self._desk.refusals, *self._records) if self._desk.refusals else tuple(self._records)
         return RequestRecord(
-            id=ticket.id,
-            time=self._env.wall(),
-            client=ticket.client,
-            surface=ask.surface,
-            asked=head.model,
-            target=ask.target,
-            operation=ticket.body.operation,
-            stream=head.stream,
-            urgency=ask.urgency,
-            attempts=(*self._desk.refusals, *self._records),
-            outcome=str(outcome),
-            status=status,
-            served_by=self._served_by,
-            ttft_s=ttft,
-            total_s=self._env.now() - ticket.arrived,
-            overhead_us=self._overhead_us,
-            usage=self._usage,
-            cost=self._spent,
-            slo_missed=self._slo_missed or late,
-            waited_s=self._desk.waited_s,
-            moved=self._flight.moves,
+            ticket.id,
+            self._env.wall(),
+            ticket.client,
+            ask.surface,
+            head.model,
+            ask.target,
+            ticket.body.operation,
+            head.stream,
+            ask.urgency,
+            attempts,
+            outcome,
+            status,
+            self._served_by,
+            ttft,
+            self._env.now() - ticket.arrived,
+            self._overhead_us,
+            self._usage,
+            self._spent,
+            self._slo_missed or late,
+            self._desk.waited_s,
+            self._flight.moves,
         )
 
 

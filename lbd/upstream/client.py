@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         "_got",
         "_headers_done",
         "_inflate",
+        "_keep",
         "_keepalive",
         "_length",
         "_parser",
@@ -90,11 +91,12 @@ class Connection(asyncio.Protocol):
         self._clear(pool_after=True)
 
     def _clear(self, *, pool_after: bool) -> None:
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._got = False
         self._headers_done = False
         self._complete = False
+        self._keep = False
         self._length = False
         self._chunked = False
         self._status = 0
@@ -147,7 +149,7 @@ class Connection(asyncio.Protocol):
             self._pool_after
             and transport is not None
             and not transport.is_closing()
-            and self._parser.should_keep_alive()
+            and self._keep
             and not transport.get_write_buffer_size()
         )
         if reusable:
@@ -182,7 +184,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
         name = name.lower()
-        self._fields.append((name, value))
+        known = self._fields.get(name)
+        self._fields[name] = value if known is None else known + b", " + value
         if name == b"content-length":
             self._length = True
         elif name == b"transfer-encoding":
@@ -196,7 +199,7 @@ class Connection(asyncio.Protocol):
         """The head is complete; an interim one (1xx) is skipped."""
         status = self._parser.get_status_code()
         if status < 200:
-            self._fields = []
+            self._fields = {}
             return
         self._status = status
         self._headers_done = True
@@ -205,7 +208,8 @@ class Connection(asyncio.Protocol):
         if self._encoding in (b"gzip", b"deflate", b"x-gzip"):
             # never asked for, but some proxies compress all the same. 32: gzip or zlib, by its header
             self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            self._fields = [f for f in self._fields if f[0] not in (b"content-encoding", b"content-length")]
+            del self._fields[b"content-encoding"]
+            self._fields.pop(b"content-length", None)
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -215,6 +219,7 @@ class Connection(asyncio.Protocol):
         """The answer is complete."""
         if self._headers_done:
             self._complete = True
+            self._keep = self._parser.should_keep_alive()  # only true in here
 
     # --- exchange ------------------------------------------------------------------------------------
 
@@ -276,15 +281,15 @@ class Client:
         self._sweeping = False
         self.on_stale: Callable[[], None] = lambda: None
 
-    async def send(
-        self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant, fresh: bool = False
-    ) -> Connection:
-        """Send on an idle connection, else on a new one that must stand by ``by``."""
-        if not fresh:
-            connection = self._pool.take(endpoint.origin, self._env.now())
-            if connection is not None:
-                connection.start(endpoint, body, receiver, reused=True)
-                return connection
+    def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> Connection | None:
+        """Send on an idle connection at once; None where there is none."""
+        connection = self._pool.take(endpoint.origin, self._env.now())
+        if connection is not None:
+            connection.start(endpoint, body, receiver, reused=True)
+        return connection
+
+    async def open(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant) -> Connection:
+        """Send on a new connection, which must stand by ``by``."""
         connection = await self._connect(endpoint.origin, by)
         connection.start(endpoint, body, receiver, reused=False)
         return connection

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar, overload
+
+T = TypeVar("T")
 
 
 class RawHeaders(Mapping[str, str]):
-    """A mapping over raw header fields; names in lower case, repeated fields joined with a comma."""
+    """A mapping over raw header fields, names in lower case. Looking one up decodes only that one."""
 
-    __slots__ = ("_decoded", "fields")
+    __slots__ = ("fields",)
 
-    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, fields: dict[bytes, bytes]) -> None:
         self.fields = fields
-        self._decoded: dict[str, str] | None = None
 
-    def _all(self) -> dict[str, str]:
-        if self._decoded is None:
-            out: dict[str, str] = {}
-            for raw_name, raw_value in self.fields:
-                name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
-                out[name] = f"{out[name]}, {value}" if name in out else value
-            self._decoded = out
-        return self._decoded
+    @overload
+    def get(self, key: str, /) -> str | None: ...
 
-    def __getitem__(self, name: str) -> str:
-        return self._all()[name]
+    @overload
+    def get(self, key: str, /, default: str) -> str: ...
+
+    @overload
+    def get(self, key: str, /, default: T) -> str | T: ...
+
+    def get(self, key: str, /, default: object = None) -> object:
+        """Return a header's value, or the default."""
+        value = self.fields.get(key.encode())
+        return default if value is None else value.decode("latin-1").strip()
+
+    def __getitem__(self, key: str) -> str:
+        return self.fields[key.encode()].decode("latin-1").strip()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return (name.decode("latin-1") for name in self.fields)
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self.fields)

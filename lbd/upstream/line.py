@@ -10,7 +10,7 @@ import msgspec
 from lbd import __version__
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
-from lbd.model.units import NanoUsd, nano_usd
+from lbd.model.units import NANO_PER_TOKEN, NanoUsd
 from lbd.ports import Endpoint, Origin, Transport
 from lbd.shapes.providers import Shape
 
@@ -26,6 +26,7 @@ class Line(msgspec.Struct, frozen=True):
     transport: Transport
     unary: Mapping[str, Endpoint]  # by operation
     stream: Mapping[str, Endpoint]
+    field: bytes = b""  # the header field that names the deployment
 
 
 def origin_of(provider: ProviderSpec) -> Origin:
@@ -69,6 +70,7 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
             op: endpoint(path, "text/event-stream", pool=shape.pool_after_stream)
             for op, path in shape.paths.items()
         },
+        b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
 
 
@@ -76,11 +78,7 @@ def cost(price: Price | None, usage: Usage | None) -> NanoUsd:
     """Return what an answer cost in nano-USD, 0 where price or usage is not known."""
     if price is None or usage is None:
         return 0
-    cached_price = price.input_usd_per_mtok
-    if price.cached_input_usd_per_mtok is not None:
-        cached_price = price.cached_input_usd_per_mtok
-    return (
-        nano_usd(usage.prompt - usage.cached, price.input_usd_per_mtok)
-        + nano_usd(usage.cached, cached_price)
-        + nano_usd(usage.completion, price.output_usd_per_mtok)
-    )
+    total = usage.prompt * price.input_usd_per_mtok + usage.completion * price.output_usd_per_mtok
+    if usage.cached and price.cached_input_usd_per_mtok is not None:
+        total += usage.cached * (price.cached_input_usd_per_mtok - price.input_usd_per_mtok)
+    return round(total * NANO_PER_TOKEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from lbd.model.failure import Blame, Failure
 from lbd.model.units import Seconds
@@ -12,8 +13,8 @@ from lbd.shapes.clients import ClientShape
 UNNAMED_WAIT: Seconds = 1.0
 
 
-def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, list[tuple[str, str]]]:
-    """Return status, body and headers that tell a client of ``failure``.
+def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
+    """Return status, header fields and body that tell a client of ``failure``.
 
     A fault of the client's own goes back as the provider put it, where the client's shape can read that.
     """
@@ -34,28 +35,30 @@ def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, list[tuple
     elif status >= 500 or status in (408, 409):
         # every candidate was tried: an SDK's own retries would only repeat that
         headers.append(("x-should-retry", "false"))
-    return status, body, headers
+    return status, fields(headers), body
 
 
-def own_headers(
+def fields(headers: Sequence[tuple[str, str]]) -> bytes:
+    """Encode header fields as a reply takes them."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1", "replace")
+
+
+def own_fields(
     request_id: str,
-    *,
     attempts: int,
     overhead_us: float,
-    deployment: str | None = None,
+    deployment: bytes = b"",
     upstream_id: str | None = None,
+    *,
     slo_missed: bool = False,
-) -> list[tuple[str, str]]:
-    """Return the headers that every answer carries."""
-    headers = [
-        ("x-request-id", request_id),
-        ("x-lbd-attempts", str(attempts)),
-        ("x-lbd-overhead-us", str(round(overhead_us))),
-    ]
-    if deployment is not None:
-        headers.append(("x-lbd-deployment", deployment))
+) -> bytes:
+    """Return the header fields that every answer carries. ``deployment`` is the line's own encoded field."""
+    out = b"x-request-id: %b\r\nx-lbd-attempts: %d\r\nx-lbd-overhead-us: %d\r\n%b" % (
+        request_id.encode(),
+        attempts,
+        round(overhead_us),
+        deployment,
+    )
     if upstream_id is not None:
-        headers.append(("x-lbd-upstream-request-id", upstream_id))
-    if slo_missed:
-        headers.append(("x-lbd-slo", "missed"))
-    return headers
+        out += b"x-lbd-upstream-request-id: %b\r\n" % upstream_id.encode("latin-1", "replace")
+    return out + b"x-lbd-slo: missed\r\n" if slo_missed else out

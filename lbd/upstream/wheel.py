@@ -1,0 +1,69 @@
+"""Timers for many attempts at the cost of a set: deadlines are collected in slots of ``TICK`` seconds.
+
+Arming and cancelling a timer of the event loop costs 2 us a request; nearly all are cancelled. Here an item
+is put into the slot of its deadline and taken out again, and one timer of the loop serves the earliest slot.
+A deadline is met at most one tick late.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Protocol
+
+from lbd.model.units import Instant, Seconds
+from lbd.ports import Env, Timer
+
+TICK: Seconds = 0.02
+
+
+class Timed(Protocol):
+    """Something that waits for a time."""
+
+    def on_time(self, now: Instant) -> None:
+        """The time has come."""
+
+
+class Wheel:
+    """See the module."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._slots: dict[int, set[Timed]] = {}
+        self._order: list[int] = []
+        self._timer: Timer | None = None
+        self._armed = 0
+
+    def add(self, at: Instant, item: Timed) -> int:
+        """Call ``item`` at ``at`` or a tick later; returns the slot, which ``discard`` asks for."""
+        slot = int(at / TICK) + 1
+        items = self._slots.get(slot)
+        if items is None:
+            items = self._slots[slot] = set()
+            heapq.heappush(self._order, slot)
+            if self._timer is None or slot < self._armed:
+                self._arm(slot)
+        items.add(item)
+        return slot
+
+    def discard(self, slot: int, item: Timed) -> None:
+        """Forget ``item``; harmless when it was called."""
+        items = self._slots.get(slot)
+        if items is not None:
+            items.discard(item)
+
+    def _arm(self, slot: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = slot
+        self._timer = self._env.call_at(slot * TICK, self._run)
+
+    def _run(self) -> None:
+        self._timer = None
+        now = self._env.now()
+        while self._order and self._order[0] * TICK <= now + 1e-9:
+            for item in self._slots.pop(heapq.heappop(self._order)):
+                item.on_time(now)
+        while self._order and not self._slots[self._order[0]]:
+            del self._slots[heapq.heappop(self._order)]  # everything in it was discarded
+        if self._order and (self._timer is None or self._order[0] < self._armed):
+            self._arm(self._order[0])
