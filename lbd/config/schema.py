@@ -109,7 +109,7 @@ class LimitsConfig(_Strict, frozen=True):
     headers_after_s: Positive = 15.0
     idle_gap_s: Positive = 30.0
     queue_size: Count = 1000
-    journal_records: Count = 10_000
+    journal_records: Count = 2000
 
 
 class LogConfig(_Strict, frozen=True):
