@@ -19,12 +19,12 @@ from lbd import plugins
 from lbd.admit.auth import Clients
 from lbd.config.compile import Compiled
 from lbd.config.diff import Diff, diff, forbidden
-from lbd.config.tree import ConfigError, Problem
 from lbd.decide import names
 from lbd.ingress.api import Api, Limits
 from lbd.loops.persist import Persistence
 from lbd.loops.probing import ProbeSettings, Probing
 from lbd.model.event import Event
+from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import ProviderSpec
 from lbd.model.record import RequestRecord
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, Seconds, WallTime
@@ -150,10 +150,7 @@ class App:
         async with self._reloading:
             try:
                 new = await asyncio.get_running_loop().run_in_executor(None, plugins.read_config, self.path)
-                fixed = forbidden(self.compiled, new)
-                if fixed:
-                    text = f"{', '.join(fixed)} cannot change while lbd runs: restart it"
-                    raise ConfigError([Problem(None, "", f"{self.path}: {text}")])
+                self._refuse_fixed(new)
             except ConfigError as e:
                 self._reload_failed(e, by)
                 raise
@@ -173,14 +170,18 @@ class App:
             )
             return change
 
+    def _refuse_fixed(self, new: Compiled) -> None:
+        fixed = forbidden(self.compiled, new)
+        if fixed:
+            text = f"{self.path}: {', '.join(fixed)} cannot change while lbd runs: restart it"
+            raise ConfigError([Problem(None, "", text)])
+
     def _reload_failed(self, error: ConfigError, by: str) -> None:
         self.reloads.failed += 1
         self.reloads.last_ok = False
         self.reloads.last_at = self.env.wall()
         self.reloads.last_error = str(error)
-        self.owner.emit(
-            "config_rejected", "config", "refused", level="error", evidence={"error": str(error)}, by=by
-        )
+        self.owner.emit("config_rejected", "config", "refused", level="error", evidence={"error": str(error)}, by=by)
 
     def _apply(self, new: Compiled) -> None:
         """Swap the configuration. Nothing in here awaits or fails."""

@@ -21,8 +21,8 @@ from lbd.model.failure import Failure
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.secret import Secret
 from lbd.model.units import Instant
-from lbd.plugins import read_config
 from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
+from lbd.plugins import read_config
 from lbd.state.row import Row, capacity
 from lbd.table import report
 
@@ -378,7 +378,7 @@ def _mask(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         inner = {k: _mask(v, k) for k, v in value.items()}
         # a configured header may well carry a credential
-        return {k: "***" for k in inner} if name == "headers" else inner
+        return dict.fromkeys(inner, "***") if name == "headers" else inner
     if isinstance(value, list):
         return [_mask(v, name) for v in value]
     return value

@@ -34,7 +34,6 @@ from lbd.shapes.clients import ClientShape
 from lbd.upstream.call import Flights, Ticket
 from lbd.upstream.respond import answer, fields
 
-
 REMEMBERED_ASKS = 4096
 
 
@@ -99,8 +98,12 @@ class Pipeline:
         rules = self.rules
         if self.draining:
             return Failure(FailureKind.DRAINING, "lbd is shutting down; try another host", retry_after_s=1.0)
-        client = LOCAL if trusted else rules.clients.who(
-            inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
+        client = (
+            LOCAL
+            if trusted
+            else rules.clients.who(
+                inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
+            )
         )
         if isinstance(client, Failure):
             return client
@@ -123,9 +126,7 @@ class Pipeline:
         body = Body(shape.operation, raw, head)
         return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity)
 
-    def _ask(
-        self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None
-    ) -> Ask | Failure:
+    def _ask(self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None) -> Ask | Failure:
         """Return the Ask; like requests share one, and with it their ranking."""
         snapshot = self._flights.owner.snapshot
         catalogue = snapshot.catalogue
@@ -149,14 +150,12 @@ class Pipeline:
         stated = inbound.wishes()
         if head.metadata is not None:
             ours = {
-                k.lower().removeprefix(PREFIX): str(v)
-                for k, v in head.metadata.items()
-                if k.lower().startswith(PREFIX)
+                k.lower().removeprefix(PREFIX): str(v) for k, v in head.metadata.items() if k.lower().startswith(PREFIX)
             }
             stated = {**ours, **stated} if ours else stated
         return classify.wishes(stated, client.may) if stated else NO_WISHES
 
-    def _surface(self, wish: Wishes, client: ClientSpec) -> SurfaceSpec | None | Failure:
+    def _surface(self, wish: Wishes, client: ClientSpec) -> SurfaceSpec | Failure | None:
         name = wish.surface if wish.surface is not None else client.surface
         if name is None:
             return None
@@ -184,4 +183,3 @@ class Pipeline:
         ranking = flights.ranking(ask)
         facts = explain.ranking_facts(ranking, snapshot)
         return {"object": "lbd.plan", "asked": head.model, "ask": msgspec.to_builtins(ask), **facts}
-

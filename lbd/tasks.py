@@ -67,7 +67,7 @@ class Tasks:
             await work
         except asyncio.CancelledError:
             raise
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001  the supervisor
             self._tell("task_failed", name, e)
 
     async def _supervise(self, status: LoopStatus, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -80,7 +80,7 @@ class Tasks:
             except asyncio.CancelledError:
                 status.running = False
                 raise
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001  the supervisor
                 status.running = False
                 status.restarts += 1
                 status.last_error = f"{type(e).__name__}: {e}"

@@ -106,9 +106,7 @@ async def ask(target: Target, name: str, *, stream: bool) -> ProbeResult:
             failure,
             retry_after_s=f.retry_after_s,
         )
-    return ProbeResult(
-        name, Verdict.UP, target.now(), done.took_s, "answered", ttft_s=done.ttft_s, cost=done.cost
-    )
+    return ProbeResult(name, Verdict.UP, target.now(), done.took_s, "answered", ttft_s=done.ttft_s, cost=done.cost)
 
 
 PROBES: Registry[Kind] = Registry("probe", __name__)

@@ -30,9 +30,7 @@ async def run(target: Target) -> ProbeResult | None:
         return None
     scarce = any(r.remaining == 0 for r in readings)
     text = ", ".join(f"{r.what} {r.remaining}/{r.limit}" for r in readings)
-    return ProbeResult(
-        NAME, Verdict.BUSY if scarce else Verdict.UP, target.now(), answer.took_s, text, quota=readings
-    )
+    return ProbeResult(NAME, Verdict.BUSY if scarce else Verdict.UP, target.now(), answer.took_s, text, quota=readings)
 
 
 KIND = PROBES.add(NAME)(Kind(NAME, run, applies))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lbd.cli.main import DEFAULT_CONFIG
-from lbd.config.tree import ConfigError, Problem
+from lbd.model.problem import ConfigError, Problem
 from lbd.plugins import read_config
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lbd.cli import check
 from lbd.cli.main import DEFAULT_CONFIG
-from lbd.config.tree import ConfigError
+from lbd.model.problem import ConfigError
 from lbd.plugins import read_config
 
 

@@ -15,8 +15,9 @@ import msgspec
 
 from lbd.config import schema
 from lbd.config.secrets import SecretError, resolve
-from lbd.config.tree import ConfigError, Path_, Problem, Tree
+from lbd.config.tree import Path_, Tree
 from lbd.model import address
+from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import (
     ClientSpec,
     Deadlines,
@@ -264,9 +265,7 @@ class _Compiler:
             out.append(RuleSpec(name, tuple(groups), rule.max_cost_per_1k, latency))
         return tuple(out)
 
-    def _aliases(
-        self, path: Path_, names: Mapping[str, str], models: Collection[str]
-    ) -> tuple[tuple[str, str], ...]:
+    def _aliases(self, path: Path_, names: Mapping[str, str], models: Collection[str]) -> tuple[tuple[str, str], ...]:
         known = {"auto", *models, *self.config.routing_rules}
         for name, meaning in names.items():
             if meaning not in known:

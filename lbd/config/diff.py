@@ -34,17 +34,16 @@ def diff(old: Compiled, new: Compiled) -> Diff:
         i
         for i in after
         if i in before
-        and (
-            after[i] != before[i]
-            or providers_after[after[i].provider] != providers_before[before[i].provider]
-        )
+        and (after[i] != before[i] or providers_after[after[i].provider] != providers_before[before[i].provider])
     ]
     parts = [
         name
         for name in ("tiers", "rules", "aliases", "surfaces", "clients", "deadlines", "scorer", "probe_kinds")
         if getattr(old, name) != getattr(new, name)
     ]
-    parts += [n for n in ("probes", "limits", "log", "allowed_hosts") if getattr(old.config, n) != getattr(new.config, n)]
+    parts += [
+        n for n in ("probes", "limits", "log", "allowed_hosts") if getattr(old.config, n) != getattr(new.config, n)
+    ]
     return Diff(
         tuple(i for i in after if i not in before),
         tuple(i for i in before if i not in after),

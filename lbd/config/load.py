@@ -14,7 +14,8 @@ import msgspec
 from msgspec.structs import fields, replace
 
 from lbd.config import schema
-from lbd.config.tree import ConfigError, Path_, Problem, Tree, read
+from lbd.config.tree import Path_, Tree, read
+from lbd.model.problem import ConfigError, Problem
 from lbd.shapes.providers import ProviderConfig
 
 T = TypeVar("T")
@@ -44,9 +45,7 @@ def typed(tree: Tree, shapes: Mapping[str, type[ProviderConfig]]) -> schema.Conf
     parts: dict[str, Any] = {}
     providers = plain.get("providers")
     if isinstance(providers, list):
-        parts["providers"] = [
-            _provider(tree, ("providers", i), p, shapes, problems) for i, p in enumerate(providers)
-        ]
+        parts["providers"] = [_provider(tree, ("providers", i), p, shapes, problems) for i, p in enumerate(providers)]
     for key, kind in _LISTS.items():
         if isinstance(plain.get(key), list) and (plain[key] or key != "tiers"):
             entries = enumerate(plain.pop(key))
@@ -104,7 +103,7 @@ def _explained(tree: Tree, path: Path_, kind: type[Any], error: str) -> Problem:
 
 
 def _unknown(tree: Tree, path: Path_, kind: type[Any], field: str) -> Problem:
-    struct = _struct_at(kind, path, field)
+    struct = _struct_at(kind, path)
     known = [f.encode_name for f in fields(struct)] if struct is not None else []
     if struct is not None and field in schema.PLANNED.get(struct.__name__, ()):
         return tree.problem((*path, field), "not in this version of lbd")
@@ -112,7 +111,7 @@ def _unknown(tree: Tree, path: Path_, kind: type[Any], field: str) -> Problem:
     return tree.problem((*path, field), f"unknown key{hint}")
 
 
-def _struct_at(kind: type[Any], path: Path_, field: str) -> type[msgspec.Struct] | None:
+def _struct_at(kind: type[Any], path: Path_) -> type[msgspec.Struct] | None:
     """Return the struct that the last part of ``path`` is, found by following its names from ``kind``."""
     current: Any = kind
     for part in path:
@@ -139,4 +138,3 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
 def _meant(word: str, known: Any) -> str:
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
-

@@ -161,7 +161,7 @@ PLANNED: dict[str, frozenset[str]] = {
 
 def full(provider_kinds: Mapping[str, type[msgspec.Struct]]) -> type[msgspec.Struct]:
     """Return the root type with the registered provider shapes in it, for the published JSON Schema."""
-    union: Any = Union[tuple(provider_kinds.values())]
+    union: Any = Union[tuple(provider_kinds.values())]  # noqa: UP007  built from a registry
     providers: Any = Annotated[list[union], msgspec.Meta(min_length=1)]
     return msgspec.defstruct(
         "Config", [("providers", providers)], bases=(Config,), frozen=True, forbid_unknown_fields=True, kw_only=True

@@ -11,9 +11,11 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
+
+from lbd.model.problem import ConfigError, Place, Problem
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
@@ -23,39 +25,6 @@ _WORDS: dict[str, object] = {
 }  # fmt: skip
 _QUOTED = ("'", '"', "|", ">")  # a text, whatever it looks like
 MOST_NODES = 100_000  # aliases may multiply: a configuration is never this large
-
-
-class Place(NamedTuple):
-    """Where something stands; lines and columns count from 1."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong: where, at which path, and why."""
-
-    place: Place | None
-    path: str
-    reason: str
-    level: str = "error"
-
-    def __str__(self) -> str:
-        at = f"{self.place}: " if self.place is not None else ""
-        mark = "warning: " if self.level == "warning" else ""
-        return f"{at}{mark}{self.path + ': ' if self.path else ''}{self.reason}"
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
 
 
 Path_ = tuple[str | int, ...]

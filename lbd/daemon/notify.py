@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
@@ -28,10 +29,8 @@ class Notifier:
     def _send(self, *lines: str) -> None:
         if self._socket is None or self._address is None:
             return
-        try:
+        with contextlib.suppress(OSError):  # the service manager's trouble must not become ours
             self._socket.sendto("\n".join(lines).encode(), socket.MSG_DONTWAIT, self._address)
-        except OSError:
-            pass  # the service manager's trouble must not become ours
 
     def ready(self, status: str) -> None:
         """Started, or done with a reload."""

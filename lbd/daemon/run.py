@@ -16,12 +16,12 @@ from aiohttp import web
 from lbd import __version__
 from lbd.app import App
 from lbd.config.compile import Compiled
-from lbd.config.tree import ConfigError
 from lbd.console import TICK_LATE_S, Console
 from lbd.daemon import listen
 from lbd.daemon.notify import Notifier
 from lbd.ingress.admin import Admin
 from lbd.ingress.server import Server
+from lbd.model.problem import ConfigError
 from lbd.model.units import Seconds
 from lbd.observe import log
 

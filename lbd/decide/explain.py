@@ -40,9 +40,7 @@ def ranking_facts(ranking: Ranking, snapshot: Snapshot, chosen: str | None = Non
             )
             before = cum
         stages.append({"stage": stage.name, "manner": stage.manner, "candidates": rows})
-    excluded = [
-        {"deployment": e.id, "reason": e.reason, "detail": e.detail, "soft": e.soft} for e in ranking.excluded
-    ]
+    excluded = [{"deployment": e.id, "reason": e.reason, "detail": e.detail, "soft": e.soft} for e in ranking.excluded]
     return {
         "generation": ranking.generation,
         "weights": dict(snapshot.scorer.weights),

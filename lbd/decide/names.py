@@ -44,11 +44,7 @@ def build(
         stages = tuple(
             Stage("primary" if n == 0 else f"fallback {n}", group) for n, group in enumerate(groups) if group
         )
-        add(
-            Target(
-                f"rule:{rule.name}", TargetKind.RULE, rule.name, stages, rule.max_latency_s, rule.max_cost_per_1k
-            )
-        )
+        add(Target(f"rule:{rule.name}", TargetKind.RULE, rule.name, stages, rule.max_latency_s, rule.max_cost_per_1k))
     return Catalogue(targets, tuple(aliases), index, config_generation)
 
 

@@ -9,7 +9,7 @@ ask), a ranking is remembered per generation by whoever calls it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from lbd.decide import eligible
 from lbd.decide.terms import Predicted, Term
@@ -29,53 +29,29 @@ LAST_RESORT = "breaker_open"
 def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     """Return the ranking of ``ask``. Every deployment of its target is in a stage or excluded with a reason."""
     target = snapshot.catalogue.targets[ask.target]
-    size = size_bucket(ask.input_tokens)
-    weights = [(terms[name], weight) for name, weight in snapshot.scorer.weights]
-    total = sum(weight for _, weight in weights) or 1.0
-    staged: list[tuple[Stage, list[Candidate]]] = []
-    late: list[Candidate] = []
-    suspects: list[Candidate] = []
-    trials: list[Candidate] = []
-    out: list[Excluded] = []
-    ejected: list[tuple[Stage, Candidate]] = []
+    sorting = _Sorting(snapshot, ask, target, terms)
     for stage in target.stages:
-        chosen: list[Candidate] = []
         for i in stage.rows:
-            row = snapshot.rows[i]
-            predicted = eligible.predict(row, ask, size, stage.target_s)
-            no = eligible.excluded(i, row, ask, target, predicted)
-            if no is not None and not no.soft and no.reason != LAST_RESORT:
-                out.append(no)
-                continue
-            candidate = _candidate(snapshot, i, ask, size, stage, predicted, weights, total)
-            if no is not None:
-                out.append(no)
-                (late if no.soft else trials).append(candidate)
-            elif row.suspect:
-                suspects.append(candidate)
-            else:
-                if row.ejected:
-                    ejected.append((stage, candidate))
-                chosen.append(candidate)
-        staged.append((stage, chosen))
-    eligible_count = sum(len(chosen) for _, chosen in staged)
+            sorting.take(stage, i)
+    out, staged, ejected = sorting.out, sorting.staged, sorting.ejected
+    eligible_count = sum(len(chosen) for chosen in staged.values())
     obey = outlier.obeyed(eligible_count, len(ejected))
     if ejected and obey:
         for stage, candidate in ejected:
-            next(c for s, c in staged if s is stage).remove(candidate)
+            staged[stage.name].remove(candidate)
             out.append(Excluded(candidate.row, candidate.id, "ejected", snapshot.rows[candidate.row].reason.text))
     if ask.urgency is Urgency.BACKGROUND:
-        normal = _by_price(c for _, chosen in staged for c in chosen)
+        normal = _by_price(c for chosen in staged.values() for c in chosen)
     else:
-        normal = [ranked(stage.name, "normal", chosen) for stage, chosen in staged if chosen]
-    late.sort(key=lambda c: c.predicted_s)
+        normal = [ranked(name, "normal", chosen) for name, chosen in staged.items() if chosen]
+    late = sorted(sorting.late, key=lambda c: c.predicted_s)
     stages = [
         *normal,
         *(ranked("closest", "slo_missed", [c], steered=False) for c in late),
-        *(ranked("suspect", "suspect", [c], steered=False) for c in suspects),
-        *(ranked("last resort", "trial", [c], steered=False) for c in trials),
+        *(ranked("suspect", "suspect", [c], steered=False) for c in sorting.suspects),
+        *(ranked("last resort", "trial", [c], steered=False) for c in sorting.trials),
     ]
-    bonus = dict(snapshot.scorer.weights).get("affinity", 0.0) / total
+    bonus = dict(snapshot.scorer.weights).get("affinity", 0.0) / sorting.total
     panic = bool(ejected) and not obey
     only = None
     if len(stages) == 1 and len(stages[0].candidates) == 1:
@@ -83,33 +59,62 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic, only)
 
 
-def _candidate(
-    snapshot: Snapshot,
-    i: int,
-    ask: Ask,
-    size: int,
-    stage: Stage,
-    predicted: Predicted,
-    weights: Sequence[tuple[Term, float]],
-    total: float,
-) -> Candidate:
-    row = snapshot.rows[i]
-    values = [term(ask, row, predicted) for term, _ in weights]
-    score = sum(v * w for v, (_, w) in zip(values, weights, strict=True)) / total
-    return Candidate(
-        i,
-        row.spec.id,
-        row.spec.model,
-        tuple(values),
-        score,
-        row.weight,
-        row.standing[size] if stage.target_s is not None else 1.0,
-        predicted.ttft_s,
-        max(2 * (row.ttft_p99_s[size] + row.wait_s), row.tier_target_s),
-        predicted.usd,
-        row.fresh[size],
-        row.spec.context_tokens,
-    )
+class _Sorting:
+    """Puts each row of a target where it belongs: excluded, or a candidate of some manner."""
+
+    def __init__(self, snapshot: Snapshot, ask: Ask, target: Target, terms: Mapping[str, Term]) -> None:
+        self._snapshot = snapshot
+        self._ask = ask
+        self._target = target
+        self._size = size_bucket(ask.input_tokens)
+        self._weights = [(terms[name], weight) for name, weight in snapshot.scorer.weights]
+        self.total = sum(weight for _, weight in self._weights) or 1.0
+        self.staged: dict[str, list[Candidate]] = {stage.name: [] for stage in target.stages}
+        self.late: list[Candidate] = []
+        self.suspects: list[Candidate] = []
+        self.trials: list[Candidate] = []
+        self.ejected: list[tuple[Stage, Candidate]] = []
+        self.out: list[Excluded] = []
+
+    def take(self, stage: Stage, i: int) -> None:
+        """Sort in row ``i``."""
+        row = self._snapshot.rows[i]
+        predicted = eligible.predict(row, self._ask, self._size, stage.target_s)
+        no = eligible.excluded(i, row, self._ask, self._target, predicted)
+        if no is not None:
+            self.out.append(no)
+            if no.soft:
+                self.late.append(self._candidate(i, stage, predicted))
+            elif no.reason == LAST_RESORT:
+                self.trials.append(self._candidate(i, stage, predicted))
+            return
+        candidate = self._candidate(i, stage, predicted)
+        if row.suspect:
+            self.suspects.append(candidate)
+            return
+        if row.ejected:
+            self.ejected.append((stage, candidate))
+        self.staged[stage.name].append(candidate)
+
+    def _candidate(self, i: int, stage: Stage, predicted: Predicted) -> Candidate:
+        row = self._snapshot.rows[i]
+        size = self._size
+        values = [term(self._ask, row, predicted) for term, _ in self._weights]
+        score = sum(v * w for v, (_, w) in zip(values, self._weights, strict=True)) / self.total
+        return Candidate(
+            i,
+            row.spec.id,
+            row.spec.model,
+            tuple(values),
+            score,
+            row.weight,
+            row.standing[size] if stage.target_s is not None else 1.0,
+            predicted.ttft_s,
+            max(2 * (row.ttft_p99_s[size] + row.wait_s), row.tier_target_s),
+            predicted.usd,
+            row.fresh[size],
+            row.spec.context_tokens,
+        )
 
 
 def ranked(name: str, manner: str, candidates: Iterable[Candidate], *, steered: bool = True) -> RankedStage:
@@ -140,4 +145,3 @@ def _by_price(candidates: Iterable[Candidate]) -> list[RankedStage]:
         # the price was the reason; a tier's target is no promise to background work
         out.append(ranked(name, "normal", levels[usd], steered=False))
     return out
-

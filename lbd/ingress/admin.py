@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-
 import pwd
 import socket
 import struct
@@ -17,9 +16,9 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lbd.config.tree import ConfigError
 from lbd.ingress import guard
 from lbd.ingress.problem import Problem
+from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
 from lbd.state.row import Row
@@ -260,7 +259,7 @@ class Admin:
         try:
             order = msgspec.json.decode(raw, type=Order) if raw else Order()
         except msgspec.MsgspecError as e:
-            raise Problem(422, f"the body must be like {{\"reason\": \"...\"}}: {e}") from None
+            raise Problem(422, f'the body must be like {{"reason": "..."}}: {e}') from None
         self._act(request.match_info["action"], row, order, self._who(request))
         return _json({"deployment": row_id, "admin": row.admin, "weight": row.admin_weight, "state": row.state})
 

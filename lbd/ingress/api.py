@@ -71,7 +71,7 @@ class Api:
                     return
             elif refusal is None:
                 refusal = self._get(inbound, reply)
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001  the outermost handler: a client gets an answer whatever happens
             request_id = self._pipeline.next_id()
             self._failed(request_id, e)
             refusal = Failure(FailureKind.INTERNAL, f"lbd itself failed; its log says more under {request_id}")
@@ -103,7 +103,11 @@ class Api:
                 code="unknown_origin",
             )
         kind = inbound.field(b"content-type")
-        if inbound.method == "POST" and kind != b"application/json" and not guard.is_json(inbound.header("content-type")):
+        if (
+            inbound.method == "POST"
+            and kind != b"application/json"
+            and not guard.is_json(inbound.header("content-type"))
+        ):
             return Failure(FailureKind.BAD_REQUEST, "send the body with Content-Type: application/json", status=415)
         return None
 
@@ -144,7 +148,10 @@ class Api:
             name = unquote(path[len(MODELS) + 1 :])
             if name not in listed:
                 return Failure(
-                    FailureKind.UNKNOWN_MODEL, f"there is no model {name!r} for you", param="model", code="model_not_found"
+                    FailureKind.UNKNOWN_MODEL,
+                    f"there is no model {name!r} for you",
+                    param="model",
+                    code="model_not_found",
                 )
             body = listed[name]
         encoded = orjson.dumps(body)

@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
         self._since = self._server.env.now()
         self._server.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._server.connections.discard(self)
         self.on_pause = self.on_resume = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -47,10 +48,8 @@ class Persistence:
         found = {group: saved.restore_quota(data, now, wall) for group, data in quotas.items()}
         self._owner.restored({group: q for group, q in found.items() if q is not None})
         if "probe_spend" in misc:
-            try:
+            with contextlib.suppress(msgspec.MsgspecError):
                 self.probe_spend = msgspec.msgpack.decode(misc["probe_spend"], type=ProbeSpend)
-            except msgspec.MsgspecError:
-                pass
         if "tokens_per_byte" in misc:
             ratio = msgspec.msgpack.decode(misc["tokens_per_byte"])
             if isinstance(ratio, float) and 0.01 <= ratio <= 1:

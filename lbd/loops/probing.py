@@ -56,8 +56,8 @@ class Probing:
     """Runs the probes. One for the process; a reload changes its settings and which loops run."""
 
     def __init__(self, env: Env, owner: Owner, settings: ProbeSettings, spent: ProbeSpend) -> None:
-        self._env = env
-        self._owner = owner
+        self.env = env
+        self.owner = owner
         self.settings = settings
         self.spend = spent
         self.lines: Mapping[DeploymentId, Line] = {}
@@ -83,9 +83,9 @@ class Probing:
             while True:
                 kicked = kick.is_set()
                 kick.clear()
-                rows = [r for r in self._owner.rows if r.provider.name == provider.name]
+                rows = [r for r in self.owner.rows if r.provider.name == provider.name]
                 if any(r.admin is not AdminState.MAINT for r in rows):
-                    self._began[provider.name] = self._env.now()
+                    self._began[provider.name] = self.env.now()
                     await _Round(self, provider, shape, transport, rows).run(kicked=kicked)
                 await self._wait(provider.name, rows, kick)
 
@@ -93,19 +93,19 @@ class Probing:
 
     async def _wait(self, provider: str, rows: Sequence[Row], kick: asyncio.Event) -> None:
         """Wait for the next round, or for a kick; two rounds never start within ``KICK_GAP``."""
-        now = self._env.now()
+        now = self.env.now()
         due = now + self._pause(rows)
-        timer = self._env.call_at(due, kick.set)
+        timer = self.env.call_at(due, kick.set)
         await kick.wait()
         timer.cancel()
-        if self._env.now() >= due:
+        if self.env.now() >= due:
             kick.clear()
-        gap = self._began.get(provider, 0.0) + KICK_GAP - self._env.now()
+        gap = self._began.get(provider, 0.0) + KICK_GAP - self.env.now()
         if gap > 0:
-            await self._env.sleep(gap)
+            await self.env.sleep(gap)
 
     def _pause(self, rows: Sequence[Row]) -> Seconds:
-        now = self._env.now()
+        now = self.env.now()
         every = self.settings.every_s
         for row in rows:
             if row.suspect is not None or row.breaker.phase is Phase.HALF_OPEN:
@@ -113,11 +113,11 @@ class Probing:
             elif row.breaker.phase is Phase.OPEN:
                 newly = now - row.breaker.since < NEWLY
                 every = min(every, SUSPECT_EVERY if newly else TROUBLED_EVERY)
-        return every * (1 + self.settings.jitter * (2 * self._env.uniform() - 1))
+        return every * (1 + self.settings.jitter * (2 * self.env.uniform() - 1))
 
     def due(self, kind: Kind, provider: str) -> bool:
         """Tell whether a kind is to be asked in this round; notes that it is."""
-        now = self._env.now()
+        now = self.env.now()
         key = (kind.name, provider)
         last = self._asked.get(key)
         if kind.period_s and last is not None and now - last < kind.period_s:
@@ -128,15 +128,15 @@ class Probing:
     def affords(self, row: Row, need: str) -> bool:
         """Tell whether the budget allows a paid probe of ``row`` now; notes that it is made."""
         expected = cost(row.spec.price, USUAL_PROBE)
-        wall = self._env.wall()
+        wall = self.env.wall()
         if not spend.allows(self.spend, expected, self.settings.budget, wall, recovery=need == "recovery"):
             return False
-        self._paid_at[row.spec.id] = self._env.now()
+        self._paid_at[row.spec.id] = self.env.now()
         return True
 
     def need(self, row: Row) -> str | None:
         """Return why row needs a paid probe now: ``recovery``, ``idle``, or None."""
-        now = self._env.now()
+        now = self.env.now()
         last = self._paid_at.get(row.spec.id, float("-inf"))
         if row.admin is not AdminState.READY or locked(row, now):
             return None
@@ -155,7 +155,7 @@ class _Round:
         self, probing: Probing, provider: ProviderSpec, shape: Shape, transport: Transport, rows: Sequence[Row]
     ) -> None:
         self._probing = probing
-        self._env = probing._env
+        self._env = probing.env
         self._provider = provider
         self._shape = shape
         self._transport = transport
@@ -188,7 +188,7 @@ class _Round:
 
     def _tell(self, rows: Sequence[Row], result: ProbeResult, *, completion: bool = False) -> None:
         for row in rows:
-            self._probing._owner.probed(row, result, completion=completion)
+            self._probing.owner.probed(row, result, completion=completion)
 
     async def _paid(self) -> None:
         probing = self._probing

@@ -22,7 +22,19 @@ from lbd.shapes.chat_stream import UsageFields
 from lbd.shapes.providers import Facts
 
 CAPABILITIES = frozenset(
-    {"tools", "parallel_tools", "images", "audio", "files", "json_schema", "json_object", "logprobs", "n", "seed", "reasoning"}
+    {
+        "tools",
+        "parallel_tools",
+        "images",
+        "audio",
+        "files",
+        "json_schema",
+        "json_object",
+        "logprobs",
+        "n",
+        "seed",
+        "reasoning",
+    }
 )
 PATHS = {"chat": "/chat/completions"}
 

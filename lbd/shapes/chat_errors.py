@@ -73,14 +73,19 @@ BY_WORDS: tuple[tuple[re.Pattern[str], FailureKind], ...] = tuple(
     (re.compile(words, re.IGNORECASE), kind)
     for words, kind in (
         (
-            r"maximum context length|context (?:length|window|size) (?:exceeded|of)|exceeds? the (?:available|maximum|model'?s)"
-            r" context|longer than the model'?s context|prompt is too long|input is too long"
-            r"|too many (?:input )?tokens in the (?:prompt|request)",
+            (
+                r"maximum context length|context (?:length|window|size) (?:exceeded|of)"
+                r"|exceeds? the (?:available|maximum|model'?s) context|longer than the model'?s context"
+                r"|prompt is too long|input is too long|too many (?:input )?tokens in the (?:prompt|request)"
+            ),
             K.CONTEXT,
         ),
         (r"credit balance is too low|exceeded your current quota|insufficient (?:credits|balance|funds)", K.MONEY),
         (r"billing (?:hard limit|is not active)|payment required|spend(?:ing)? limit", K.MONEY),
-        (r"content management policy|flagged (?:by|as)|violates? (?:our|the) (?:usage|content) polic", K.CONTENT_FILTER),
+        (
+            r"content management policy|flagged (?:by|as)|violates? (?:our|the) (?:usage|content) polic",
+            K.CONTENT_FILTER,
+        ),
         (r"loading model|model is (?:currently )?loading", K.LOADING),
         (r"image input is not supported|does not support (?:image|audio|vision|tool)", K.UNSUPPORTED),
     )

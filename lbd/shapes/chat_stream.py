@@ -174,14 +174,18 @@ class ChatWatch:
             if delta is not None and (delta.content or _has_content(delta)):
                 self.contents += 1
                 self.committed = True
-            if choice.finish_reason:
-                if choice.finish_reason == "error" or choice.error is not None:
-                    self.failure = in_band(choice.error or "the provider ended the answer with an error")
-                    return False
-                self.committed = True
-                self._finishes.add(choice.index)
-                if len(self._finishes) >= self._choices:
-                    self.finished = True
+            if choice.finish_reason and not self._finish(choice):
+                return False
+        return True
+
+    def _finish(self, choice: _Choice) -> bool:
+        """Note that a choice has ended; False where it ended in an error."""
+        if choice.finish_reason == "error" or choice.error is not None:
+            self.failure = in_band(choice.error or "the provider ended the answer with an error")
+            return False
+        self.committed = True
+        self._finishes.add(choice.index)
+        self.finished = len(self._finishes) >= self._choices
         return True
 
     def end(self) -> tuple[bytes, Failure | None]:
@@ -193,18 +197,21 @@ class ChatWatch:
             return b"", self.failure
         if self.done and self.committed:
             return b"", None
-        tail, self._framer.tail = self._framer.tail, b""
-        if tail.strip():
-            # the last event may lack its blank line; it counts only if it is whole
-            more = self.feed(tail.rstrip(b"\r\n") + b"\n\n")
-            if self.failure is not None and not self.finished:
-                return b"", Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")
-            if self.done:
-                return more, None
-            if self.finished:
-                return more + b"data: [DONE]\n\n", None
+        more, torn = self._last_words()
+        if self.done and self.committed:
+            return more, None
         if self.finished:
-            return b"data: [DONE]\n\n", None
+            return more + b"data: [DONE]\n\n", None
+        if torn:
+            return b"", Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")
         if self.done:
             return b"", Failure(FailureKind.BAD_BODY, "the stream ended without any content or finish")
-        return b"", Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")
+        return more, Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")
+
+    def _last_words(self) -> tuple[bytes, bool]:
+        """Read what lacks its blank line: it counts only if it is whole. Tell whether it was torn."""
+        tail, self._framer.tail = self._framer.tail, b""
+        if not tail.strip():
+            return b"", False
+        more = self.feed(tail.rstrip(b"\r\n") + b"\n\n")
+        return more, self.failure is not None

@@ -51,35 +51,29 @@ def with_members(raw: bytes, members: Mapping[str, bytes]) -> bytes:
 
 def _top_level(raw: bytes) -> tuple[int, list[tuple[str, int, int]]]:
     """Return where the object opens and each member's (name, start of value, end of value)."""
+    tokens = _TOKEN.finditer(raw)
+    first = next(tokens, None)
+    if first is None or first.group() != b"{" or raw[: first.start()].strip():
+        raise ValueError("not a JSON object")
     spans: list[tuple[str, int, int]] = []
-    depth = 0
-    opening = -1
+    depth = 1
     name: str | None = None
-    before: re.Match[bytes] | None = None  # the last token at depth 1
+    before = first
     value_start = 0
-    for token in _TOKEN.finditer(raw):
-        mark = raw[token.start()]
-        if mark in b"}]":
-            depth -= 1
-            if depth == 0:
-                if name is not None:
-                    spans.append((name, value_start, _rstrip(raw, token.start())))
-                return opening, spans
-        elif depth == 0:
-            if mark != ord("{"):
-                raise ValueError("not a JSON object")
-            opening = token.start()
-            depth = 1
-            continue
-        elif mark in b"{[":
+    for token in tokens:
+        mark = token.group()
+        if mark in (b"{", b"["):
             depth += 1
-        elif depth == 1:
-            if mark == ord(":") and name is None and before is not None:
-                name = orjson.loads(before.group())
-                value_start = _lstrip(raw, token.end())
-            elif mark == ord(",") and name is not None:
-                spans.append((name, value_start, _rstrip(raw, token.start())))
-                name = None
+        elif mark in (b"}", b"]"):
+            depth -= 1
+        elif depth == 1 and mark == b":" and name is None:
+            name = orjson.loads(before.group())
+            value_start = _lstrip(raw, token.end())
+        if name is not None and (depth == 0 or (depth == 1 and mark == b",")):
+            spans.append((name, value_start, _rstrip(raw, token.start())))
+            name = None
+        if depth == 0:
+            return first.start(), spans
         before = token
     raise ValueError("not a JSON object")
 

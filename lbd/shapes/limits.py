@@ -12,7 +12,7 @@ from lbd.model.units import Seconds, WallTime
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s|d)")
 _UNIT = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-# "Please try again in 1.5s", "retry after 7 seconds", "Please retry in 48.2s", '"retryDelay": "48s"'
+# As in: Please try again in 1.5s; retry after 7 seconds; Please retry in 48.2s; a body's retryDelay of 48s
 _IN_TEXT = re.compile(
     r"""(?:try again in|retry after|retry in|retry_?delay"?\s*:\s*"?)\s*((?:\d+(?:\.\d+)?\s*(?:ms|h|m|s)?)+)""",
     re.IGNORECASE,

@@ -44,9 +44,7 @@ class Phase(StrEnum):
 
 # What must be seen working before an open breaker may be tried again. A refused connection is answered by
 # any answer; everything that only a completion shows asks for a completion.
-LIVENESS_SUFFICES = frozenset(
-    {FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS, FailureKind.LOADING}
-)
+LIVENESS_SUFFICES = frozenset({FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS, FailureKind.LOADING})
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -85,9 +83,7 @@ def success(breaker: Breaker, now: Instant, *, trial: bool = False) -> Breaker:
             done = breaker.trials_ok + 1
             if done < TRIALS:
                 return replace(breaker, trials_ok=done, trials_out=max(0, breaker.trials_out - 1))
-            return replace(
-                breaker, phase=Phase.CLOSED, since=now, fails=0, cause=None, trials_out=0, trials_ok=0
-            )
+            return replace(breaker, phase=Phase.CLOSED, since=now, fails=0, cause=None, trials_out=0, trials_ok=0)
 
 
 def failure(
@@ -164,9 +160,7 @@ def probe_up(breaker: Breaker, now: Instant, *, completion: bool) -> Breaker:
         case Phase.OPEN:
             if needs_completion(breaker) and not completion:
                 return breaker
-            return replace(
-                breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1 if completion else 0
-            )
+            return replace(breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1 if completion else 0)
         case Phase.HALF_OPEN:
             if not completion:
                 return breaker

@@ -88,9 +88,7 @@ def steer(row: Row, size: int, p95: Seconds, now: Instant) -> None:
     target = row.tier.ttft_p95_s
     if p95 > target:
         row.over_target[size] = min(2, row.over_target[size] + 1)
-    elif p95 <= target * BACK * (1 + BACK_TOLERANCE):
-        row.over_target[size] = 0
-    elif row.over_target[size] < 2:
+    elif p95 <= target * BACK * (1 + BACK_TOLERANCE) or row.over_target[size] < 2:
         row.over_target[size] = 0
     goal = 0.0 if row.over_target[size] >= 2 else 1.0
     step = SLEW * min(1.0, max(0.0, now - row.standing_at)) if row.standing_at != -math.inf else 0.0
@@ -100,6 +98,11 @@ def steer(row: Row, size: int, p95: Seconds, now: Instant) -> None:
 
 def judge(row: Row, quota_left: Ratio, now: Instant) -> tuple[HealthState, Reason]:
     """Return the health state and why; the first that applies, worst first."""
+    return _out(row, now) or _limping(row, quota_left, now) or _well(row)
+
+
+def _out(row: Row, now: Instant) -> tuple[HealthState, Reason] | None:
+    """Say so where hardly any or no request is sent there."""
     if row.lock is not None and locked(row, now):
         return HealthState.LOCKED, Reason(f"locked_{row.lock.kind}", row.lock.message)
     b = row.breaker
@@ -110,6 +113,11 @@ def judge(row: Row, quota_left: Ratio, now: Instant) -> tuple[HealthState, Reaso
         return HealthState.RECOVERING, Reason("half_open", text, float(b.trials_ok), float(breaker.TRIALS))
     if row.suspect is not None:
         return HealthState.SUSPECT, Reason(f"suspect_{row.suspect}", "the last sign of it was bad")
+    return None
+
+
+def _limping(row: Row, quota_left: Ratio, now: Instant) -> tuple[HealthState, Reason] | None:
+    """Say so where it works, but not as it should."""
     if outlier.active(row.ejection, now):
         e = row.ejection
         return HealthState.DEGRADED, Reason(e.reason, "stands out from its peers", e.value, e.limit)
@@ -125,6 +133,10 @@ def judge(row: Row, quota_left: Ratio, now: Instant) -> tuple[HealthState, Reaso
     if row.standing[worst] < 1.0:
         p95, _, _ = estimate(row, worst, now)
         return HealthState.DEGRADED, Reason("slo_p95", "p95 of the first content", p95, row.tier.ttft_p95_s)
+    return None
+
+
+def _well(row: Row) -> tuple[HealthState, Reason]:
     if not row.probes and row.last_used == -math.inf:
         return HealthState.UNKNOWN, Reason("never_used", "neither probed nor used yet")
     if any(p.verdict is Verdict.BUSY for p in row.probes.values()):

@@ -64,9 +64,7 @@ def left(quota: Quota, now: Instant) -> Ratio:
     if not quota.buckets:
         return 1.0
     shares = [
-        b.remaining / b.limit if b.limit else float(b.remaining > 0)
-        for b in quota.buckets.values()
-        if now < b.reset_at
+        b.remaining / b.limit if b.limit else float(b.remaining > 0) for b in quota.buckets.values() if now < b.reset_at
     ]
     return min(1.0, *shares) if shares else 1.0
 

@@ -66,8 +66,8 @@ class Row:
         "last_used",
         "limit",
         "lock",
-        "output",
         "outcomes",
+        "output",
         "over_target",
         "peak",
         "penalty_at",
@@ -206,9 +206,7 @@ def _slots_told(row: Row) -> bool:
     return row.foreign is not None and row.foreign.slots is not None
 
 
-def _bad(
-    row: Row, kind: FailureKind, now: Instant, *, trial: bool, retry_after_s: Seconds | None
-) -> None:
+def _bad(row: Row, kind: FailureKind, now: Instant, *, trial: bool, retry_after_s: Seconds | None) -> None:
     row.penalty_at = now
     if kind in SUSPECT_AT_ONCE:
         row.suspect = kind
@@ -232,30 +230,32 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
         row.foreign = result.load
         if result.load.slots is not None:
             row.limit = limit.slots_known(row.limit, result.load.slots)
-    kind = result.failure
-    if result.verdict is Verdict.DOWN and kind is not None:
-        if kind in LOCK_OUTS:
-            row.lock = Lock(kind, now, result.detail, now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None)
-        elif completion:
-            _bad(row, kind, now, trial=False, retry_after_s=result.retry_after_s)
-        elif result.kind == LIVENESS:  # it alone counts absences, so that one round of probes counts once
-            row.suspect = row.suspect or kind
-            row.probes_lost += 1
-            if row.probes_lost >= PROBES_LOST:
-                row.breaker = breaker.liveness_lost(row.breaker, kind, now)
+    if result.verdict is Verdict.DOWN and result.failure is not None:
+        _probed_down(row, result, result.failure, now, completion=completion)
         return
+    row.probes_lost = 0  # busy is alive, too
     if result.verdict is not Verdict.UP:
-        row.probes_lost = 0  # busy is alive
         return
-    row.probes_lost = 0
-    if completion or not breaker.needs_completion(row.breaker):
-        row.suspect = None
-    elif row.breaker.phase is breaker.Phase.CLOSED:
+    proven = completion or not breaker.needs_completion(row.breaker)
+    if proven or row.breaker.phase is breaker.Phase.CLOSED:
         row.suspect = None
     before = row.breaker
     row.breaker = breaker.probe_up(before, now, completion=completion)
     if before.phase is breaker.Phase.HALF_OPEN and row.breaker.phase is breaker.Phase.CLOSED:
         row.warm_since = now
+
+
+def _probed_down(row: Row, result: ProbeResult, kind: FailureKind, now: Instant, *, completion: bool) -> None:
+    if kind in LOCK_OUTS:
+        until = now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None
+        row.lock = Lock(kind, now, result.detail, until)
+    elif completion:
+        _bad(row, kind, now, trial=False, retry_after_s=result.retry_after_s)
+    elif result.kind == LIVENESS:  # it alone counts absences, so that one round of probes counts once
+        row.suspect = row.suspect or kind
+        row.probes_lost += 1
+        if row.probes_lost >= PROBES_LOST:
+            row.breaker = breaker.liveness_lost(row.breaker, kind, now)
 
 
 def penalty(row: Row, now: Instant) -> Ratio:

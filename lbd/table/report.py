@@ -94,9 +94,7 @@ def verdict(owner: Owner) -> tuple[str, str]:
 _ORDER = (HealthState.LOCKED, HealthState.DOWN, HealthState.SUSPECT, HealthState.DEGRADED, HealthState.RECOVERING)
 
 
-def deployment(
-    owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds
-) -> out.DeploymentOut:
+def deployment(owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds) -> out.DeploymentOut:
     """Return one row."""
     limits = owner.quota_of(row)
     reason, b, spec, provider = row.reason, row.breaker, row.spec, row.provider

@@ -140,9 +140,7 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
         (row.tpot, saved.tpot),
     ):
         rolling.restore([[(s.age + gap, _sketch(s)) for s in level] for level in levels], now)
-    row.outcomes.restore(
-        [[(s.age + gap, _counts(s)) for s in level] for level in saved.outcomes], now
-    )
+    row.outcomes.restore([[(s.age + gap, _counts(s)) for s in level] for level in saved.outcomes], now)
     if saved.lock is not None:
         left = saved.lock.left
         until = None if left is None else now + left - gap

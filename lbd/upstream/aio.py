@@ -75,11 +75,11 @@ class AiohttpTransport:
             self._sessions[origin] = session
         return session
 
-    def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> _Exchange | None:
+    def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> _Exchange | None:  # noqa: ARG002
         """Always None: which of its connections are idle is aiohttp's own business."""
         return None
 
-    async def open(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant) -> _Exchange:
+    async def open(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant) -> _Exchange:  # noqa: ARG002
         """Start a task that makes the request. aiohttp picks the connection; its own bound is the origin's."""
         exchange = _Exchange()
         exchange.task = self._spawn("upstream", self._pump(endpoint, body, receiver, exchange))
@@ -136,6 +136,6 @@ def failure_of(error: BaseException, *, answered: bool, reused: bool) -> Failure
         return Failure(FailureKind.CONNECT, text)
     if answered:
         return Failure(FailureKind.BROKEN_STREAM, text)
-    if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ServerDisconnectedError):
+    if isinstance(error, aiohttp.ClientResponseError):
         return Failure(FailureKind.BAD_BODY, text)
     return Failure(FailureKind.STALE if reused else FailureKind.RESET, text)

@@ -30,12 +30,13 @@ LARGEST_ERROR = 256 * 1024
 # After the end mark the provider may take this long to end the answer itself before the connection is closed.
 DRAIN: Seconds = 1.0
 LOOK_AGAIN: Seconds = 1.0
+QUIET: Seconds = 2.0  # silence in the middle of an answer after which the row is probed
 _NO_QUOTA: tuple[QuotaReading, ...] = ()
 _NO_HEADERS: Headers = {}
 
 
 class Manner(StrEnum):
-    """See the module."""
+    """How an answer is carried; see the module."""
 
     FORWARD = "forward"
     FOLD = "fold"
@@ -58,7 +59,7 @@ class Host(Protocol):
         """Tell whether another candidate is left."""
 
     def silent(self, attempt: Attempt) -> None:
-        """A unary answer takes longer than its target: see whether anybody is there."""
+        """The provider is silent for suspiciously long: see whether anybody is there."""
 
     def open_early(self) -> None:
         """There is no content for so long that the client should get a head."""
@@ -68,6 +69,7 @@ class Attempt:
     """See the module. Implements :class:`lbd.ports.Receiver`."""
 
     __slots__ = (
+        "_asked",
         "_body",
         "_body_size",
         "_cut_at",
@@ -131,6 +133,7 @@ class Attempt:
         self._body_size = 0
         self._done: asyncio.Future[None] | None = None
         self._draining = False
+        self._asked = False  # whether the silence in the middle of the answer was looked into
         self._slot = 0
         self.line = line
         self.manner = manner
@@ -202,8 +205,9 @@ class Attempt:
             exchange.cancel()
 
     def rescue(self) -> None:
-        """The row is lost: give up the wait for a first content there, if another candidate is left."""
-        if not self.committed and self._open_still() and self._host.may_move():
+        """The row is lost: move on, if nothing of the answer was shown and another candidate is left."""
+        shown = self.committed and self.manner is Manner.FORWARD
+        if not shown and self._open_still() and self._host.may_move():
             self.rescued = True
             self._settle(Failure(FailureKind.TIMEOUT_FIRST, "moved away: the deployment stopped answering"))
 
@@ -373,13 +377,15 @@ class Attempt:
 
     def _due(self) -> Instant:
         if self.committed:
-            return min(self._total_by, self.last_at + self._idle_s)
+            return min(self._total_by, self.last_at + (self._idle_s if self._asked else QUIET))
         return min(self._cut_at, self._first_by, self._total_by, self._headers_at)
 
     def on_time(self, now: Instant) -> None:
         """A bound may be reached."""
         if not self._open_still():
             return
+        if self._asked and now - self.last_at < QUIET:
+            self._asked = False
         failure = self._overdue(now) if self._due() <= now else None
         if failure is not None:
             self._settle(failure)
@@ -394,6 +400,10 @@ class Attempt:
         if self.committed:
             if self.paused:
                 self.last_at = now
+                return None
+            if not self._asked and self.last_at + self._idle_s > now:
+                self._asked = True
+                self._host.silent(self)  # nobody knows better than a probe whether anybody is there
                 return None
             text = f"nothing came for {self._idle_s:g} s in the middle of the answer"
             return Failure(FailureKind.TIMEOUT_IDLE, text)

@@ -19,7 +19,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Outcome, Usage
 from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
 from lbd.model.record import AttemptRecord, RequestRecord
-from lbd.model.request import Ask, Body
+from lbd.model.request import Ask, Body, Head
 from lbd.model.table import Snapshot, size_bucket
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
 from lbd.ports import Env, Reply
@@ -62,9 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
 class Flights:
     """Runs flights. One for the process."""
 
-    def __init__(
-        self, env: Env, owner: Owner, terms: Mapping[str, Term], silent: Callable[[str], None]
-    ) -> None:
+    def __init__(self, env: Env, owner: Owner, terms: Mapping[str, Term], silent: Callable[[str], None]) -> None:
         self.env = env
         self.owner = owner
         self.terms = terms
@@ -217,9 +215,7 @@ class Run:
             others = self._left(Query(self._flight.tried, larger_than=larger))
             if not self._ticket.ask.fallback:
                 others = twins  # one model, or a clear error
-            self._flight, verdict = flights.after(
-                self._flight, candidate.id, failure, now, twins=twins, others=others
-            )
+            self._flight, verdict = flights.after(self._flight, candidate.id, failure, now, twins=twins, others=others)
             if verdict.step is Step.GIVE:
                 return self._fail(verdict.failure)
             if verdict.spend and not service.budget.spend(now):
@@ -246,10 +242,7 @@ class Run:
         if choice.manner == "slo_missed":
             self._slo_missed = True
         self._flight = flights.sent(self._flight, candidate.id)
-        if head.stream:
-            manner = Manner.FORWARD
-        else:
-            manner = Manner.FOLD if line.spec.unary_via_stream else Manner.WHOLE
+        manner = _manner(line, head)
         attempt = self._attempting = self._prepare(line, candidate, manner)
         operation = self._ticket.body.operation
         if manner is Manner.WHOLE:
@@ -299,7 +292,7 @@ class Run:
         return self._left(Query(self._flight.tried)) > 0
 
     def silent(self, attempt: Attempt) -> None:
-        """A unary answer takes longer than its target: see whether anybody is there."""
+        """The provider is silent for suspiciously long: see whether anybody is there."""
         self._service.silent(attempt.line.provider.name)
 
     def _outcome(self, attempt: Attempt, candidate: Candidate) -> Outcome:
@@ -357,6 +350,7 @@ class Run:
     def commit(self, attempt: Attempt, first: bytes) -> None:
         """The first content is here: start the answer."""
         self._flight = flights.committed(self._flight)
+        self._served_by = attempt.line.spec.id
         reply = self._reply
         if not reply.started:
             told = self._fields(attempt, self._upstream_s + attempt.last_at - attempt.sent_at)
@@ -441,6 +435,12 @@ class Run:
             self._desk.waited_s,
             self._flight.moves,
         )
+
+
+def _manner(line: Line, head: Head) -> Manner:
+    if head.stream:
+        return Manner.FORWARD
+    return Manner.FOLD if line.spec.unary_via_stream else Manner.WHOLE
 
 
 def _context_of(failure: Failure, candidate: Candidate) -> int | None:

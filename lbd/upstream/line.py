@@ -66,10 +66,7 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
         shape,
         transport,
         {op: endpoint(path, "application/json", pool=True) for op, path in shape.paths.items()},
-        {
-            op: endpoint(path, "text/event-stream", pool=shape.pool_after_stream)
-            for op, path in shape.paths.items()
-        },
+        {op: endpoint(path, "text/event-stream", pool=shape.pool_after_stream) for op, path in shape.paths.items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
 

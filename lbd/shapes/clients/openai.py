@@ -95,7 +95,7 @@ def _needs(request: _Request, raw: bytes) -> frozenset[str]:
 
 
 def _refusal(error: str) -> Failure:
-    # msgspec: "Expected `str`, got `int` - at `$.model`"
+    # msgspec says: Expected `str`, got `int` - at `$.model`
     text, _, at = error.partition(" - at `$.")
     param = at.rstrip("`") or None
     if "missing required field `model`" in error:

@@ -46,9 +46,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     max_concurrency: Count | None = None
 
 
-class ProviderConfig(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="shape", tag=""
-):
+class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="shape", tag=""):
     """What every provider has, whatever its shape."""
 
     name: Slug

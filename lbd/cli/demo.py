@@ -1,0 +1,36 @@
+"""``lbd demo``: real model servers on loopback and lbd before them; ``--outage`` breaks them under traffic."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--outage", action="store_true", help="freeze, kill and revive servers under traffic")
+    parser.add_argument("--api-port", type=int, default=8080, help="port of the API (another one if taken)")
+    parser.add_argument("--admin-port", type=int, default=8081, help="port of the admin API (another one if taken)")
+    parser.add_argument("--seconds", type=float, default=None, help="end after so many seconds")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demonstration."""
+    try:
+        from rich.console import Console
+    except ImportError:
+        print("lbd: the demonstration needs its extra: pip install 'lbd[demo]'", file=sys.stderr)
+        return 1
+    from lbd.demo import run as demo
+    from lbd.demo.weights import DemoError
+
+    console = Console()
+    try:
+        if args.outage:
+            return demo.outage(console, api=args.api_port, admin=args.admin_port)
+        return demo.show(console, api=args.api_port, admin=args.admin_port, seconds=args.seconds)
+    except DemoError as e:
+        print(f"lbd: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0

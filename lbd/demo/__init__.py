@@ -1,0 +1,1 @@
+"""The demonstration: real model servers on loopback with lbd before them."""

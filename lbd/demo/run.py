@@ -1,0 +1,234 @@
+"""Put the demonstration together: weights, three servers, lbd before them, a screen; and the outage."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from lbd.demo import screen
+from lbd.demo.servers import ModelServers, ModelSpec, free_port
+from lbd.demo.traffic import Fate, Traffic, references
+from lbd.demo.weights import DemoError, fetch
+
+NAMES = ("large", "medium", "small")
+RATE = 3.0  # requests a second during the outage: what two servers on one core each can answer
+# when (seconds), what happens, to whom
+OUTAGE: tuple[tuple[float, str, str], ...] = (
+    (5.0, "freeze", "large"),
+    (14.0, "kill", "medium"),
+    (22.0, "thaw", "large"),
+    (24.0, "restart", "medium"),
+)
+LENGTH_S = 48.0
+
+
+def config(servers: ModelServers, api: int, admin: int, folder: Path) -> str:
+    """Return lbd's configuration for the demonstration."""
+    tiers = ("primary", "secondary", "tertiary")
+    prices = ((2.0, 8.0), (0.4, 1.6), (0.05, 0.2))
+    lines = [
+        f"listen: 127.0.0.1:{api}",
+        f"admin: {{listen: 127.0.0.1:{admin}, socket: {folder}/admin.sock}}",
+        f"store: {{url: 'sqlite://{folder}/state.db'}}",
+        "probes: {every_s: 15}",
+        "routing_rules:",
+        "  simple_queries: {primary: demo-small, fallback: demo-medium, max_cost_per_1k: 0.002}",
+        "  complex_reasoning: {primary: demo-large, fallback: [demo-medium], max_latency_ms: 5000}",
+        "providers:",
+    ]
+    for name, tier, (cost_in, cost_out), quality in zip(NAMES, tiers, prices, (0.9, 0.7, 0.5), strict=True):
+        lines += [
+            f"  - name: {name}",
+            "    shape: llamacpp",
+            f"    base_url: {servers.base_url(name)}",
+            f"    deployments: [{{model: demo-{name}, tier: {tier}, quality: {{default: {quality}}},",
+            f"      price: {{input_usd_per_mtok: {cost_in}, output_usd_per_mtok: {cost_out}}}}}]",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _pick_port(wanted: int) -> int:
+    import socket
+
+    with socket.socket() as sock:
+        try:
+            sock.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
+    return wanted
+
+
+class Demo:
+    """The running demonstration."""
+
+    def __init__(self, servers: ModelServers, api: int, admin: int, folder: Path) -> None:
+        self.servers = servers
+        self.url = f"http://127.0.0.1:{api}"
+        self.admin = f"http://127.0.0.1:{admin}"
+        self.folder = folder
+
+    def document(self) -> dict[str, Any]:
+        """Return the provider table's document."""
+        with urlopen(f"{self.admin}/v1/providers", timeout=5) as response:
+            return dict(json.load(response))
+
+    def curl(self) -> str:
+        """Return a line that works as pasted."""
+        return (
+            f"curl -s {self.url}/v1/chat/completions -H 'content-type: application/json' -d '"
+            '{"model": "auto", "messages": [{"role": "system", "content": "You are helpful."},'
+            ' {"role": "user", "content": "What is the capital of France?"}], "max_tokens": 40}\''
+        )
+
+
+@contextlib.contextmanager
+def started(say: Callable[[str], None], *, api: int, admin: int) -> Iterator[Demo]:
+    """Start everything; it ends with the block."""
+    weights = fetch(say)
+    with tempfile.TemporaryDirectory(prefix="lbd-demo-") as scratch:
+        folder = Path(scratch)
+        say("starting three model servers")
+        with ModelServers([ModelSpec(name) for name in NAMES], weights, folder / "logs") as servers:
+            path = folder / "lbd.yaml"
+            api, admin = _pick_port(api), _pick_port(admin)
+            path.write_text(config(servers, api, admin, folder))
+            log = (folder / "lbd.log").open("wb")
+            daemon = subprocess.Popen([sys.executable, "-m", "lbd", "run", "-c", str(path)], stdout=log, stderr=log)
+            demo = Demo(servers, api, admin, folder)
+            try:
+                _wait(demo, daemon)
+                yield demo
+            finally:
+                daemon.terminate()
+                try:
+                    daemon.wait(10)
+                except subprocess.TimeoutExpired:
+                    daemon.kill()
+                    daemon.wait()
+                log.close()
+
+
+def _wait(demo: Demo, daemon: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if daemon.poll() is not None:
+            break
+        try:
+            with urlopen(f"{demo.admin}/readyz", timeout=1):
+                return
+        except (URLError, OSError):
+            time.sleep(0.05)
+    raise DemoError(f"lbd did not start: {(demo.folder / 'lbd.log').read_text()[-2000:]}")
+
+
+def show(console: Console, *, api: int, admin: int, seconds: float | None) -> int:
+    """Show the live table until interrupted (or for so many seconds)."""
+    with started(lambda text: console.print(f"[dim]{text}[/]"), api=api, admin=admin) as demo:
+        hint = Text.assemble(
+            ("API    ", "bold"),
+            demo.url,
+            "/v1\n",
+            ("admin  ", "bold"),
+            demo.admin,
+            "   (/v1/providers, /health, /metrics, /v1/events)\n",
+            ("try    ", "bold"),
+            demo.curl(),
+        )
+        if not console.is_terminal:  # a pipe cannot redraw
+            console.print(screen.page(demo.document(), hint), soft_wrap=True)
+        end = None if seconds is None else time.monotonic() + seconds
+        with Live(console=console, refresh_per_second=4, transient=False) as live:
+            while end is None or time.monotonic() < end:
+                if console.is_terminal:
+                    live.update(screen.page(demo.document(), hint))
+                time.sleep(0.5)
+    return 0
+
+
+def outage(console: Console, *, api: int, admin: int) -> int:
+    """Send steady traffic while servers freeze, die and come back; then say what became of every request."""
+    with started(lambda text: console.print(f"[dim]{text}[/]"), api=api, admin=admin) as demo:
+        console.print("asking the servers directly for the right answers")
+        right = asyncio.run(references(demo.servers.base_url(NAMES[0])))
+        traffic = Traffic(demo.url, "auto", right)
+        told: list[str] = []
+        asyncio.run(_outage(console, demo, traffic, told))
+        return _verdict(console, demo, traffic)
+
+
+async def _outage(console: Console, demo: Demo, traffic: Traffic, told: list[str]) -> None:
+    begin = time.monotonic()
+    sending = asyncio.ensure_future(traffic.run(RATE, LENGTH_S))
+    steps = list(OUTAGE)
+    with Live(console=console, refresh_per_second=4) as live:
+        while not sending.done():
+            now = time.monotonic() - begin
+            while steps and now >= steps[0][0]:
+                _, what, name = steps.pop(0)
+                await asyncio.get_running_loop().run_in_executor(None, _act, demo, what, name)
+                told.append(f"{now:5.1f} s  {what} {name}")
+                if not console.is_terminal:
+                    console.print(told[-1])
+            if console.is_terminal:
+                document = await asyncio.get_running_loop().run_in_executor(None, demo.document)
+                live.update(screen.page(document, _progress(traffic, told, now)))
+            await asyncio.sleep(0.25)
+    await sending
+
+
+def _act(demo: Demo, what: str, name: str) -> None:
+    servers = demo.servers
+    match what:
+        case "freeze":
+            servers.signal(name, signal.SIGSTOP)
+        case "thaw":
+            servers.signal(name, signal.SIGCONT)
+        case "kill":
+            servers.signal(name, signal.SIGKILL)
+        case "restart":
+            servers.start(name)
+
+
+def _progress(traffic: Traffic, told: list[str], now: float) -> Text:
+    counts = traffic.counts()
+    parts = [f"{fate}: {counts[fate]}" for fate in Fate]
+    text = f"\n{now:5.1f} s of {LENGTH_S:g}   under way: {traffic.under_way}   " + "   ".join(parts)
+    return Text(text + "\n" + "\n".join(told))
+
+
+def _verdict(console: Console, demo: Demo, traffic: Traffic) -> int:
+    counts = traffic.counts()
+    console.print(f"\n[bold]{len(traffic.judged)} requests[/], half of them streams")
+    for fate in Fate:
+        good = fate in (Fate.OK, Fate.MOVED) or not counts[fate]
+        style = "" if good else "yellow" if fate is Fate.TYPED_ERROR else "bold red"
+        console.print(Text(f"  {counts[fate]:5d}  {fate}", style=style))
+    by = {
+        row["id"]: sum(j.deployment == row["id"] for j in traffic.judged)
+        for tier in demo.document()["tiers"]
+        for row in tier["deployments"]
+    }
+    console.print("  answered by: " + ", ".join(f"{name} {n}" for name, n in by.items()))
+    slowest = max((j.first_s or j.took_s for j in traffic.judged), default=0.0)
+    console.print(f"  slowest first content (or whole unary answer): {slowest:.2f} s")
+    for j in traffic.judged:
+        if j.fate in (Fate.LOST, Fate.REFUSED):
+            console.print(Text(f"  {j.fate}: {'stream' if j.stream else 'unary'}, {j.detail}", style="red"))
+    failed = counts[Fate.REFUSED] + counts[Fate.LOST]
+    console.print("[green]no request was lost[/]" if not failed else f"[bold red]{failed} requests failed[/]")
+    return 1 if failed else 0
