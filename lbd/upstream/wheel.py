@@ -40,8 +40,7 @@ class Wheel:
         if items is None:
             items = self._slots[slot] = set()
             heapq.heappush(self._order, slot)
-            if self._timer is None or slot < self._armed:
-                self._arm(slot)
+            self._arm(slot)
         items.add(item)
         return slot
 
@@ -53,6 +52,8 @@ class Wheel:
 
     def _arm(self, slot: int) -> None:
         if self._timer is not None:
+            if self._armed <= slot:
+                return
             self._timer.cancel()
         self._armed = slot
         self._timer = self._env.call_at(slot * TICK, self._run)
@@ -65,5 +66,5 @@ class Wheel:
                 item.on_time(now)
         while self._order and not self._slots[self._order[0]]:
             del self._slots[heapq.heappop(self._order)]  # everything in it was discarded
-        if self._order and (self._timer is None or self._order[0] < self._armed):
+        if self._order:
             self._arm(self._order[0])
