@@ -33,14 +33,13 @@ from lbd.observe.journal import Journal
 from lbd.observe.meter import Meter
 from lbd.observe.timeline import Timeline
 from lbd.pipeline import Pipeline, Rules
-from lbd.ports import Store, Timer, Transport
+from lbd.ports import Env, Store, Timer, Transport
 from lbd.state.spend import ProbeSpend
 from lbd.store import STORES
 from lbd.table.owner import Owner
 from lbd.tasks import Tasks
 from lbd.upstream import line as lines
 from lbd.upstream.call import Flights, Settings
-from lbd.upstream.client import Client
 
 TICK: Seconds = 1.0
 
@@ -79,12 +78,19 @@ class Reloads(msgspec.Struct):
 class App:
     """The running daemon, less its sockets and signals."""
 
-    def __init__(self, path: Path, compiled: Compiled, writer: log.Writer | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        compiled: Compiled,
+        env: Env,
+        transport: Transport,
+        writer: log.Writer | None = None,
+    ) -> None:
         self.path = path
         self._writer = writer
         self.compiled = compiled
         self.plugins = plugins.load()
-        self.env = RealEnv()
+        self.env = env
         self.log = log.get()
         self.tasks = Tasks(self.env, self._task_failed)
         self.owner = Owner(self.env)
@@ -107,7 +113,7 @@ class App:
         self.loop_lag_s: Seconds = 0.0
         self.ticked_at: Instant = self.env.now()
         self.draining = False
-        self._client = Client(self.env)
+        self._direct = transport
         self._proxied: Transport | None = None
         self._reloading = asyncio.Lock()
         self._probed: dict[str, ProviderSpec] = {}
@@ -139,7 +145,7 @@ class App:
         await self.tasks.close()
         await self.persistence.save(self.probing.spend)
         await self.store.close()
-        await self._client.close()
+        await self._direct.close()
         if self._proxied is not None:
             await self._proxied.close()
 
@@ -209,7 +215,7 @@ class App:
 
     def _transport(self, provider: ProviderSpec) -> Transport:
         if provider.proxy is None:
-            return self._client
+            return self._direct
         if self._proxied is None:
             from lbd.upstream.aio import AiohttpTransport  # only where a proxy is configured
 

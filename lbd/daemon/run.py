@@ -14,7 +14,7 @@ import uvloop
 from aiohttp import web
 
 from lbd import __version__
-from lbd.app import App
+from lbd.app import App, RealEnv
 from lbd.config.compile import Compiled
 from lbd.console import TICK_LATE_S, Console
 from lbd.daemon import listen
@@ -24,6 +24,7 @@ from lbd.ingress.server import Server
 from lbd.model.problem import ConfigError
 from lbd.model.units import Seconds
 from lbd.observe import log
+from lbd.upstream.client import Client
 
 STATUS_EVERY: Seconds = 5.0
 DRAIN_SLACK: Seconds = 5.0
@@ -36,7 +37,8 @@ class Daemon:
         config = compiled.config
         self._writer = log.setup(config.log.level)
         self._log = log.get()
-        self._app = App(path, compiled, self._writer)
+        env = RealEnv()
+        self._app = App(path, compiled, env, Client(env), self._writer)
         self._console = Console(self._app)
         self._notifier = Notifier()
         self._stop = asyncio.Event()

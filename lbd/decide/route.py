@@ -101,6 +101,7 @@ class _Sorting:
         size = self._size
         values = [term(self._ask, row, predicted) for term, _ in self._weights]
         score = sum(v * w for v, (_, w) in zip(values, self._weights, strict=True)) / self.total
+        slow = 2 * (row.ttft_p99_s[size] + row.wait_s)
         return Candidate(
             i,
             row.spec.id,
@@ -110,7 +111,8 @@ class _Sorting:
             row.weight,
             row.standing[size] if stage.target_s is not None else 1.0,
             predicted.ttft_s,
-            max(2 * (row.ttft_p99_s[size] + row.wait_s), row.tier_target_s),
+            slow,
+            max(slow, row.tier_target_s),
             predicted.usd,
             row.fresh[size],
             row.spec.context_tokens,

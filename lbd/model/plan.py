@@ -78,7 +78,8 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     weight: float
     standing: Ratio
     predicted_s: Seconds
-    cutoff_s: Seconds  # 2 x predicted p99, wait included, at least the tier's target
+    slow_s: Seconds  # 2 x predicted p99, wait included: longer than this is not its normal way
+    cutoff_s: Seconds  # the same, at least the tier's target
     usd: float | None
     fresh: bool
     context: Tokens | None

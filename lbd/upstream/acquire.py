@@ -131,13 +131,17 @@ class Desk:
         self, flight: Flight, ranking: Ranking, query: Query, refused: Sequence[DeploymentId], now: Instant
     ) -> Failure | None:
         """Wait until one of the rows that could serve may be free; a Failure when waiting does not help."""
+        service = self._service
         rows, soonest = self._waitable(ranking, query, refused, now)
-        by = flight.first_by
+        for i in rows:  # somebody needs them: whether they are well again should be known at once
+            if service.owner.snapshot.rows[i].refusal == "breaker_open":
+                service.silent(service.owner.rows[i].provider.name)
+        # the wait for a deployment is part of the wait for the first content, of unary answers too
+        by = min(flight.total_by, flight.arrived + self._ask.first_content_s)
         if not rows or soonest >= by or now >= by:
             return self._nobody(flight, ranking, rows, soonest, now)
         look = min(by, max(soonest, now + 0.005) if soonest > now else now + LOOK_AGAIN)
         rank = 1 if self._ask.urgency is Urgency.BACKGROUND else 0
-        service = self._service
         try:
             await service.queue.wait(rows, look, deadline=by, rank=rank)
         except Full:

@@ -267,9 +267,14 @@ class Run:
 
     def _prepare(self, line: Line, candidate: Candidate, manner: Manner) -> Attempt:
         flight, ask, settings = self._flight, self._ticket.ask, self._service.settings
-        cut_at = self._env.now() + candidate.cutoff_s
+        now = self._env.now()
+        cut_at = now + candidate.cutoff_s
         first_by = flight.first_by
         headers_at = math.inf
+        if cut_at - now > (first_by - now) / 2 and manner is not Manner.WHOLE:
+            # while others are left, nobody gets more than half of what is left of the deadline, unless samples say
+            # that it needs more: or a patient tier (10 s) would leave the next candidate nothing
+            cut_at = now + max((first_by - now) / 2, candidate.slow_s if candidate.fresh else 0.0)
         if manner is Manner.FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
             first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
         elif manner is Manner.FORWARD and not self._reply.started:
