@@ -75,7 +75,9 @@ class ModelServers:
         return self._running[name].pid
 
     def start(self, name: str) -> None:
-        """Start a server, or start it again on its port."""
+        """Start a server, or start it again on its port after it was killed."""
+        if (old := self._running.pop(name, None)) is not None:
+            old.wait(START_TIMEOUT_S)
         spec = self.specs[name]
         spec.port = spec.port or free_port()
         told = {**msgspec.structs.asdict(spec), "weights": str(self._weights), "parent": os.getpid()}

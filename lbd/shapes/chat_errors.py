@@ -199,6 +199,16 @@ def in_band(error: object) -> Failure:
     )
 
 
+# OpenAI's own words, where it has one: applications look for them.
+OPENAI_CODE: dict[FailureKind, str] = {
+    K.CONTEXT: "context_length_exceeded",
+    K.CONTENT_FILTER: "content_filter",
+    K.RATE: "rate_limit_exceeded",
+    K.LIMITED: "rate_limit_exceeded",
+    K.UNKNOWN_MODEL: "model_not_found",
+}
+
+
 def encode(failure: Failure) -> bytes:
     """Return the OpenAI-shaped error body of a failure."""
     row = failure.row
@@ -206,7 +216,7 @@ def encode(failure: Failure) -> bytes:
         "message": failure.message,
         "type": row.type,
         "param": failure.param,
-        "code": failure.code or str(failure.kind),
+        "code": failure.code or OPENAI_CODE.get(failure.kind, str(failure.kind)),
     }
     return msgspec.json.encode({"error": error})
 
