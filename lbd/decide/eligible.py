@@ -42,8 +42,29 @@ def expected_usd(row: DeploymentView, ask: Ask) -> float | None:
     price = row.spec.price
     if price is None:
         return None
-    output = expected_output(row, ask) * price.output_usd_per_mtok
-    return (ask.input_tokens * price.input_usd_per_mtok + output) / 1e6
+    output = row.output_tokens or USUAL_OUTPUT
+    if ask.output_tokens is not None and ask.output_tokens < output:
+        output = ask.output_tokens
+    return (ask.input_tokens * price.input_usd_per_mtok + output * price.output_usd_per_mtok) / 1e6
+
+
+def bounded(ask: Ask, target: Target) -> bool:
+    """Tell whether an Ask sets bounds of its own, besides time."""
+    return bool(
+        ask.needs or ask.allow or ask.quality_floor > 0 or ask.max_usd is not None or target.max_cost_per_1k is not None
+    )
+
+
+def plainly(row: DeploymentView, ask: Ask, predicted: Predicted, within_s: Seconds) -> bool:
+    """Tell at a glance that nothing keeps ``row`` out, for an Ask that is not ``bounded``. Most rows pass here."""
+    context = row.spec.context_tokens
+    return (
+        row.refusal is None
+        and row.admin is AdminState.READY
+        and row.weight > 0
+        and predicted.ttft_s <= within_s
+        and (context is None or ask.input_tokens <= context)
+    )
 
 
 def excluded(i: int, row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> Excluded | None:

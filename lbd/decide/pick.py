@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from lbd.decide.terms.affinity import preference
-from lbd.model.plan import Candidate, Choice, Live, Query, RankedStage, Ranking, Seed, draws
+from lbd.model.plan import DRAW, Candidate, Choice, Live, Query, RankedStage, Ranking, Seed, draw
 from lbd.model.units import Draw, Ratio
 
 COMPARE_ALL = 4
 EXPLORE: Ratio = 0.01  # share of requests that refresh a stale estimate, where a fallback exists
+_EXPLORE = int(EXPLORE * DRAW)
 HOME_LOAD = 1.25
 # A fresh single failure weighs as much as this many requests in flight.
 PENALTY_LOAD = 4.0
@@ -29,26 +30,31 @@ PENALTY_LOAD = 4.0
 # just because nobody uses it.
 YIELD: Ratio = 0.1
 
+SHORTEST = 1e-3  # seconds; a peak below it is noise
+
 LiveReader: TypeAlias = Callable[[int], Live]
 
 
 def choose(ranking: Ranking, query: Query, seed: Seed, live: LiveReader) -> Choice | None:
     """Return the choice, None when nothing is left."""
-    stages = ranking.stages
+    if ranking.only is not None and not query.out and query.model is None and query.larger_than is None:
+        return ranking.only
+    stages, count = ranking.stages, ranking.count
     if query.out or query.model is not None or query.larger_than is not None:
         stages = tuple(s for s in (_restricted(s, query) for s in stages) if s is not None)
-    elif ranking.only is not None:
-        return ranking.only
+        count = sum(len(s.candidates) for s in stages)
     if not stages:
         return None
-    explore, standing, first, second = draws(seed)
-    others = sum(len(s.candidates) for s in stages) - 1
-    if explore < EXPLORE and others > 0:
+    if seed & 0xFFFF < _EXPLORE and count > 1:
         stale = _stale(stages[0])
         if stale is not None:
-            return Choice(stale, stages[0].name, stages[0].manner, "explore", (), others)
-    stage = _stage(stages, standing)
-    return _within(stage, first, second, live, query.affinity, ranking.affinity_bonus, others)
+            return Choice(stale, stages[0].name, stages[0].manner, "explore", (), count - 1)
+    stage = stages[0]
+    if stage.standing < 1.0 or stage.manner != "normal":
+        stage = _stage(stages, draw(seed, 1))
+    if len(stage.candidates) == 1:
+        return Choice(stage.candidates[0], stage.name, stage.manner, "only", (), count - 1)
+    return _within(stage, seed, live, query.affinity, ranking.affinity_bonus, count - 1)
 
 
 def left(ranking: Ranking, query: Query) -> int:
@@ -73,8 +79,8 @@ def _restricted(stage: RankedStage, query: Query) -> RankedStage | None:
         cumulative.append(acc)
     if not kept:
         return None
-    standing = stage.standing and max(c.standing for c in kept)
-    return RankedStage(stage.name, stage.manner, tuple(kept), tuple(cumulative), standing)
+    standing = max(c.standing for c in kept) if stage.steered else 1.0
+    return RankedStage(stage.name, stage.manner, tuple(kept), tuple(cumulative), standing, stage.steered)
 
 
 def _stale(stage: RankedStage) -> Candidate | None:
@@ -84,56 +90,51 @@ def _stale(stage: RankedStage) -> Candidate | None:
     return next((c for c in stage.candidates if not c.fresh or c.standing < 1.0), None)
 
 
-def _stage(stages: Sequence[RankedStage], draw: float) -> RankedStage:
+def _stage(stages: Sequence[RankedStage], drawn: Draw) -> RankedStage:
     """Return the best stage that is held to meet its target.
 
     A tier's standing is the share of requests it still gets. When no tier passes, the one that is predicted to
     answer soonest takes the request.
     """
-    normal = [s for s in stages if s.manner == "normal"]
-    for stage in normal:
-        if draw < stage.standing:
+    for stage in stages:
+        if stage.manner != "normal":
+            break
+        if drawn < stage.standing:
             return stage
+    normal = [s for s in stages if s.manner == "normal"]
     if normal:
         return min(normal, key=lambda s: min(c.predicted_s for c in s.candidates))
     return stages[0]
 
 
-def _within(
-    stage: RankedStage,
-    first_draw: Draw,
-    second_draw: Draw,
-    live: LiveReader,
-    affinity: int,
-    bonus: Ratio,
-    others: int,
-) -> Choice:
+def _within(stage: RankedStage, seed: Seed, live: LiveReader, affinity: int, bonus: Ratio, others: int) -> Choice:
     candidates = stage.candidates
-    if len(candidates) == 1:
-        return Choice(candidates[0], stage.name, stage.manner, "only", (), others)
-    first = _drawn(stage, first_draw)
-    if len(candidates) <= COMPARE_ALL:
-        compared, reason = [first, *(c for c in candidates if c is not first)], "least_loaded"
-    else:
-        rest = [c for c in candidates if c is not first]
-        compared, reason = [first, rest[min(len(rest) - 1, int(second_draw * len(rest)))]], "best_of_two"
-    inputs = {c.row: live(c.row) for c in (candidates if affinity else compared)}
-    seen = tuple(inputs.items())
+    count = len(candidates)
+    at = min(bisect_right(stage.cumulative, (seed >> 32 & 0xFFFF) / DRAW * stage.cumulative[-1]), count - 1)
+    first = candidates[at]
+    seen: dict[int, Live] = {}
     if affinity and bonus > 0:
         home = _home(candidates, affinity, bonus)
-        if _bearable(inputs[home.row], inputs):
-            return Choice(home, stage.name, stage.manner, "affinity", seen, others)
-    best, least = first, _load(inputs[first.row], first.weight)
-    for c in compared[1:]:
-        load = _load(inputs[c.row], c.weight)
+        seen = {c.row: live(c.row) for c in candidates}
+        if _bearable(seen[home.row], seen):
+            return Choice(home, stage.name, stage.manner, "affinity", tuple(seen.items()), others)
+        live = dict(seen).__getitem__  # each is read once: what was seen is what is recorded
+    if count <= COMPARE_ALL:
+        rivals, reason = [c for c in candidates if c is not first], "least_loaded"
+    else:
+        other = (seed >> 48 & 0xFFFF) * (count - 1) // DRAW
+        rivals, reason = [candidates[other if other < at else other + 1]], "best_of_two"
+    now = live(first.row)
+    seen[first.row] = now
+    best, least = first, _load(now, first.weight)
+    for c in rivals:
+        now = live(c.row)
+        seen[c.row] = now
+        load = _load(now, c.weight)
         if load < least and _comparable(c, first, stage):
             best, least = c, load
-    return Choice(best, stage.name, stage.manner, "weighted" if best is first else reason, seen, others)
-
-
-def _drawn(stage: RankedStage, draw: float) -> Candidate:
-    at = bisect_right(stage.cumulative, draw * stage.cumulative[-1])
-    return stage.candidates[min(at, len(stage.candidates) - 1)]
+    why = "weighted" if best is first else reason
+    return Choice(best, stage.name, stage.manner, why, tuple(seen.items()), others)
 
 
 def _comparable(c: Candidate, first: Candidate, stage: RankedStage) -> bool:
@@ -143,7 +144,10 @@ def _comparable(c: Candidate, first: Candidate, stage: RankedStage) -> bool:
 def _load(now: Live, weight: float) -> float:
     """Return the live load that decides between two: requests in flight by how long they take, per weight."""
     inflight = now.inflight + PENALTY_LOAD * now.penalty
-    return inflight * max(now.peak_s, 1e-3) / max(weight, 1e-6) + inflight / max(now.capacity, 1.0) * 1e-6
+    if not inflight:
+        return 0.0
+    slow = now.peak_s if now.peak_s > SHORTEST else SHORTEST
+    return inflight * slow / (weight if weight > 0 else 1e-6)
 
 
 def _home(candidates: Sequence[Candidate], key: int, bonus: Ratio) -> Candidate:

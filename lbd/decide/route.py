@@ -8,8 +8,9 @@ ask), a ranking is remembered per generation by whoever calls it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
+from math import exp, inf
+from operator import attrgetter
 
 from lbd.decide import eligible
 from lbd.decide.terms import Predicted, Term
@@ -23,6 +24,7 @@ from lbd.state import outlier
 SHARPNESS = 10.0
 # A row that has lost its standing still gets a trickle when its whole tier is chosen, so that it is measured.
 LEAST_STANDING = 0.05
+_score = attrgetter("score")
 LAST_RESORT = "breaker_open"
 
 
@@ -54,19 +56,22 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     bonus = dict(snapshot.scorer.weights).get("affinity", 0.0) / sorting.total
     panic = bool(ejected) and not obey
     only = None
+    count = sum(len(s.candidates) for s in stages)
     if len(stages) == 1 and len(stages[0].candidates) == 1:
         only = Choice(stages[0].candidates[0], stages[0].name, stages[0].manner, "only")
-    return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic, only)
+    return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic, only, count)
 
 
 class _Sorting:
     """Puts each row of a target where it belongs: excluded, or a candidate of some manner."""
 
     def __init__(self, snapshot: Snapshot, ask: Ask, target: Target, terms: Mapping[str, Term]) -> None:
-        self._snapshot = snapshot
+        self._rows = snapshot.rows
         self._ask = ask
         self._target = target
         self._size = size_bucket(ask.input_tokens)
+        self._bounded = eligible.bounded(ask, target)
+        self._within_s = ask.first_content_s if ask.slo_s is None else min(ask.slo_s, ask.first_content_s)
         self._weights = [(terms[name], weight) for name, weight in snapshot.scorer.weights]
         self.total = sum(weight for _, weight in self._weights) or 1.0
         self.staged: dict[str, list[Candidate]] = {stage.name: [] for stage in target.stages}
@@ -78,9 +83,11 @@ class _Sorting:
 
     def take(self, stage: Stage, i: int) -> None:
         """Sort in row ``i``."""
-        row = self._snapshot.rows[i]
+        row = self._rows[i]
         predicted = eligible.predict(row, self._ask, self._size, stage.target_s)
-        no = eligible.excluded(i, row, self._ask, self._target, predicted)
+        no = None
+        if self._bounded or not eligible.plainly(row, self._ask, predicted, self._within_s):
+            no = eligible.excluded(i, row, self._ask, self._target, predicted)
         if no is not None:
             self.out.append(no)
             if no.soft:
@@ -97,53 +104,64 @@ class _Sorting:
         self.staged[stage.name].append(candidate)
 
     def _candidate(self, i: int, stage: Stage, predicted: Predicted) -> Candidate:
-        row = self._snapshot.rows[i]
-        size = self._size
-        values = [term(self._ask, row, predicted) for term, _ in self._weights]
-        score = sum(v * w for v, (_, w) in zip(values, self._weights, strict=True)) / self.total
+        row = self._rows[i]
+        spec = row.spec
+        size, ask = self._size, self._ask
+        values = []
+        score = 0.0
+        for term, weight in self._weights:
+            value = term(ask, row, predicted)
+            values.append(value)
+            score += value * weight
         slow = 2 * (row.ttft_p99_s[size] + row.wait_s)
+        target = row.tier_target_s
         return Candidate(
             i,
-            row.spec.id,
-            row.spec.model,
+            spec.id,
+            spec.model,
             tuple(values),
-            score,
+            score / self.total,
             row.weight,
             row.standing[size] if stage.target_s is not None else 1.0,
             predicted.ttft_s,
             slow,
-            max(slow, row.tier_target_s),
+            slow if slow > target else target,
             predicted.usd,
             row.fresh[size],
-            row.spec.context_tokens,
+            spec.context_tokens,
         )
 
 
 def ranked(name: str, manner: str, candidates: Iterable[Candidate], *, steered: bool = True) -> RankedStage:
-    """Return a stage: candidates by score (ties by id) and their cumulative weights in the draw.
+    """Return a stage: candidates by score (ties in the table's order) and their cumulative weights in the draw.
 
     ``steered``: their standing against the tier's target counts.
     """
-    ordered = sorted(candidates, key=lambda c: (-c.score, c.id))
+    ordered = sorted(candidates, key=_score, reverse=True)
     best = ordered[0].score
+    highest = 0.0 if steered else 1.0
     cumulative: list[float] = []
     acc = 0.0
     for c in ordered:
-        standing = max(LEAST_STANDING, c.standing) if steered else 1.0
-        acc += c.weight * standing * math.exp(SHARPNESS * (c.score - best))
+        weight = c.weight * exp(SHARPNESS * (c.score - best))
+        if steered:
+            standing = c.standing
+            if standing > highest:
+                highest = standing
+            weight *= standing if standing > LEAST_STANDING else LEAST_STANDING
+        acc += weight
         cumulative.append(acc)
-    standing = max(c.standing for c in ordered) if steered else 1.0
-    return RankedStage(name, manner, tuple(ordered), tuple(cumulative), standing)
+    return RankedStage(name, manner, tuple(ordered), tuple(cumulative), highest, steered)
 
 
 def _by_price(candidates: Iterable[Candidate]) -> list[RankedStage]:
     """Return one stage per price level, cheapest first; what has no known price comes last."""
     levels: dict[float, list[Candidate]] = {}
     for c in candidates:
-        levels.setdefault(math.inf if c.usd is None else c.usd, []).append(c)
+        levels.setdefault(inf if c.usd is None else c.usd, []).append(c)
     out = []
     for usd in sorted(levels):
-        name = "price unknown" if usd == math.inf else f"{usd:.6f} USD"
+        name = "price unknown" if usd == inf else f"{usd:.6f} USD"
         # the price was the reason; a tier's target is no promise to background work
         out.append(ranked(name, "normal", levels[usd], steered=False))
     return out

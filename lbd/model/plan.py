@@ -116,7 +116,8 @@ class RankedStage(msgspec.Struct, frozen=True):
     manner: str  # "normal", "slo_missed", "suspect", "trial"
     candidates: tuple[Candidate, ...]
     cumulative: tuple[float, ...]
-    standing: Ratio  # highest of its candidates
+    standing: Ratio  # highest of its candidates; 1 where no target steers
+    steered: bool = True
 
 
 class Ranking(msgspec.Struct, frozen=True):
@@ -129,19 +130,18 @@ class Ranking(msgspec.Struct, frozen=True):
     affinity_bonus: Ratio = 0.0  # how much score a session's home may lack
     panic: bool = False  # statistical ejection was overridden for this request
     only: Choice | None = None  # the choice, where there is but one candidate
+    count: int = 0  # of all candidates
 
 
 Seed: TypeAlias = int  # 64 random bits: all the chance of one decision
 
 
-def draws(seed: Seed) -> tuple[Draw, Draw, Draw, Draw]:
-    """Return a decision's four draws: exploring or not, standing of the tier, first and second pick."""
-    return (
-        (seed & 0xFFFF) / 65536,
-        (seed >> 16 & 0xFFFF) / 65536,
-        (seed >> 32 & 0xFFFF) / 65536,
-        (seed >> 48 & 0xFFFF) / 65536,
-    )
+DRAW = 0x10000  # a draw is 16 bits of the seed
+
+
+def draw(seed: Seed, number: int) -> Draw:
+    """Return draw ``number`` of a decision: 0 exploring or not, 1 standing of the tier, 2 and 3 the picks."""
+    return (seed >> 16 * number & 0xFFFF) / DRAW
 
 
 class Query(NamedTuple):

@@ -52,7 +52,9 @@ def main() -> None:
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ModelServers([ModelSpec("a", slots=4)], fetch(print)) as servers:
         row = {"model": "m", "tier": "primary"}
-        config = {"providers": [{"name": "a", "shape": "llamacpp", "base_url": servers.base_url("a"), "deployments": [row]}]}
+        config = {
+            "providers": [{"name": "a", "shape": "llamacpp", "base_url": servers.base_url("a"), "deployments": [row]}]
+        }
         daemon = Daemon(Path(folder), config)
         daemon.start()
         try:

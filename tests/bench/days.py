@@ -1,6 +1,6 @@
 """Days of weather in virtual time: what became of every request, and how much faster than real time it ran.
 
-    python -m tests.bench.days --hours 24 --seed 7
+python -m tests.bench.days --hours 24 --seed 7
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def main() -> None:
                 await env.sleep(env.random.uniform(60, 300))
                 spared = storm(env, sim.world, spared)
             fates = sim.fates()
-            print(f"{len(sim.asked)} requests in {told.hours:g} h: " + ", ".join(f"{n} {f}" for f, n in fates.most_common()))
+            print(
+                f"{len(sim.asked)} requests in {told.hours:g} h: "
+                + ", ".join(f"{n} {f}" for f, n in fates.most_common())
+            )
             print(f"breakers opened {sim.opened()} times, {sim.world.attempts / len(sim.asked):.4f} attempts a request")
 
     began = time.perf_counter()

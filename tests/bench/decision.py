@@ -1,6 +1,6 @@
 """What a decision costs over 50 deployments: cold (filter, score, pick) and when nothing has changed.
 
-    python -m tests.bench.decision
+python -m tests.bench.decision
 """
 
 from __future__ import annotations
@@ -63,9 +63,13 @@ def main() -> None:
     ranking = route.rank(snapshot, ask, terms)
     remembered = {ask: ranking}
     quiet = Live(0, 64.0, 0.1, 0.0)
+    query = Query()
+
+    def live(_row: int) -> Live:
+        return quiet
 
     def warm() -> None:
-        pick.choose(remembered[ask], Query(), 0x9E3779B97F4A7C15, lambda _row: quiet)
+        pick.choose(remembered[ask], query, 0x9E3779B97F4A7C15, live)
 
     print(f"decision over {ROWS} deployments")
     print(f"  cold: filter, score, rank and pick   {best_us(lambda: route.rank(snapshot, ask, terms), 300):8.1f} us")

@@ -50,7 +50,11 @@ def payload(stream: bool) -> bytes:
     """Return a chat request of about 2 KB."""
     text = "Say how a load balancer finds out that a provider is unwell. " * 7
     roles = ("system", "user", "assistant", "user")
-    body: dict[str, Any] = {"model": "bench", "messages": [{"role": r, "content": text} for r in roles], "max_tokens": 256}
+    body: dict[str, Any] = {
+        "model": "bench",
+        "messages": [{"role": r, "content": text} for r in roles],
+        "max_tokens": 256,
+    }
     if stream:
         body["stream"] = True
     raw = json.dumps(body).encode()
@@ -181,7 +185,15 @@ def gateway(name: str, router: str | None) -> Iterator[tuple[int, int, float]]:
             command = [sys.executable, "-m", "lbd", "run", "-c", str(conf)]
         else:
             port = ROUTER
-            command = [str(router), "--host", "127.0.0.1", "--port", str(port), "--worker-urls", f"http://127.0.0.1:{PROVIDER}"]
+            command = [
+                str(router),
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--worker-urls",
+                f"http://127.0.0.1:{PROVIDER}",
+            ]
         began = time.perf_counter()
         process = subprocess.Popen(
             ["taskset", "-c", GATEWAY_CPU, *command],
@@ -273,7 +285,9 @@ def main() -> int:
     if "nginx" not in names:
         print("nginx is not installed: no ratios", file=sys.stderr)
     os.sched_setaffinity(0, {int(LOAD_CPU)})
-    provider = subprocess.Popen(["taskset", "-c", LOAD_CPU, sys.executable, "-m", "tests.bench.provider", "--port", str(PROVIDER)])
+    provider = subprocess.Popen(
+        ["taskset", "-c", LOAD_CPU, sys.executable, "-m", "tests.bench.provider", "--port", str(PROVIDER)]
+    )
     seen: dict[str, list[dict[str, float]]] = {}
     try:
         time.sleep(0.5)
@@ -289,7 +303,9 @@ def main() -> int:
         return 0
     print(f"{'':28}" + "".join(f"{n:>14}" for n in figures) + ("   lbd / nginx" if "nginx" in figures else ""))
     for key in figures["lbd"]:
-        line = f"{key:28}" + "".join(f"{figures[n][key]:14.1f}" if key != "start_s" else f"{figures[n][key]:14.3f}" for n in figures)
+        line = f"{key:28}" + "".join(
+            f"{figures[n][key]:14.1f}" if key != "start_s" else f"{figures[n][key]:14.3f}" for n in figures
+        )
         if "nginx" in figures and figures["nginx"][key] > 0 and key not in ("bad", "start_s", "rss_mib"):
             line += f"{figures['lbd'][key] / figures['nginx'][key]:14.2f}"
         print(line)

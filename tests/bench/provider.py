@@ -1,6 +1,6 @@
 """A fast OpenAI-shaped provider for benchmarks: answers every POST at once, streams with a gap between chunks.
 
-    python -m tests.bench.provider --port 18000 --chunks 30 --gap-ms 5
+python -m tests.bench.provider --port 18000 --chunks 30 --gap-ms 5
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ def unary() -> bytes:
             "created": 1,
             "model": "bench",
             "choices": [
-                {"index": 0, "message": {"role": "assistant", "content": "All is well here. " * 25}, "finish_reason": "stop"}
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": "All is well here. " * 25},
+                    "finish_reason": "stop",
+                }
             ],
             "usage": {"prompt_tokens": 400, "completion_tokens": 100, "total_tokens": 500},
         }

@@ -11,4 +11,6 @@ from lbd.model.units import Ratio
 @TERMS.add("load")
 def load(_ask: Ask, row: DeploymentView, _predicted: Predicted) -> Ratio:
     """Return the headroom: 1 idle with all its quota, 0 full or at the end of the quota."""
-    return min(max(0.0, 1.0 - row.load), row.quota_left)
+    free = 1.0 - row.load  # a row's load is within 0..1
+    left = row.quota_left
+    return free if free < left else left
