@@ -30,7 +30,9 @@ LAST_RESORT = "breaker_open"
 
 def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     """Return the ranking of ``ask``. Every deployment of its target is in a stage or excluded with a reason."""
-    target = snapshot.catalogue.targets[ask.target]
+    target = snapshot.catalogue.targets.get(ask.target)
+    if target is None:  # a reload took the name away while the request was under way
+        return Ranking(snapshot.generation, ask, (), ())
     sorting = _Sorting(snapshot, ask, target, terms)
     for stage in target.stages:
         for i in stage.rows:

@@ -184,8 +184,8 @@ class Desk:
             return last if wait is None else replace(last, retry_after_s=wait)
         hard = [e for e in ranking.excluded if not e.soft]
         reasons = "; ".join(f"{e.id}: {e.reason}{f' ({e.detail})' if e.detail else ''}" for e in hard)
-        target = self._service.owner.snapshot.catalogue.targets[self._ask.target]
-        what = f"{target.kind} {target.name!r}"
+        target = self._service.owner.snapshot.catalogue.targets.get(self._ask.target)
+        what = self._ask.target if target is None else f"{target.kind} {target.name!r}"
         passing = [e for e in hard if e.reason in PASSING]
         wait = None if soonest is math.inf else max(0.0, soonest - now)
         if passing and all(e.reason == "quota_exhausted" for e in passing):

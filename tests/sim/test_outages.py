@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes.harness import Sim, provider
+from tests.fakes.harness import Sim, compiled, provider
 from tests.fakes.virtual import VirtualEnv, run
 from tests.fakes.world import SimHost, Weather, World
 
@@ -237,5 +237,25 @@ def test_a_key_that_stops_working_is_found_though_the_server_is_alive() -> None:
             hosts[0].weather.bad_key = False
             await env.sleep(40)
             assert sim.state("a") == "up"
+
+    run(main)
+
+
+def test_a_reload_that_removes_a_model_under_way_fails_nobody_with_a_crash() -> None:
+    """A request whose name a reload took away finishes where it is, or is told so in a typed error."""
+
+    async def main(env: VirtualEnv) -> None:
+        hosts, config = three()
+        async with Sim(env, hosts, config) as sim:
+            sim.world.freeze("a")
+            waiting = [sim.start("m-a", stream=bool(i % 2)) for i in range(4)]
+            running = [sim.start("m-b", stream=bool(i % 2)) for i in range(4)]
+            await env.sleep(0.2)
+            sim.app._apply(compiled({"providers": config["providers"][2:]}))  # type: ignore[index]
+            assert {(await t).fate for t in running} == {"ok"}
+            ended = [await t for t in waiting]
+            assert {a.fate for a in ended} == {"refused"}
+            assert all(a.error is not None for a in ended)
+            assert (await sim.ask("m-c")).fate == "ok"
 
     run(main)
