@@ -24,7 +24,7 @@ import msgspec
 from lbd.admit.auth import LOCAL, Clients
 from lbd.decide import classify, explain
 from lbd.decide.classify import NO_WISHES, PREFIX
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.plan import Catalogue
 from lbd.model.provider import ClientSpec, Deadlines, SurfaceSpec
 from lbd.model.request import Ask, Body, Head, Wishes
@@ -95,38 +95,42 @@ class Pipeline:
         self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, *, trusted: bool = False
     ) -> Ticket | Failure | tuple[Ask, Head]:
         """Return the ticket of a request, why it is refused, or for a dry run what would be decided on."""
-        rules = self.rules
+        try:
+            return self._prepared(request_id, inbound, raw, shape, trusted)
+        except LbdError as e:
+            return e.failure
+
+    def _prepared(
+        self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, trusted: bool
+    ) -> Ticket | tuple[Ask, Head]:
         if self.draining:
-            return Failure(FailureKind.DRAINING, "lbd is shutting down; try another host", retry_after_s=1.0)
-        client = (
-            LOCAL
-            if trusted
-            else rules.clients.who(
-                inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
-            )
-        )
-        if isinstance(client, Failure):
-            return client
+            text = "lbd is shutting down; try another host"
+            raise LbdError(Failure(FailureKind.DRAINING, text, retry_after_s=1.0))
+        client = LOCAL if trusted or self.rules.clients.open else self._client(inbound)
         head = shape.read(raw)
         if isinstance(head, Failure):
-            return head
-        wish = self._wishes(inbound, head, client)
-        if isinstance(wish, Failure):
-            return wish
-        surface = self._surface(wish, client)
-        if isinstance(surface, Failure):
-            return surface
-        asked = self._ask(head, wish, client, surface)
-        if isinstance(asked, Failure):
-            return asked
-        ask = asked
+            raise LbdError(head)
+        stated = inbound.wishes()
+        wish = self._wishes(stated, head, client) if stated or head.metadata is not None else NO_WISHES
+        surface = None
+        if wish.surface is not None or client.surface is not None:
+            surface = self._surface(wish, client)
+        ask = self._ask(head, wish, client, surface)
         if wish.dry_run:
             return ask, head
         affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
         body = Body(shape.operation, raw, head)
         return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity)
 
-    def _ask(self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None) -> Ask | Failure:
+    def _client(self, inbound: Inbound) -> ClientSpec:
+        found = self.rules.clients.who(
+            inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
+        )
+        if isinstance(found, Failure):
+            raise LbdError(found)
+        return found
+
+    def _ask(self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None) -> Ask:
         """Return the Ask; like requests share one, and with it their ranking."""
         snapshot = self._flights.owner.snapshot
         catalogue = snapshot.catalogue
@@ -142,29 +146,30 @@ class Pipeline:
         made = classify.ask(
             head, wish, size, catalogue=catalogue, client=client, surface=surface, deadlines=self.rules.deadlines
         )
-        if plain and isinstance(made, Ask):
+        if isinstance(made, Failure):
+            raise LbdError(made)
+        if plain:
             self._asks[key] = made
         return made
 
-    def _wishes(self, inbound: Inbound, head: Head, client: ClientSpec) -> Wishes | Failure:
-        stated = inbound.wishes()
+    def _wishes(self, stated: Mapping[str, str], head: Head, client: ClientSpec) -> Wishes:
         if head.metadata is not None:
             ours = {
                 k.lower().removeprefix(PREFIX): str(v) for k, v in head.metadata.items() if k.lower().startswith(PREFIX)
             }
             stated = {**ours, **stated} if ours else stated
-        return classify.wishes(stated, client.may) if stated else NO_WISHES
+        wish = classify.wishes(stated, client.may) if stated else NO_WISHES
+        if isinstance(wish, Failure):
+            raise LbdError(wish)
+        return wish
 
-    def _surface(self, wish: Wishes, client: ClientSpec) -> SurfaceSpec | Failure | None:
-        name = wish.surface if wish.surface is not None else client.surface
-        if name is None:
-            return None
+    def _surface(self, wish: Wishes, client: ClientSpec) -> SurfaceSpec:
+        name = wish.surface if wish.surface is not None else client.surface or ""
         surface = self.rules.surfaces.get(name)
         if surface is None:
             known = ", ".join(sorted(self.rules.surfaces)) or "none is configured"
-            return Failure(
-                FailureKind.BAD_REQUEST, f"no surface is called {name!r}. Known: {known}", param="x-lbd-surface"
-            )
+            text = f"no surface is called {name!r}. Known: {known}"
+            raise LbdError(Failure(FailureKind.BAD_REQUEST, text, param="x-lbd-surface"))
         return surface
 
     def plan_for(self, inbound: Inbound, raw: bytes, shape: ClientShape) -> dict[str, object] | Failure:

@@ -58,9 +58,11 @@ class Row:
         "admin_by",
         "admin_weight",
         "breaker",
+        "calm",
         "ejection",
         "foreign",
         "history",
+        "index",
         "inflight",
         "last_sample",
         "last_used",
@@ -90,6 +92,8 @@ class Row:
     )
 
     def __init__(self, spec: DeploymentSpec, provider: ProviderSpec, tier: TierSpec, wall: WallTime) -> None:
+        self.index = -1  # in the table
+        self.calm = False  # nothing in its state could refuse a request; looked at before anything else is
         self.spec = spec
         self.provider = provider
         self.tier = tier

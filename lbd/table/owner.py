@@ -20,14 +20,15 @@ from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
 from lbd.model.outcome import Outcome, ProbeResult, QuotaReading, Verdict
 from lbd.model.plan import Catalogue, Live
 from lbd.model.provider import DeploymentSpec, ProviderSpec, ScorerSpec, TierSpec
-from lbd.model.table import AdminState, HealthState, Reason, Snapshot
+from lbd.model.table import AdminState, Snapshot
 from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.ports import Env, Timer
 from lbd.state import breaker, ewma, health, outlier, quota, warmup
 from lbd.state.breaker import Phase
+from lbd.state.ejection import review
 from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, observe, observe_probe, penalty, plain
-from lbd.state.window import MINUTE
 from lbd.table.lease import Lease
+from lbd.table.telling import state_change
 
 PUBLISH_EVERY: Seconds = 0.1
 NOMINAL_CAPACITY = 64.0  # of a hosted deployment without a limit, for comparing loads only
@@ -52,6 +53,7 @@ class Owner:
         self._event_id = 0
         self.listeners: list[Listener] = []
         self.freed: Callable[[int], None] = lambda _row: None  # a slot of this row is free
+        self.awaited = False  # somebody waits for one
         self.suspected: Callable[[str], None] = lambda _provider: None  # probe it now
         self.lost: Callable[[DeploymentId], None] = lambda _row: None  # whoever waits there had better move
         self.tokens_per_byte = TOKENS_PER_BYTE
@@ -72,6 +74,8 @@ class Owner:
         provider = {p.name: p for p in providers}
         tier = {t.name: t for t in tiers}
         old = {row.spec.identity(row.provider): row for row in self.rows}
+        for gone in self.rows:
+            gone.index = -1
         rows: list[Row] = []
         for spec in specs:
             of = provider[spec.provider]
@@ -82,6 +86,7 @@ class Owner:
                 if row.lock is not None and row.provider.api_key != of.api_key:
                     row.lock = None  # a person changed the key
                 row.spec, row.provider, row.tier = spec, of, tier[spec.tier]
+            row.index = len(rows)
             rows.append(row)
         self.rows = rows
         groups = {self._group(row) for row in rows}
@@ -126,15 +131,30 @@ class Owner:
     def lease(self, i: int, now: Instant, *, last_resort: bool = False) -> Lease | str:
         """Take a slot of row ``i``, or return the reason code that refuses it now."""
         row = self.rows[i]
-        no = self._refusal(row, now, last_resort)
-        if no is not None:
-            return no
-        trial = row.breaker.phase is not Phase.CLOSED
-        if trial:
-            row.breaker = breaker.take_trial(row.breaker)
+        trial = False
+        if not row.calm:
+            no = self._refusal(row, now, last_resort)
+            if no is not None:
+                return no
+            trial = row.breaker.phase is not Phase.CLOSED
+            if trial:
+                row.breaker = breaker.take_trial(row.breaker)
         row.inflight += 1
         self.touch(i, transition=trial)
         return Lease(self, row, trial, row.inflight)
+
+    def _is_calm(self, row: Row) -> bool:
+        """Tell whether nothing in the row's state could refuse a request before its next transition."""
+        limits = self.quota_of(row)
+        return (
+            row.admin is AdminState.READY
+            and row.breaker.phase is Phase.CLOSED
+            and row.lock is None
+            and capacity(row) is None
+            and row.provider.max_concurrency is None
+            and not limits.buckets
+            and not limits.blocked_until
+        )
 
     def _refusal(self, row: Row, now: Instant, last_resort: bool) -> str | None:
         if row.admin is not AdminState.READY:
@@ -162,10 +182,10 @@ class Owner:
                 self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
             if outcome.quota:
                 self._read_quota(row, outcome.quota, self._env.now())
-            i = self._index(row)
-            if i is not None:
-                self.touch(i, transition=False)
-                self.freed(i)
+            if row.index >= 0:
+                self.touch(row.index, transition=False)
+                if self.awaited:
+                    self.freed(row.index)
             return
         now = self._env.now()
         before = (row.breaker, row.suspect, row.lock)
@@ -173,22 +193,17 @@ class Owner:
             row.breaker = breaker.ignored(row.breaker, trial=lease.trial)
         else:
             self._apply(row, outcome, now, lease)
-        i = self._index(row)
-        if i is None:  # a reload took the row out while it worked
+        if row.index < 0:  # a reload took the row out while it worked
             return
         # breakers, suspicions and locks are values: another object is another state. Statistics wait
         moved = row.breaker is not before[0] or row.suspect is not before[1] or row.lock is not before[2]
-        self.touch(i, transition=moved)
+        self.touch(row.index, transition=moved)
         self._tell_lost(row, before[0])
-        self.freed(i)
+        self.freed(row.index)
 
     def _tell_lost(self, row: Row, before: breaker.Breaker) -> None:
         if row.breaker.phase is Phase.OPEN and before.phase is not Phase.OPEN:
             self.lost(row.spec.id)
-
-    def _index(self, row: Row) -> int | None:
-        i = self.snapshot.catalogue.index.get(row.spec.id)
-        return i if i is not None and i < len(self.rows) and self.rows[i] is row else None
 
     def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:
         if outcome.quota:
@@ -245,6 +260,9 @@ class Owner:
     def _read_quota(self, row: Row, readings: Sequence[QuotaReading], now: Instant) -> None:
         group = self._group(row)
         self.quotas[group] = quota.read(self.quotas[group], readings, now)
+        for other in self.rows:
+            if self._group(other) == group:
+                other.calm = False
 
     def learn_ratio(self, text_bytes: int, prompt_tokens: int) -> None:
         """Teach the token estimate from one answer's real usage."""
@@ -263,13 +281,12 @@ class Owner:
         observe_probe(row, result, now, completion=completion)
         if row.lock is not None and result.failure is None and result.models is not None:
             self._unlock_by_list(row, result.models)
-        i = self._index(row)
-        if i is not None:
-            self.touch(i, transition=self._changed(row, now))
+        if row.index >= 0:
+            self.touch(row.index, transition=self._changed(row, now))
             self._tell_lost(row, before)
             if result.verdict is Verdict.DOWN and result.kind == LIVENESS:
                 self.lost(row.spec.id)
-            self.freed(i)
+            self.freed(row.index)
 
     def _unlock_by_list(self, row: Row, models: frozenset[str]) -> None:
         """End a lock-out that a model list, asked for with the key, disproves. Money waits for a person."""
@@ -311,10 +328,9 @@ class Owner:
         self._touched(row)
 
     def _touched(self, row: Row) -> None:
-        i = self._index(row)
-        if i is not None:
-            self.touch(i, transition=True)
-            self.freed(i)
+        if row.index >= 0:
+            self.touch(row.index, transition=True)
+            self.freed(row.index)
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -337,7 +353,7 @@ class Owner:
         """Let time work: ejections, slow starts, estimates that age, waits that end. Once a second."""
         now = self._env.now()
         self.fold()
-        self._judge_outliers(now)
+        self._dirty.update(review(self.rows, now))
         self._dirty.update(i for i, row in enumerate(self.rows) if self._ages(row, now))
         if self._dirty:
             self._publish()
@@ -351,26 +367,6 @@ class Owner:
             return True
         limits = self.quota_of(row)
         return limits.blocked_until > now - 2 or bool(limits.buckets) or self._changed(row, now)
-
-    def _judge_outliers(self, now: Instant) -> None:
-        tiers: dict[str, list[int]] = {}
-        for i, row in enumerate(self.rows):
-            tiers.setdefault(row.spec.tier, []).append(i)
-        for members in tiers.values():
-            if len(members) < outlier.MIN_PEERS:
-                continue
-            peers = []
-            for i in members:
-                recent = self.rows[i].outcomes.over(MINUTE, now)
-                ttft = self.rows[i].ttft[0].over(MINUTE, now)
-                p50 = ttft.quantile(0.5) if ttft.n >= outlier.MIN_TRAFFIC else None
-                peers.append(outlier.Peer(recent.ratio() or 0.0, p50, recent.judged))
-            for place, i in enumerate(members):
-                row = self.rows[i]
-                was = outlier.active(row.ejection, now)
-                row.ejection = outlier.step(row.ejection, outlier.judge(peers, place), now)
-                if outlier.active(row.ejection, now) != was:
-                    self._dirty.add(i)
 
     def _changed(self, row: Row, now: Instant) -> bool:
         """Tell whether what readers would see of ``row`` is another state than was published."""
@@ -392,6 +388,7 @@ class Owner:
             row = self.rows[i]
             fold(row, now)
             self._restate(row, now, wall)
+            row.calm = self._is_calm(row)
             seen = health.view(row, self.quota_of(row), now, steered=steered)
             if catalogue is not None:
                 views.append(seen)
@@ -424,31 +421,9 @@ class Owner:
         if state is not row.state:
             before, row.since = row.state, wall
             row.state, row.reason = state, reason
-            self._tell(row, before, reason)
+            self.emit(**state_change(row, before, reason))
         else:
             row.reason = reason
-
-    def _tell(self, row: Row, before: HealthState, reason: Reason) -> None:
-        if before is HealthState.UNKNOWN and row.state is HealthState.UP:
-            level = "debug"
-        else:
-            level = "warning" if row.state in _BAD else "info"
-        evidence: dict[str, object] = {"inflight": row.inflight, "openings": row.breaker.opened_total}
-        if reason.value is not None:
-            evidence["value"] = reason.value
-        if reason.limit is not None:
-            evidence["limit"] = reason.limit
-        if reason.text:
-            evidence["text"] = reason.text
-        self.emit(
-            "state_changed",
-            row.spec.id,
-            reason.code,
-            level=level,
-            before=before,
-            after=row.state,
-            evidence=evidence,
-        )
 
     def emit(
         self,
@@ -478,9 +453,6 @@ class Owner:
         )
         for listener in self.listeners:
             listener(event)
-
-
-_BAD = frozenset({HealthState.DOWN, HealthState.LOCKED, HealthState.SUSPECT, HealthState.DEGRADED})
 
 
 def _same(a: object, b: object) -> bool:

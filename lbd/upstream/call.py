@@ -80,7 +80,11 @@ class Flights:
         self._rankings: dict[Ask, Ranking] = {}
         self._generation = -1
         owner.freed = self.queue.freed
+        self.queue.changed = self._awaited
         owner.lost = self._lost
+
+    def _awaited(self, somebody: bool) -> None:
+        self.owner.awaited = somebody
 
     def configure(self, lines: Mapping[DeploymentId, Line], settings: Settings) -> None:
         """Take a configuration; flights under way keep the lines they have."""

@@ -6,6 +6,7 @@ The order is :class:`lbd.state.waiting.WaitingRoom`'s; this is its rim: futures 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Env
@@ -17,7 +18,8 @@ class Queue:
 
     def __init__(self, env: Env, bound: int) -> None:
         self._env = env
-        self._room: WaitingRoom[asyncio.Future[None]] = WaitingRoom(bound)
+        self.changed: Callable[[bool], None] = lambda _somebody: None  # whether somebody waits
+        self._room: WaitingRoom[asyncio.Future[int | None]] = WaitingRoom(bound)
 
     def __len__(self) -> int:
         return len(self._room)
@@ -26,24 +28,37 @@ class Queue:
         """Change how many may wait."""
         self._room.bound = bound
 
+    def _note(self) -> None:
+        self.changed(len(self._room) > 0)
+
     def freed(self, row: int) -> None:
         """Row ``row`` may have room: wake the first that it serves."""
-        if len(self._room):
+        while len(self._room):
             waiter = self._room.next_for(row)
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+            if waiter is None:
+                return
+            if not waiter.done():  # else its time is up, or its client left: the slot is the next one's
+                waiter.set_result(row)
+                return
 
     async def wait(self, rows: frozenset[int], until: Instant, *, deadline: Instant, rank: int) -> bool:
         """Wait for one of ``rows``, at most until then; False when nothing came. Raises ``Full``."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         ticket = self._room.enter(future, rows, deadline, rank=rank)
+        self._note()
         timer = self._env.call_at(until, lambda: _wake(future))
         began = self._env.now()
         try:
             await future
+        except asyncio.CancelledError:
+            row = future.result() if future.done() and not future.cancelled() else None
+            if row is not None:
+                self.freed(row)  # woken, but the client left before it could use the slot
+            raise
         finally:
             timer.cancel()
             self._room.leave(ticket)
+            self._note()
         return self._env.now() < until or began >= until
 
     def expected(self, deadline: Instant, *, rank: int, slots: float, service_s: Seconds) -> Seconds:
@@ -51,7 +66,7 @@ class Queue:
         return expected_wait(self._room.ahead(deadline, rank=rank), slots, service_s)
 
 
-def _wake(future: asyncio.Future[None]) -> None:
+def _wake(future: asyncio.Future[int | None]) -> None:
     if not future.done():
         future.set_result(None)
 

@@ -1,0 +1,36 @@
+"""Review of all rows for statistical ejection: who stands out from the deployments of its tier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbd.model.units import Instant
+from lbd.state import outlier
+from lbd.state.row import Row
+from lbd.state.window import MINUTE
+
+
+def review(rows: Sequence[Row], now: Instant) -> set[int]:
+    """Step every row's ejection; return the indices of rows whose ejection began or ended. Once a second."""
+    changed: set[int] = set()
+    tiers: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        tiers.setdefault(row.spec.tier, []).append(i)
+    for members in tiers.values():
+        if len(members) < outlier.MIN_PEERS:
+            continue
+        peers = [_peer(rows[i], now) for i in members]
+        for place, i in enumerate(members):
+            row = rows[i]
+            was = outlier.active(row.ejection, now)
+            row.ejection = outlier.step(row.ejection, outlier.judge(peers, place), now)
+            if outlier.active(row.ejection, now) != was:
+                changed.add(i)
+    return changed
+
+
+def _peer(row: Row, now: Instant) -> outlier.Peer:
+    recent = row.outcomes.over(MINUTE, now)
+    ttft = row.ttft[0].over(MINUTE, now)
+    p50 = ttft.quantile(0.5) if ttft.n >= outlier.MIN_TRAFFIC else None
+    return outlier.Peer(recent.ratio() or 0.0, p50, recent.judged)
