@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lbd.decide import names
 from lbd.model.failure import Failure, FailureKind
@@ -25,6 +25,12 @@ WISHES: dict[str, Permission] = {
     "dry-run": Permission.DRY_RUN,
 }
 NO_WISHES = Wishes()
+_NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "max-latency-ms": (lambda ms: ms > 0, "above 0"),
+    "max-usd": (lambda usd: usd >= 0, "of at least 0"),  # nothing: free deployments only
+    "quality-floor": (lambda floor: 0 <= floor <= 1, "in 0..1"),
+}
+_YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 
 def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Failure:
@@ -48,12 +54,15 @@ def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Fa
     except ValueError:
         return _bad("class", f"must be interactive or background, not {stated['class']!r}")
     numbers: dict[str, float] = {}
-    for word in ("max-latency-ms", "max-usd", "quality-floor"):
+    for word, (fits, what) in _NUMBERS.items():
         if word in stated:
             value = _number(stated[word])
-            if value is None or (word == "quality-floor" and value > 1):
-                return _bad(word, f"must be a number{' in 0..1' if word == 'quality-floor' else ' above 0'}")
+            if value is None or not fits(value):
+                return _bad(word, f"must be a number {what}, not {stated[word][:20]!r}")
             numbers[word] = value
+    dry_run = _YES_NO.get(stated.get("dry-run", "").lower())
+    if dry_run is None:
+        return _bad("dry-run", f"must be 1 or 0, not {stated['dry-run'][:20]!r}")
     latency = numbers.get("max-latency-ms")
     return Wishes(
         surface=stated.get("surface"),
@@ -63,7 +72,7 @@ def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Fa
         quality_floor=numbers.get("quality-floor"),
         session=stated.get("session"),
         pin=stated.get("pin"),
-        dry_run=stated.get("dry-run", "0").lower() not in ("0", "false", "no", ""),
+        dry_run=dry_run,
     )
 
 
@@ -76,15 +85,16 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if 0 <= value < math.inf else None
+    return value if math.isfinite(value) else None
 
 
 def round_up(tokens: float) -> int:
-    """Round a token count up to two significant binary digits (16, 20, 24, 28, 32, 40, ...).
+    """Round a token count up to three significant binary digits (16, 20, 24, 28, 32, 40, ...).
 
-    At most a quarter more than estimated, so bounds err on the safe side, and like requests share an Ask.
+    At most a quarter more than estimated (and 16 where that is more), so bounds err on the safe side, and like
+    requests share an Ask.
     """
-    n = int(tokens) + 1 if tokens > 15 else 16
+    n = max(16, math.ceil(tokens))
     shift = n.bit_length() - 3
     return ((n - 1 >> shift) + 1) << shift
 
@@ -144,13 +154,17 @@ def ask(
         total_s=total,
         max_usd=min(caps) if caps else None,
         quality_floor=max(floors) if floors else 0.0,
-        allow=_allow(patterns, target),
+        allow=_allow(patterns, target, chosen=wish.pin is not None),
         fallback=surface.fallback if surface is not None else True,
     )
 
 
-def _allow(patterns: Sequence[str], target: Target) -> tuple[str, ...]:
-    """Return the patterns that restrict ``auto``'s deployments: the client's, less the word auto itself."""
-    if target.kind is not TargetKind.AUTO:
+def _allow(patterns: Sequence[str], target: Target, *, chosen: bool) -> tuple[str, ...]:
+    """Return the patterns that restrict the target's deployments: the client's, less the word auto itself.
+
+    They restrict ``auto``, and what the client itself has ``chosen`` to pin, whose name nobody has checked yet.
+    Everything else is what the operator says that an allowed name means.
+    """
+    if target.kind is not TargetKind.AUTO and not chosen:
         return ()
     return tuple(p for p in patterns if p != names.AUTO)

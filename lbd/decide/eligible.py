@@ -17,6 +17,7 @@ from lbd.model.units import Seconds, Tokens
 
 # Without a limit of the client's own, a first answer's length is this until the row's own are known.
 USUAL_OUTPUT: Tokens = 256
+_READY = AdminState.READY  # looking a member up in its enum costs 0.1 us each time
 
 
 def predict(row: DeploymentView, ask: Ask, size: int, target_s: Seconds | None) -> Predicted:
@@ -60,7 +61,7 @@ def plainly(row: DeploymentView, ask: Ask, predicted: Predicted, within_s: Secon
     context = row.spec.context_tokens
     return (
         row.refusal is None
-        and row.admin is AdminState.READY
+        and row.admin is _READY
         and row.weight > 0
         and predicted.ttft_s <= within_s
         and (context is None or ask.input_tokens <= context)
@@ -89,7 +90,7 @@ def _cannot(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
 
 
 def _may_not(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
-    if row.admin is not AdminState.READY:
+    if row.admin is not _READY:
         return f"admin_{row.admin}", ""
     if ask.allow and not any(fnmatchcase(row.spec.model, p) for p in ask.allow):
         return "not_allowed", "the client's models"

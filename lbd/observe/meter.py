@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 
 from lbd.model.failure import FailureKind
 from lbd.model.record import RequestRecord
@@ -12,6 +13,7 @@ OVERHEAD_BOUNDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1
 
 
 BATCH = 64
+_CLIENT_GONE = str(FailureKind.CLIENT_GONE)
 
 
 class Histogram:
@@ -37,19 +39,23 @@ class Histogram:
         return new
 
 
+def _latencies() -> Histogram:
+    return Histogram(LATENCY_BOUNDS)
+
+
 class Meter:
     """Everything that is counted of requests. Labels are names from the configuration, never what clients send."""
 
     def __init__(self) -> None:
-        self.requests: dict[tuple[str, str, str, str], int] = {}  # surface, class, deployment, outcome
-        self.attempts: dict[tuple[str, str], int] = {}  # deployment, outcome
-        self.moves: dict[tuple[str, str, str], int] = {}  # from, to, reason
-        self.tokens: dict[tuple[str, str], int] = {}  # deployment, direction
-        self.cost: dict[str, int] = {}  # deployment -> nano-USD
-        self.seconds: dict[str, Histogram] = {}  # class
-        self.ttft: dict[str, Histogram] = {}
+        self.requests: dict[tuple[str, str, str, str], int] = defaultdict(int)  # surface, class, deployment, outcome
+        self.attempts: dict[tuple[str, str], int] = defaultdict(int)  # deployment, outcome
+        self.moves: dict[tuple[str, str, str], int] = defaultdict(int)  # from, to, reason
+        self.tokens: dict[tuple[str, str], int] = defaultdict(int)  # deployment, direction
+        self.cost: dict[str, int] = defaultdict(int)  # deployment -> nano-USD
+        self.seconds: dict[str, Histogram] = defaultdict(_latencies)  # class
+        self.ttft: dict[str, Histogram] = defaultdict(_latencies)
         self.overhead = Histogram(OVERHEAD_BOUNDS)
-        self.slo_missed: dict[str, int] = {}
+        self.slo_missed: dict[str, int] = defaultdict(int)
         self.stale_retries = 0
         self.inflight = 0
         self._pending: list[RequestRecord] = []
@@ -68,30 +74,30 @@ class Meter:
 
     def add(self, record: RequestRecord) -> None:
         """Count one request that ended."""
-        key = (record.surface, record.urgency, record.served_by or "", record.outcome)
-        self.requests[key] = self.requests.get(key, 0) + 1
+        urgency = record.urgency
+        self.requests[record.surface, urgency, record.served_by or "", record.outcome] += 1
         before = None
         for attempt in record.attempts:
             if attempt.refused is not None:
                 continue
             to = attempt.decision.chosen
-            pair = (to, str(attempt.failure or "ok"))
-            self.attempts[pair] = self.attempts.get(pair, 0) + 1
+            ended = attempt.failure or "ok"
+            self.attempts[to, ended] += 1
             if before is not None and before[0] != to:
-                move = (before[0], to, before[1])
-                self.moves[move] = self.moves.get(move, 0) + 1
-            before = pair
-            if attempt.usage is not None:
-                self._tokens(to, attempt.usage.prompt, attempt.usage.completion)
-                if attempt.cost:
-                    self.cost[to] = self.cost.get(to, 0) + attempt.cost
+                self.moves[before[0], to, before[1]] += 1
+            before = (to, ended)
+            usage = attempt.usage
+            if usage is not None:
+                self.tokens[to, "input"] += usage.prompt
+                self.tokens[to, "output"] += usage.completion
+                self.cost[to] += attempt.cost
         if record.slo_missed:
-            self.slo_missed[record.urgency] = self.slo_missed.get(record.urgency, 0) + 1
-        if record.outcome == FailureKind.CLIENT_GONE:
+            self.slo_missed[urgency] += 1
+        if record.outcome == _CLIENT_GONE:
             return
-        self._histogram(self.seconds, record.urgency).add(record.total_s)
+        self.seconds[urgency].add(record.total_s)
         if record.ttft_s is not None:
-            self._histogram(self.ttft, record.urgency).add(record.ttft_s)
+            self.ttft[urgency].add(record.ttft_s)
         self.overhead.add(record.overhead_us / 1e6)
 
     def copy(self) -> Meter:
@@ -105,15 +111,3 @@ class Meter:
         new.overhead = self.overhead.copy()
         new.stale_retries, new.inflight = self.stale_retries, self.inflight
         return new
-
-    def _tokens(self, deployment: str, prompt: int, completion: int) -> None:
-        for direction, count in (("input", prompt), ("output", completion)):
-            key = (deployment, direction)
-            self.tokens[key] = self.tokens.get(key, 0) + count
-
-    @staticmethod
-    def _histogram(of: dict[str, Histogram], key: str) -> Histogram:
-        found = of.get(key)
-        if found is None:
-            found = of[key] = Histogram(LATENCY_BOUNDS)
-        return found

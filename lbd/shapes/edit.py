@@ -12,8 +12,11 @@ from collections.abc import Mapping
 import orjson
 
 _FIRST_MODEL = re.compile(rb'\s*\{\s*"model"\s*:\s*("[^"\\]*")')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
-_SPACE = b" \t\r\n"
+# Strings, marks, and what stands between them (numbers, literals). Nothing in it backtracks, and a string that is
+# never closed is one token up to the end: whatever comes, it is read once.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[{}\[\]:,]|[^"{}\[\]:,\s]++', re.DOTALL)
+
+_DEPTH = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 
 
 def with_model(raw: bytes, model: str) -> bytes:
@@ -53,38 +56,35 @@ def _top_level(raw: bytes) -> tuple[int, list[tuple[str, int, int]]]:
     """Return where the object opens and each member's (name, start of value, end of value)."""
     tokens = _TOKEN.finditer(raw)
     first = next(tokens, None)
-    if first is None or first.group() != b"{" or raw[: first.start()].strip():
+    if first is None or first.group() != b"{":
         raise ValueError("not a JSON object")
     spans: list[tuple[str, int, int]] = []
     depth = 1
     name: str | None = None
     before = first
-    value_start = 0
+    value_start = -1
     for token in tokens:
         mark = token.group()
-        if mark in (b"{", b"["):
-            depth += 1
-        elif mark in (b"}", b"]"):
-            depth -= 1
-        elif depth == 1 and mark == b":" and name is None:
-            name = orjson.loads(before.group())
-            value_start = _lstrip(raw, token.end())
-        if name is not None and (depth == 0 or (depth == 1 and mark == b",")):
-            spans.append((name, value_start, _rstrip(raw, token.start())))
-            name = None
+        if depth == 1 and name is None:
+            if mark == b":":
+                name, value_start = _name(before.group()), -1
+        elif depth == 1:
+            if mark in (b",", b"}"):
+                if value_start < 0:
+                    raise ValueError("a member without a value")
+                spans.append((name or "", value_start, before.end()))
+                name = None
+            elif value_start < 0:
+                value_start = token.start()
+        depth += _DEPTH.get(mark, 0)
         if depth == 0:
             return first.start(), spans
         before = token
     raise ValueError("not a JSON object")
 
 
-def _lstrip(raw: bytes, at: int) -> int:
-    while at < len(raw) and raw[at] in _SPACE:
-        at += 1
-    return at
-
-
-def _rstrip(raw: bytes, at: int) -> int:
-    while at > 0 and raw[at - 1] in _SPACE:
-        at -= 1
-    return at
+def _name(token: bytes) -> str:
+    if not token.startswith(b'"'):
+        raise ValueError("not a JSON object")
+    name: str = orjson.loads(token)
+    return name

@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# An event ends at a blank line. Line ends are LF, CRLF or CR, in any mixture.
-_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+# Line ends are LF, CRLF or CR, in any mixture. A CR that is the last byte so far is none yet: its LF may follow.
+_EOL = rb"(?:\r\n|\n|\r(?=[^\n]))"
+# An event ends at a blank line; further blank lines are events of nothing.
+_END = re.compile(_EOL + rb"{2,}+")
+_BLANK = re.compile(_EOL + rb"*+")
+_EVENT = re.compile(rb"(?:[^\r\n]++" + _EOL + rb")*+" + _EOL)
 _LINE = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
@@ -33,39 +37,48 @@ class Framer:
 
     def feed(self, data: bytes) -> bytes:
         """Return all complete events up to here as one slice; what is incomplete stays in ``tail``."""
-        if self.tail:
-            data = self.tail + data
+        tail = self.tail
+        if tail:
+            data = tail + data
             self.tail = b""
         if data.endswith((b"\n\n", b"\r\n\r\n")):
             return data
-        end = 0
-        # the last boundary is near the end: look at a suffix first, at everything only if it has none
-        start = max(0, len(data) - 4096)
-        for match in _END.finditer(data, start):
-            end = match.end()
-        if not end and start:
-            for match in _END.finditer(data):
-                end = match.end()
+        end = _last_end(data, max(0, len(tail) - 3))  # the tail had no end in it, but perhaps the beginning of one
         self.tail = data[end:]
         return data[:end]
 
 
+def _last_end(data: bytes, start: int) -> int:
+    """Return where the last complete event ends, 0 where none does. Before ``start`` no end begins."""
+    end = 0
+    # the last end is mostly near the end: look at a suffix first, at everything only if it has none
+    near = len(data) - 4096
+    for at in (near, start) if near > start else (start,):
+        for match in _END.finditer(data, at):
+            end = match.end()
+        if end:
+            return end
+    blank = _BLANK.match(data)  # what is left of the event before
+    return blank.end() if blank else 0
+
+
 def frames(block: bytes) -> list[Frame]:
-    """Split a slice of complete events into events."""
+    """Split a slice of complete events into events; a blank line that ends nothing is a frame of its own."""
     out = []
     start = 0
-    for match in _END.finditer(block):
-        out.append(_frame(block[start : match.end()]))
-        start = match.end()
-    if start < len(block):
-        out.append(_frame(block[start:]))
+    while start < len(block):
+        match = _EVENT.match(block, start)
+        end = match.end() if match else len(block)
+        out.append(_frame(block[start:end]))
+        start = end
     return out
 
 
 def _frame(raw: bytes) -> Frame:
     event = b""
     data: list[bytes] = []
-    for line in _LINE.split(raw.removeprefix(_BOM)):
+    text = raw.removeprefix(_BOM)
+    for line in _LINE.split(text) if b"\r" in text else text.split(b"\n"):
         name, colon, value = line.partition(b":")
         if not name:  # a comment, or the blank line
             continue

@@ -38,6 +38,8 @@ RATIO_WEIGHT = 0.02
 READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
 
 Listener = Callable[[Event], None]
+# looking a member up in its enum costs 0.1 us each time
+_READY, _CLOSED, _OPEN = AdminState.READY, Phase.CLOSED, Phase.OPEN
 
 
 class Owner:
@@ -136,7 +138,7 @@ class Owner:
             no = self._refusal(row, now, last_resort)
             if no is not None:
                 return no
-            trial = row.breaker.phase is not Phase.CLOSED
+            trial = row.breaker.phase is not _CLOSED
             if trial:
                 row.breaker = breaker.take_trial(row.breaker)
         row.inflight += 1
@@ -147,8 +149,8 @@ class Owner:
         """Tell whether nothing in the row's state could refuse a request before its next transition."""
         limits = self.quota_of(row)
         return (
-            row.admin is AdminState.READY
-            and row.breaker.phase is Phase.CLOSED
+            row.admin is _READY
+            and row.breaker.phase is _CLOSED
             and row.lock is None
             and capacity(row) is None
             and row.provider.max_concurrency is None
@@ -157,7 +159,7 @@ class Owner:
         )
 
     def _refusal(self, row: Row, now: Instant, last_resort: bool) -> str | None:
-        if row.admin is not AdminState.READY:
+        if row.admin is not _READY:
             return f"admin_{row.admin}"
         no = health.refusal(row, quota.left(self.quotas[self._group(row)], now), now)
         if no is not None and not (
@@ -202,7 +204,7 @@ class Owner:
         self.freed(row.index)
 
     def _tell_lost(self, row: Row, before: breaker.Breaker) -> None:
-        if row.breaker.phase is Phase.OPEN and before.phase is not Phase.OPEN:
+        if row.breaker.phase is _OPEN and before.phase is not _OPEN:
             self.lost(row.spec.id)
 
     def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:

@@ -15,6 +15,11 @@ import aiohttp
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Env, Origin, Receiver
+from lbd.upstream.headers import RawHeaders
+from lbd.upstream.inflate import BadEncoding, Inflate, inflate
+
+MOST_FIELD = 64 * 1024
+MOST_FIELDS = 256
 
 
 class Spawn(Protocol):
@@ -37,6 +42,11 @@ class _Exchange:
         self.cancelled = True
         if self.task is not None:
             self.task.cancel()
+
+    def check(self) -> None:
+        """End the task here if a callback has cancelled it: waiting for data that is there does not suspend it."""
+        if self.cancelled:
+            raise asyncio.CancelledError
 
     def pause(self) -> None:
         self.readable.clear()
@@ -68,7 +78,10 @@ class AiohttpTransport:
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=origin.connect_timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
+                auto_decompress=False,  # done here, as the own client does it
+                max_line_size=MOST_FIELD,
+                max_field_size=MOST_FIELD,
+                max_headers=MOST_FIELDS,
                 trace_configs=[trace],
                 trust_env=False,
             )
@@ -86,6 +99,17 @@ class AiohttpTransport:
         return exchange
 
     async def _pump(self, endpoint: Endpoint, body: bytes, receiver: Receiver, exchange: _Exchange) -> None:
+        while True:
+            failure = await self._try(endpoint, body, receiver, exchange)
+            if failure is None:
+                return
+            if failure.kind is not FailureKind.STALE:
+                receiver.failed(failure)
+                return
+            # the server had given up the kept connection, and aiohttp has thrown it away; so this ends with a new one
+
+    async def _try(self, endpoint: Endpoint, body: bytes, receiver: Receiver, exchange: _Exchange) -> Failure | None:
+        """Make the request once; a Failure where the receiver has not heard how it ended."""
         origin = endpoint.origin
         seen = SimpleNamespace(reused=False)
         headers = dict(endpoint.headers)
@@ -103,21 +127,43 @@ class AiohttpTransport:
                 trace_request_ctx=seen,
             ) as response:
                 answered = True
-                receiver.head(response.status, {k.lower(): v for k, v in response.headers.items()})
-                async for chunk in response.content.iter_any():
-                    receiver.data(chunk)
-                    await exchange.readable.wait()
-            if not exchange.cancelled:
-                receiver.end()
-        except (aiohttp.ClientError, OSError, TimeoutError) as e:
-            if not exchange.cancelled:
-                receiver.failed(failure_of(e, answered=answered, reused=seen.reused))
+                await _relay(response, receiver, exchange)
+        except (aiohttp.ClientError, OSError, TimeoutError, BadEncoding) as e:
+            return failure_of(e, answered=answered, reused=seen.reused)
+        receiver.end()
+        return None
 
     async def close(self) -> None:
         """Close every session."""
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+
+
+async def _relay(response: aiohttp.ClientResponse, receiver: Receiver, exchange: _Exchange) -> None:
+    fields: dict[bytes, bytes] = {}
+    for raw, value in response.raw_headers:
+        name = raw.lower()
+        fields[name] = value if name not in fields else fields[name] + b", " + value
+    decoder = _decoder(response.status, fields)
+    receiver.head(response.status, RawHeaders(fields))
+    exchange.check()
+    async for chunk in response.content.iter_any():
+        data = chunk if decoder is None else decoder.feed(chunk)
+        if data:
+            receiver.data(data)
+        exchange.check()
+        await exchange.readable.wait()
+
+
+def _decoder(status: int, fields: dict[bytes, bytes]) -> Inflate | None:
+    if status < 200:
+        raise BadEncoding(f"HTTP {status}: an offer to speak something else than HTTP/1.1")
+    decoder = inflate(fields.get(b"content-encoding", b""))
+    if decoder is not None:
+        del fields[b"content-encoding"]
+        fields.pop(b"content-length", None)
+    return decoder
 
 
 async def _mark_reused(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
@@ -132,8 +178,10 @@ def failure_of(error: BaseException, *, answered: bool, reused: bool) -> Failure
         return Failure(FailureKind.CONNECT_TIMEOUT, text)
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return Failure(FailureKind.TLS, text)
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
         return Failure(FailureKind.CONNECT, text)
+    if isinstance(error, BadEncoding):
+        return Failure(FailureKind.BAD_BODY, str(error))
     if answered:
         return Failure(FailureKind.BROKEN_STREAM, text)
     if isinstance(error, aiohttp.ClientResponseError):

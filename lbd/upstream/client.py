@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import zlib
 from collections.abc import Callable
 
 import httptools
@@ -22,13 +21,16 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Env, Origin, Receiver
 from lbd.upstream.headers import RawHeaders
+from lbd.upstream.inflate import BadEncoding, Inflate, inflate
 from lbd.upstream.pool import Pool
 
 SWEEP_EVERY = 1.0
 # Close a little before the server does: its clock starts when it has sent the last byte, ours when that came.
 KEEPALIVE_MARGIN = 1.0
+MOST_HEAD = 256 * 1024  # bytes of an answer's head; beyond it the provider is broken
 _TIMEOUT = re.compile(rb"timeout=(\d+)")
 _NO_BODY = frozenset({204, 304})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"keep-alive"})
 
 
 def head_bytes(endpoint: Endpoint, length: int) -> bytes:
@@ -64,6 +66,8 @@ class Connection(asyncio.Protocol):
         "_encoding",
         "_fields",
         "_got",
+        "_head",
+        "_head_size",
         "_headers_done",
         "_inflate",
         "_keep",
@@ -84,6 +88,9 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
+        # with servers that end lines in bare line feeds; folded fields are refused, as a gateway may (RFC 9112, 5.2)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
+        self._fields: dict[bytes, bytes] = {}
         self._receiver: Receiver | None = None
         self._keepalive: float = origin.keepalive_s
         self._reused = False
@@ -91,7 +98,8 @@ class Connection(asyncio.Protocol):
         self._clear(pool_after=True)
 
     def _clear(self, *, pool_after: bool) -> None:
-        self._fields: dict[bytes, bytes] = {}
+        self._head: RawHeaders | None = None
+        self._head_size = 0
         self._body: list[bytes] = []
         self._got = False
         self._headers_done = False
@@ -101,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._chunked = False
         self._status = 0
         self._encoding = b""
-        self._inflate: zlib._Decompress | None = None
+        self._inflate: Inflate | None = None
         self._pool_after = pool_after
 
     # --- asyncio -------------------------------------------------------------------------------------
@@ -118,24 +126,32 @@ class Connection(asyncio.Protocol):
         had_head = self._headers_done
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as e:
-            if self._receiver is receiver:  # else: cancelled from a callback
-                self._fail(FailureKind.BAD_BODY, f"the answer is not HTTP/1.1: {e}")
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as e:
+            if not self._complete:
+                cause = e.__context__
+                text = str(cause) if isinstance(cause, BadEncoding) else f"the answer is not HTTP/1.1: {e}"
+                self._fail(FailureKind.BAD_BODY, text)
+                return
+            self._keep = False  # the answer is whole; nobody asked for what follows it
+        if had_head or self._headers_done:
+            self._deliver(receiver, had_head)
             return
-        self._deliver(receiver, had_head)
+        self._head_size += len(data)
+        if self._head_size > MOST_HEAD:
+            self._fail(FailureKind.BAD_BODY, f"the answer's head is larger than {MOST_HEAD} bytes")
 
     def _deliver(self, receiver: Receiver, had_head: bool) -> None:
-        if self._headers_done and not had_head:
-            receiver.head(self._status, RawHeaders(self._fields))
+        if not had_head and self._head is not None:
+            receiver.head(self._status, self._head)
         body = self._body
         if body and self._receiver is receiver:
             data = body[0] if len(body) == 1 else b"".join(body)
             self._body = []
             if self._inflate is not None:
                 try:
-                    data = self._inflate.decompress(data)
-                except zlib.error as e:
-                    self._fail(FailureKind.BAD_BODY, f"the answer's compression is broken: {e}")
+                    data = self._inflate.feed(data)
+                except BadEncoding as e:
+                    self._fail(FailureKind.BAD_BODY, str(e))
                     return
             if data:
                 receiver.data(data)
@@ -181,17 +197,25 @@ class Connection(asyncio.Protocol):
 
     # --- httptools -----------------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """The first byte of an answer, or of what comes after one unasked."""
+        if self._complete:
+            raise _Unasked
+        self._fields = {}
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
         name = name.lower()
         known = self._fields.get(name)
         self._fields[name] = value if known is None else known + b", " + value
+        if name not in _FRAMING:
+            return
         if name == b"content-length":
             self._length = True
         elif name == b"transfer-encoding":
             self._chunked = b"chunked" in value.lower()
         elif name == b"content-encoding":
-            self._encoding = value.strip().lower()
+            self._encoding = value
         elif name == b"keep-alive" and (told := _TIMEOUT.search(value)):
             self._keepalive = min(self._keepalive, max(0.0, int(told[1]) - KEEPALIVE_MARGIN))
 
@@ -199,17 +223,19 @@ class Connection(asyncio.Protocol):
         """The head is complete; an interim one (1xx) is skipped."""
         status = self._parser.get_status_code()
         if status < 200:
-            self._fields = {}
             return
         self._status = status
         self._headers_done = True
         if status in _NO_BODY:
             self._length = True
-        if self._encoding in (b"gzip", b"deflate", b"x-gzip"):
-            # never asked for, but some proxies compress all the same. 32: gzip or zlib, by its header
-            self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            del self._fields[b"content-encoding"]
-            self._fields.pop(b"content-length", None)
+        if self._encoding:
+            self._inflate = inflate(self._encoding)
+            if self._inflate is not None:
+                del self._fields[b"content-encoding"]
+                self._fields.pop(b"content-length", None)
+        self._head = RawHeaders(self._fields)
+        if self._chunked:
+            self._fields = {}  # trailers come yet, and are no headers
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -270,6 +296,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
 
+class _Unasked(Exception):
+    """Raised out of a parser callback: bytes follow the answer."""
+
+
 class Client:
     """A :class:`lbd.ports.Transport` on pooled connections of its own."""
 
@@ -296,7 +326,10 @@ class Client:
 
     async def _connect(self, origin: Origin, by: Instant) -> Connection:
         limit = min(origin.connect_timeout_s, max(0.001, by - self._env.now()))
-        context = self._context(origin) if origin.scheme == "https" else None
+        try:
+            context = self._context(origin) if origin.scheme == "https" else None
+        except OSError as e:  # ssl.SSLError is one
+            raise LbdError(Failure(FailureKind.TLS, f"ca_file {origin.ca_file}: {e.strerror or e}")) from None
         try:
             async with asyncio.timeout(limit):
                 _, connection = await self._loop.create_connection(
