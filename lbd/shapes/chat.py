@@ -17,7 +17,7 @@ from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
 from lbd.shapes import edit, limits
-from lbd.shapes.chat_errors import in_band
+from lbd.shapes.chat_errors import UNREADABLE, in_band
 from lbd.shapes.chat_stream import UsageFields
 from lbd.shapes.providers import Facts
 
@@ -62,14 +62,14 @@ def encode(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> by
 
 
 class _Options(msgspec.Struct):
-    stream_options: dict[str, object] | None = None
+    stream_options: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def _usage_option(raw: bytes) -> bytes:
     if b'"stream_options"' not in raw:
         return _WITH_USAGE
-    options = msgspec.json.decode(raw, type=_Options).stream_options or {}
-    return orjson.dumps({**options, "include_usage": True})
+    options = bytes(msgspec.json.decode(raw, type=_Options).stream_options)
+    return _WITH_USAGE if options == b"null" else edit.with_members(options, {"include_usage": b"true"})
 
 
 def bearer(key: str | None) -> tuple[tuple[str, str], ...]:
@@ -96,7 +96,7 @@ def facts(body: bytes) -> Facts:
     """Read a whole answer. Anything that is no chat completion is a failure in spite of its 200."""
     try:
         answer = _decode_unary(body)
-    except (msgspec.MsgspecError, RecursionError) as e:
+    except UNREADABLE as e:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is not a chat completion: {e}", status=200))
     if not answer.choices:
         if answer.error is not None:
@@ -118,14 +118,14 @@ class _Listed(msgspec.Struct):
 
 
 class _Models(msgspec.Struct):
-    data: list[_Listed] = []
+    data: list[_Listed]
 
 
 def read_models(body: bytes) -> frozenset[str] | None:
     """Return the ids of a model list, None where the body is none."""
     try:
         return frozenset(m.id for m in msgspec.json.decode(body, type=_Models).data)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

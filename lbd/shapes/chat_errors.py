@@ -8,7 +8,7 @@ shapes extend the tables instead of copying the function.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +20,11 @@ from lbd.shapes.limits import retry_after_s
 
 K = FailureKind
 KEEP_BODY = 64 * 1024
+# Gateways wrap an error in an error, two or three deep; what is nested deeper is junk.
+DEEPEST_ERROR = 8
+
+# What reading a foreign body as JSON may raise: no JSON or another shape, no UTF-8, nested without end.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 BY_STATUS: dict[int, FailureKind] = {
     400: K.BAD_REQUEST,
@@ -60,6 +65,7 @@ BY_CODE: dict[str, FailureKind] = {
     "deploymentnotfound": K.NO_MODEL,
     "model_not_available": K.NO_MODEL,
     "rate_limit_exceeded": K.RATE,
+    "resource_exhausted": K.RATE,  # Gemini: its message speaks of plan and billing also where a minute helps
     "slow_down": K.RATE,
     "server_is_overloaded": K.OVERLOADED,
     "overloaded_error": K.OVERLOADED,
@@ -69,26 +75,38 @@ BY_CODE: dict[str, FailureKind] = {
     "invalid_request_error": K.BAD_REQUEST,
 }
 
-BY_WORDS: tuple[tuple[re.Pattern[str], FailureKind], ...] = tuple(
-    (re.compile(words, re.IGNORECASE), kind)
-    for words, kind in (
+# Compiled when the first error asks for them: most commands that import this never meet one.
+BY_WORDS: tuple[tuple[str, FailureKind], ...] = (
+    (
         (
-            (
-                r"maximum context length|context (?:length|window|size) (?:exceeded|of)"
-                r"|exceeds? the (?:available|maximum|model'?s) context|longer than the model'?s context"
-                r"|prompt is too long|input is too long|too many (?:input )?tokens in the (?:prompt|request)"
-            ),
-            K.CONTEXT,
+            r"maximum context length|context (?:length|window|size) (?:exceeded|of)"
+            r"|exceeds? the (?:available|maximum|model'?s) context|longer than the model'?s context"
+            r"|longer than the maximum model length|too long to fit into the model|maximum prompt length"
+            r"|prompt is too long|input is too long|too many (?:input )?tokens in the (?:prompt|request)"
+            r"|exceeds? the maximum number of tokens|`inputs` (?:tokens \+|must have less than)"
         ),
-        (r"credit balance is too low|exceeded your current quota|insufficient (?:credits|balance|funds)", K.MONEY),
-        (r"billing (?:hard limit|is not active)|payment required|spend(?:ing)? limit", K.MONEY),
+        K.CONTEXT,
+    ),
+    (r"credit balance is too low|exceeded your current quota|insufficient (?:credits|balance|funds)", K.MONEY),
+    (r"billing (?:hard limit|is not active)|payment required|spend(?:ing)? limit", K.MONEY),
+    (
         (
-            r"content management policy|flagged (?:by|as)|violates? (?:our|the) (?:usage|content) polic",
-            K.CONTENT_FILTER,
+            r"content management policy|flagged (?:by|as|for)|input was flagged"
+            r"|violates? (?:our|the) (?:usage|content) polic"
         ),
-        (r"loading model|model is (?:currently )?loading", K.LOADING),
-        (r"image input is not supported|does not support (?:image|audio|vision|tool)", K.UNSUPPORTED),
-    )
+        K.CONTENT_FILTER,
+    ),
+    (r"loading model|model is (?:currently )?loading", K.LOADING),
+    (
+        r"image input is not supported|does not support (?:image|audio|vision|tool)|endpoints found that support",
+        K.UNSUPPORTED,
+    ),
+    (r"is not a valid model id|model not exist", K.NO_MODEL),
+)
+# A 404 that is about the path: the configuration is wrong, not the request.
+_NO_PATH = re.compile(
+    r"^(?:(?:file|resource|page) )?not found\.?$|invalid url|unknown request url|no route|no endpoints found",
+    re.IGNORECASE,
 )
 
 
@@ -103,43 +121,59 @@ class Said(NamedTuple):
 
 def read_error(error: object) -> Said:
     """Read an error object, or whatever stands in its place."""
-    if isinstance(error, dict):
-        inner = error.get("error")
-        if isinstance(inner, dict | str):
-            return read_error(inner)
-        message = next((error[k] for k in ("message", "detail", "error_description", "msg") if error.get(k)), "")
-        innererror = error.get("innererror")
-        code = error.get("code")
-        if isinstance(innererror, dict) and innererror.get("code"):
-            code = innererror["code"]
-        param = error.get("param")
-        return Said(
-            message if isinstance(message, str) else orjson.dumps(message).decode(),
-            code if isinstance(code, str) else "",
-            str(error.get("type") or ""),
-            param if isinstance(param, str) else None,
-        )
-    if isinstance(error, list) and error:
-        return read_error(error[0])
-    return Said(error if isinstance(error, str) else "", "", "", None)
+    for _ in range(DEEPEST_ERROR):
+        if isinstance(error, list) and error:
+            error = error[0]
+        elif isinstance(error, dict) and isinstance(error.get("error"), dict | str):
+            error = error["error"]
+        else:
+            break
+    if not isinstance(error, dict):
+        return Said(error if isinstance(error, str) else "", "", "", None)
+    innererror = error.get("innererror")
+    codes = (innererror.get("code") if isinstance(innererror, dict) else None, error.get("code"))
+    message = next((error[k] for k in ("message", "detail", "error_description", "msg") if error.get(k)), "")
+    param = error.get("param")
+    return Said(
+        _text(message),
+        _first_word(codes),
+        _first_word((error.get("type"), error.get("status"))),
+        param if isinstance(param, str) else None,
+    )
+
+
+def _text(message: object) -> str:
+    if isinstance(message, str):
+        return message
+    try:
+        return orjson.dumps(message).decode()
+    except TypeError:  # nested too deep to be a message
+        return ""
+
+
+def _first_word(words: Iterable[object]) -> str:
+    return next((word for word in words if isinstance(word, str) and word), "")
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, wall: WallTime) -> Failure:
     """Return the Failure that an answer with an error status (or a redirect) is."""
     try:
-        said = read_error(orjson.loads(body))
-        shaped = isinstance(orjson.loads(body), dict)
+        error = orjson.loads(body)
+        said, shaped = read_error(error), isinstance(error, dict)
     except orjson.JSONDecodeError:
         said, shaped = Said(body[:200].decode("utf-8", "replace").strip(), "", "", None), False
     kind = _kind(status, said, shaped=shaped)
     text = said.message or f"HTTP {status} without a message"
     if 300 <= status < 400:
         text = f"HTTP {status} redirect; lbd does not follow redirects: check base_url"
+    wait = retry_after_s(headers, wall, text)
+    if wait is None and b"retryDelay" in body:  # Gemini: beside the message, in its details
+        wait = retry_after_s({}, wall, body.decode("utf-8", "replace"))
     return Failure(
         kind,
         text[:2000],
         status=status,
-        retry_after_s=retry_after_s(headers, wall, text),
+        retry_after_s=wait,
         body=body if len(body) <= KEEP_BODY and shaped else None,
         code=said.code or None,
         param=said.param,
@@ -148,24 +182,17 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, wall: WallTim
 
 def _kind(status: int, said: Said, *, shaped: bool) -> FailureKind:
     by_code = BY_CODE.get(said.code.lower()) or BY_CODE.get(said.type.lower())
-    for words, kind in BY_WORDS:
-        if words.search(said.message):
-            by_words: FailureKind | None = kind
-            break
-    else:
-        by_words = None
+    by_words = next((kind for words, kind in BY_WORDS if re.search(words, said.message, re.IGNORECASE)), None)
     if status >= 500:
         # a 5xx is the provider's own word of being unwell, except where it plainly speaks of the request
-        if by_words in (K.LOADING, K.UNSUPPORTED, K.CONTEXT):
-            return by_words
-        return BY_STATUS.get(status, K.SERVER)
-    if status == 429:
-        money = K.MONEY in (by_code, by_words)
-        return K.MONEY if money else BY_STATUS[429]
+        plain = by_words in (K.LOADING, K.UNSUPPORTED, K.CONTEXT)
+        return by_words if by_words and plain else BY_STATUS.get(status, K.SERVER)
     if status == 404:
-        # an unknown file or response id is the client's; an unknown model or path is the deployment's
-        about_model = by_code is K.NO_MODEL or "model" in said.message.lower() or not shaped
-        return K.NO_MODEL if about_model or not said.message else K.BAD_REQUEST
+        return _not_found(said, by_code, by_words, shaped=shaped)
+    if status in (413, 429) and by_code is K.RATE:
+        return K.RATE  # a 413 of Groq: more than this account's tokens a minute, not more than others take
+    if status == 429:
+        return K.MONEY if K.MONEY in (by_code, by_words) else K.RATE
     if status == 403 and "model" in said.message.lower() and "access" in said.message.lower():
         return K.NO_MODEL
     if by_words is not None and by_words is not K.LOADING:
@@ -173,6 +200,16 @@ def _kind(status: int, said: Said, *, shaped: bool) -> FailureKind:
     if status in (400, 403) and by_code in (K.CONTEXT, K.CONTENT_FILTER, K.MONEY, K.AUTH, K.NO_MODEL):
         return by_code
     return BY_STATUS.get(status, K.BAD_REQUEST if 400 <= status < 500 else K.SERVER)
+
+
+def _not_found(said: Said, by_code: FailureKind | None, by_words: FailureKind | None, *, shaped: bool) -> FailureKind:
+    """An unknown file or response id is the client's; an unknown model or path is the deployment's."""
+    if by_words is K.UNSUPPORTED:
+        return by_words
+    if by_code is K.NO_MODEL or not said.message or not shaped:
+        return K.NO_MODEL
+    about_row = "model" in said.message.lower() or _NO_PATH.search(said.message)
+    return K.NO_MODEL if about_row else K.BAD_REQUEST
 
 
 def in_band(error: object) -> Failure:
@@ -184,7 +221,7 @@ def in_band(error: object) -> Failure:
     said = read_error(error)
     raw_code = error.get("code") if isinstance(error, dict) else None
     status = raw_code if isinstance(raw_code, int) and 400 <= raw_code < 600 else 500
-    if said.code.isdigit() and 400 <= int(said.code) < 600:
+    if len(said.code) == 3 and said.code.isdecimal() and 400 <= int(said.code) < 600:
         status = int(said.code)
     kind = BY_CODE.get(said.code.lower()) or BY_CODE.get(said.type.lower())
     if kind not in (K.CONTENT_FILTER, K.CONTEXT, K.MONEY, K.RATE, K.OVERLOADED, K.AUTH):

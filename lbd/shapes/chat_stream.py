@@ -14,11 +14,12 @@ import msgspec
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
 from lbd.shapes import sse
-from lbd.shapes.chat_errors import in_band
+from lbd.shapes.chat_errors import UNREADABLE, in_band
 
 # Frames before the first content (role, keep-alive comments) are held so far; beyond it only events with data.
 HELD_COMMENTS = 16 * 1024
 _DONE = b"[DONE]"
+_CR = 0x0D
 
 
 class _Delta(msgspec.Struct):
@@ -126,10 +127,11 @@ class ChatWatch:
         if not block or self.done or self.failure is not None:
             return b""
         # the common case: one event in one read
-        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2:
+        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and _CR not in block:
             out = block if self._event(block[6:-2]) else b""
             if self.committed and not self._held:
                 return out
+            self._held_size += len(out)
             return self._release(out)
         out = b"".join([f.raw for f in sse.frames(block) if self._keep(f)])
         return self._release(out)
@@ -137,15 +139,17 @@ class ChatWatch:
     def _keep(self, frame: sse.Frame) -> bool:
         if self.done or self.failure is not None:
             return False
-        if frame.data is None:
-            return self.committed or self._held_size < HELD_COMMENTS
-        return self._event(frame.data)
+        if frame.data is None and not self.committed and self._held_size >= HELD_COMMENTS:
+            return False
+        if frame.data is not None and not self._event(frame.data):
+            return False
+        self._held_size += len(frame.raw)
+        return True
 
     def _release(self, out: bytes) -> bytes:
         if not self.committed:
             if out:
                 self._held.append(out)
-                self._held_size += len(out)
             return b""
         if self._held:
             out = b"".join([*self._held, out])
@@ -154,14 +158,10 @@ class ChatWatch:
 
     def _event(self, payload: bytes) -> bool:
         """Read one event's data; tell whether the event goes on to the client."""
-        if payload == _DONE:
-            self.done = True
-            return True
         try:
             chunk = _decode(payload)
-        except (msgspec.MsgspecError, RecursionError) as e:
-            self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {e}")
-            return False
+        except UNREADABLE as e:
+            return self._no_chunk(payload, e)
         if chunk.error is not None:
             self.failure = in_band(chunk.error)
             return False
@@ -169,13 +169,18 @@ class ChatWatch:
             self.usage = chunk.usage.usage()
         if not chunk.choices:
             return not (self._hide_usage and chunk.usage is not None)
+        commits = False
         for choice in chunk.choices:
+            if choice.finish_reason or choice.error is not None:
+                if not self._finish(choice):
+                    return False  # what stands beside an error in one event does not go out, so it does not commit
+                commits = True
             delta = choice.delta
             if delta is not None and (delta.content or _has_content(delta)):
                 self.contents += 1
-                self.committed = True
-            if choice.finish_reason and not self._finish(choice):
-                return False
+                commits = True
+        if commits:
+            self.committed = True
         return True
 
     def _finish(self, choice: _Choice) -> bool:
@@ -183,10 +188,16 @@ class ChatWatch:
         if choice.finish_reason == "error" or choice.error is not None:
             self.failure = in_band(choice.error or "the provider ended the answer with an error")
             return False
-        self.committed = True
         self._finishes.add(choice.index)
         self.finished = len(self._finishes) >= self._choices
         return True
+
+    def _no_chunk(self, payload: bytes, error: Exception) -> bool:
+        if payload.strip() == _DONE:
+            self.done = True
+            return True
+        self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {error}")
+        return False
 
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is.
@@ -197,21 +208,27 @@ class ChatWatch:
             return b"", self.failure
         if self.done and self.committed:
             return b"", None
-        more, torn = self._last_words()
+        more, broken = self._last_words()
+        if broken is not None and broken.kind is not FailureKind.BROKEN_STREAM:
+            return b"", broken
         if self.done and self.committed:
             return more, None
         if self.finished:
             return more + b"data: [DONE]\n\n", None
-        if torn:
-            return b"", Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")
+        if broken is not None:
+            return b"", broken
         if self.done:
             return b"", Failure(FailureKind.BAD_BODY, "the stream ended without any content or finish")
         return more, Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")
 
-    def _last_words(self) -> tuple[bytes, bool]:
-        """Read what lacks its blank line: it counts only if it is whole. Tell whether it was torn."""
+    def _last_words(self) -> tuple[bytes, Failure | None]:
+        """Read what lacks its blank line: it counts only if it is whole, be it an answer's piece or an error."""
         tail, self._framer.tail = self._framer.tail, b""
-        if not tail.strip():
-            return b"", False
-        more = self.feed(tail.rstrip(b"\r\n") + b"\n\n")
-        return more, self.failure is not None
+        block = tail.rstrip(b"\r\n") + b"\n\n"
+        if all(frame.data is None for frame in sse.frames(block)):
+            return b"", None
+        more = self.feed(block)
+        if self.failure is not None and self.failure.kind is FailureKind.BAD_BODY:
+            self.failure = None
+            return more, Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")
+        return more, self.failure

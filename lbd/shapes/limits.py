@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 
 from lbd.model.outcome import QuotaReading
 from lbd.model.units import Seconds, WallTime
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s|d)")
 _UNIT = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+# Longer than any Unix time in milliseconds: not a time.
+_LONGEST: Seconds = 1e14
+_WORDS = r"(?:milliseconds?|ms|days?|d|hours?|h|minutes?|mins?|m|seconds?|secs?|s)(?![a-z])"
 # As in: Please try again in 1.5s; retry after 7 seconds; Please retry in 48.2s; a body's retryDelay of 48s
 _IN_TEXT = re.compile(
-    r"""(?:try again in|retry after|retry in|retry_?delay"?\s*:\s*"?)\s*((?:\d+(?:\.\d+)?\s*(?:ms|h|m|s)?)+)""",
+    r"""(?:try again in|retry after|retry in|retry_?delay"?\s*:\s*"?)\s*"""
+    rf"""((?:\d+(?:\.\d+)?\s*{_WORDS}\s*)+|\d+(?:\.\d+)?)""",
     re.IGNORECASE,
 )
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 
 
 def duration_s(text: str) -> Seconds | None:
@@ -27,11 +31,24 @@ def duration_s(text: str) -> Seconds | None:
     except ValueError:
         pass
     else:
-        return value if 0 <= value < float("inf") else None
+        return value if 0 <= value < _LONGEST else None
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return sum(float(number) * _UNIT[unit] for number, unit in parts)
+    total = sum(float(number) * _UNIT[unit] for number, unit in parts)
+    return total if total < _LONGEST else None
+
+
+def _in_words_s(text: str) -> Seconds | None:
+    """Read ``6m0s``, ``7 seconds``, ``1 day 2 hours`` or a plain number of seconds."""
+    parts = [(number, unit.lower()) for number, unit in _PART.findall(text)]
+    short = [number + ("ms" if unit.startswith(("ms", "milli")) else unit[:1]) for number, unit in parts]
+    return duration_s("".join(short))
+
+
+def _ahead_s(then: datetime, wall: WallTime) -> Seconds:
+    """Return how far a time lies ahead, 0 where it is past. One without a zone is in UTC, as HTTP's are."""
+    return max(0.0, (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp() - wall)
 
 
 def reset_s(text: str, wall: WallTime) -> Seconds | None:
@@ -42,7 +59,7 @@ def reset_s(text: str, wall: WallTime) -> Seconds | None:
             seconds = seconds / 1000
         return max(0.0, seconds - wall) if seconds > 1e8 else seconds
     try:
-        return max(0.0, datetime.fromisoformat(text.strip()).timestamp() - wall)
+        return _ahead_s(datetime.fromisoformat(text.strip()), wall)
     except ValueError:
         return None
 
@@ -58,12 +75,14 @@ def retry_after_s(headers: Mapping[str, str], wall: WallTime, body_text: str = "
     if (text := headers.get("retry-after")) is not None:
         if (value := duration_s(text)) is not None:
             return value
+        from email.utils import parsedate_to_datetime  # slow, and providers send seconds
+
         try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - wall)
-        except ValueError:
+            return _ahead_s(parsedate_to_datetime(text), wall)
+        except (ValueError, OverflowError):
             pass
     if match := _IN_TEXT.search(body_text):
-        return duration_s(match.group(1).replace(" ", ""))
+        return _in_words_s(match.group(1))
     return None
 
 
@@ -85,7 +104,7 @@ def readings(headers: Iterable[tuple[str, str]], prefix: str, wall: WallTime) ->
     out = []
     for what, fields in sorted(found.items()):
         remaining = _whole(fields.get("remaining"))
-        if remaining is None or remaining < 0:
+        if remaining is None:
             continue
         reset = fields.get("reset")
         limit = _whole(fields.get("limit"))
@@ -95,6 +114,7 @@ def readings(headers: Iterable[tuple[str, str]], prefix: str, wall: WallTime) ->
 
 def _whole(text: str | None) -> int | None:
     try:
-        return None if text is None else int(float(text))
+        value = -1 if text is None else int(float(text))
     except (ValueError, OverflowError):
         return None
+    return value if value >= 0 else None

@@ -21,18 +21,47 @@ from lbd.model.secret import SecretRef
 from lbd.model.units import Seconds, WallTime
 from lbd.registry import Registry
 
-Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9._-]+$", description="letters a-z, digits, . _ -")]
+# Not "." or "..", which a client takes out of a URL's path; and Python's $ would let a line's end follow.
+Slug = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9_][a-z0-9._-]*$(?!\n)",
+        description="letters a-z, digits, . _ -, and begin with a letter, digit or _",
+    ),
+]
 Ratio01 = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class PriceConfig(Price, frozen=True, forbid_unknown_fields=True):
-    """Prices in USD per million tokens."""
+    """Prices in USD per million tokens.
+
+    input_usd_per_mtok: of prompts.
+    output_usd_per_mtok: of answers.
+    cached_input_usd_per_mtok: of the part of a prompt that the provider had cached; as input when not given.
+    """
+
+    input_usd_per_mtok: NonNegative
+    output_usd_per_mtok: NonNegative
+    cached_input_usd_per_mtok: NonNegative | None = None
 
 
 class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One model at this provider: a row of the table."""
+    """One model at this provider: a row of the table.
+
+    model: the name that clients and rules use.
+    name: the row's own name, which follows the provider's in its id; made from the model when not given.
+    upstream_model: the name that this provider knows the model by, where it is another.
+    tier: its quality and latency level; the best when not given.
+    context_tokens: what a prompt and its answer may have together.
+    supports: what requests may ask of it; anything when not given.
+    price: list price; without one the cost is unknown, and what has a cost cap is not sent here.
+    quality: 0 to 1 by task family; default speaks for the others.
+    weight: its share among equals; 0 takes it out of the choice.
+    max_concurrency: requests that it is given at once.
+    """
 
     model: str
     name: Slug | None = None
@@ -42,12 +71,26 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     supports: list[str] | None = None
     price: PriceConfig | None = None
     quality: dict[str, Ratio01] = {}
-    weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    weight: NonNegative = 1.0
     max_concurrency: Count | None = None
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="shape", tag=""):
-    """What every provider has, whatever its shape."""
+    """What every provider has, whatever its shape.
+
+    name: the first part of the ids of its deployments.
+    base_url: what stands before /chat/completions, mostly ending in /v1.
+    deployments: the models that it offers.
+    api_key: where the key lies; none when the server asks for none.
+    region: where it is, for people.
+    quota_group: providers of one group share a quota.
+    headers: sent with every request, beside lbd's own.
+    proxy: an HTTP proxy on the way to it: http://host:port.
+    ca_file: certificates that are trusted in place of the system's.
+    connect_timeout_s: for name, connection and TLS.
+    keepalive_s: how long an idle connection is kept; shorter than the server does.
+    max_concurrency: requests that all its deployments together are given at once.
+    """
 
     name: Slug
     base_url: str

@@ -11,7 +11,7 @@ import msgspec
 
 from lbd.model.outcome import Load
 from lbd.shapes import chat, promtext
-from lbd.shapes.chat_errors import classify
+from lbd.shapes.chat_errors import UNREADABLE, classify
 from lbd.shapes.chat_fold import ChatFold
 from lbd.shapes.chat_stream import ChatWatch
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
@@ -39,7 +39,7 @@ def read_slots(body: bytes) -> int | None:
     """Read how many requests it decodes at once from ``/props``."""
     try:
         return msgspec.json.decode(body, type=_Props).total_slots
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -1,0 +1,160 @@
+"""Every registered client shape against what the core expects of one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbd import plugins
+from lbd.model.failure import TABLE, Failure, FailureKind
+from lbd.model.request import Head
+from lbd.shapes import sse
+from lbd.shapes.clients import ClientShape
+from tests.unit.shapes.streams import spec_events
+
+SHAPES = dict(plugins.load().clients)
+
+every_shape = pytest.mark.parametrize("shape", list(SHAPES.values()), ids=list(SHAPES))
+
+texts = st.text(max_size=40)
+failures = st.builds(
+    Failure,
+    st.sampled_from(list(FailureKind)),
+    texts,
+    status=st.none() | st.integers(100, 599),
+    retry_after_s=st.none() | st.floats(0, 100),
+    body=st.none() | st.binary(max_size=20),
+    code=st.none() | texts,
+    param=st.none() | texts,
+)
+
+
+def error_of(body: bytes) -> dict[str, Any]:
+    """Return the error object of a body, which must hold nothing else."""
+    data = json.loads(body)
+    assert data.keys() == {"error"}
+    error: dict[str, Any] = data["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert isinstance(error["message"], str)
+    assert isinstance(error["type"], str)
+    assert isinstance(error["code"], str)
+    assert error["param"] is None or isinstance(error["param"], str)
+    return error
+
+
+@every_shape
+def test_a_shape_is_registered_under_its_own_name(shape: ClientShape) -> None:
+    """And its operation is one that a provider can be asked for."""
+    assert SHAPES[shape.name] is shape
+    assert any(shape.operation in provider.paths for provider in plugins.load().shapes.values())
+
+
+@every_shape
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_a_failure_of_every_kind_has_a_body(shape: ClientShape, kind: FailureKind) -> None:
+    """OpenAI-shaped always: message, type, param and code, whoever failed."""
+    error = error_of(shape.error_body(Failure(kind, "why")))
+    assert (error["message"], error["type"], error["param"]) == ("why", TABLE[kind].type, None)
+    assert error["code"]
+
+
+@every_shape
+@given(failures)
+def test_an_error_body_says_what_the_failure_says(shape: ClientShape, failure: Failure) -> None:
+    """Quotes, line ends and any letter included; the shape takes its own words back."""
+    body = shape.error_body(failure)
+    error = error_of(body)
+    assert error["message"] == failure.message
+    assert error["param"] == failure.param
+    assert not failure.code or error["code"] == failure.code
+    assert shape.passes(body)
+
+
+@every_shape
+@given(failures)
+def test_an_error_event_is_one_whole_event(shape: ClientShape, failure: Failure) -> None:
+    """It is the last thing that a client of a broken stream reads, and no end mark follows it."""
+    raw = shape.error_event(failure)
+    assert sse.Framer().feed(raw) == raw
+    [(_, data)] = spec_events(raw)
+    assert data != "[DONE]"
+    error_of(data.encode())
+
+
+@every_shape
+def test_a_keep_alive_is_whole_and_reaches_no_application(shape: ClientShape) -> None:
+    """It may stand before, between and after events and changes none."""
+    frame = shape.keep_alive
+    assert sse.Framer().feed(frame) == frame
+    assert spec_events(frame) == []
+    assert spec_events(frame + sse.encode(b"x") + frame + sse.encode(b"y") + frame) == [("", "x"), ("", "y")]
+
+
+@every_shape
+def test_a_small_request_is_read(shape: ClientShape) -> None:
+    """What every shape's clients send in common."""
+    raw = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "stream": True})
+    head = shape.read(raw.encode())
+    assert isinstance(head, Head)
+    assert (head.model, head.stream, head.max_output_tokens) == ("m", True, 5)
+    assert head.text_bytes > 0
+
+
+members = st.sampled_from(
+    [
+        "model",
+        "messages",
+        "stream",
+        "max_tokens",
+        "n",
+        "tools",
+        "metadata",
+        "stream_options",
+        "response_format",
+        "type",
+        "x",
+    ]
+)
+requests = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts | st.sampled_from(["m", "file"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(members, inner, max_size=5),
+    max_leaves=10,
+)
+junk = st.one_of(
+    st.binary(max_size=100),
+    st.text('{}[]":,\\ model1tru', max_size=60).map(str.encode),
+    requests.map(lambda r: json.dumps(r).encode()),
+    st.dictionaries(members, requests, max_size=5).map(lambda r: json.dumps({"model": "m", **r}).encode()),
+)
+
+
+@every_shape
+@given(junk)
+def test_junk_is_read_or_refused_and_raises_nothing(shape: ClientShape, raw: bytes) -> None:
+    """A refusal is the client's fault, and it is told in the client's own shape."""
+    found = shape.read(raw)
+    if isinstance(found, Failure):
+        assert found.kind is FailureKind.BAD_REQUEST
+        error_of(shape.error_body(found))
+    else:
+        assert isinstance(found, Head)
+        assert found.model
+
+
+@every_shape
+@given(st.binary(max_size=80) | requests.map(lambda r: json.dumps(r).encode()))
+def test_whether_a_body_may_pass_can_be_asked_of_anything(shape: ClientShape, body: bytes) -> None:
+    """It is asked of whatever a provider sent with an error."""
+    assert shape.passes(body) in (True, False)
+
+
+@every_shape
+def test_hostile_nesting_is_refused(shape: ClientShape) -> None:
+    """Brackets to the end are no request."""
+    for raw in (b"[" * 100_000, b'{"model":"m","x":' + b"[" * 100_000, b'{"model":"m","metadata":{"x":' + b"[" * 5000):
+        assert isinstance(shape.read(raw), Failure)
+        assert not shape.passes(raw)

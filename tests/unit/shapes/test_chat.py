@@ -1,0 +1,235 @@
+"""Chat completions, provider side: what goes out, and what is read of a whole answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.outcome import QuotaReading, Usage
+from lbd.model.provider import DeploymentSpec
+from lbd.model.request import Body, Head
+from lbd.shapes import chat
+from lbd.shapes.clients import openai
+from tests.unit.shapes.streams import HEAD, USAGE
+
+
+def row(upstream: str = "up") -> DeploymentSpec:
+    return DeploymentSpec("p/m", "p", "m", upstream, "primary")
+
+
+def asked(raw: bytes) -> Body:
+    """Read a request as the daemon does."""
+    head = openai.read(raw)
+    assert isinstance(head, Head), head
+    return Body("chat", raw, head)
+
+
+def sent(raw: bytes, upstream: str = "up", *, stream: bool = False, ask_usage: bool = False) -> bytes:
+    return chat.encode(asked(raw), row(upstream), stream, ask_usage)
+
+
+RAW = (
+    b'{ "model" : "m", "messages":[{"role":"user","content":"a \\"model\\": 1"}], "n":18446744073709551616, "x":1.00 }'
+)
+STREAM = RAW.replace(b'"x"', b'"stream": true, "x"')
+
+
+def test_nothing_changes_where_nothing_must() -> None:
+    """The client's bytes are the best form of the client's request."""
+    assert sent(RAW, "m") == RAW
+    assert sent(STREAM, "m", stream=True) == STREAM
+
+
+def test_the_upstreams_name_replaces_the_model() -> None:
+    """Deployments of one model have names of their own."""
+    assert sent(RAW) == RAW.replace(b'"m"', b'"up"', 1)
+    assert sent(STREAM, stream=True) == STREAM.replace(b'"m"', b'"up"', 1)
+
+
+def test_a_unary_request_can_be_sent_as_a_stream() -> None:
+    """Where abandoned unary work would run on."""
+    assert sent(RAW, "m", stream=True) == b'{"stream":true,' + RAW[1:]
+    explicit = RAW.replace(b'"x":1.00', b'"stream": false')
+    assert sent(explicit, "m", stream=True) == explicit.replace(b"false", b"true")
+    null = RAW.replace(b'"x":1.00', b'"stream": null')
+    assert json.loads(sent(null, stream=True)) == {**json.loads(null), "model": "up", "stream": True}
+
+
+@pytest.mark.parametrize(
+    ("option", "out"),
+    [
+        ("", '"stream_options":{"include_usage":true}'),
+        ('"stream_options":null', '"stream_options":{"include_usage":true}'),
+        ('"stream_options": {}', '"stream_options": {"include_usage":true}'),
+        ('"stream_options":{"include_usage":false}', '"stream_options":{"include_usage":true}'),
+        ('"stream_options":{"include_usage":null,"x":1.0}', '"stream_options":{"include_usage":true,"x":1.0}'),
+        (
+            '"stream_options":{"include_obfuscation": false, "big":18446744073709551616}',
+            '"stream_options":{"include_usage":true,"include_obfuscation": false, "big":18446744073709551616}',
+        ),
+        ('"stream_options":{"include_usage": true }', '"stream_options":{"include_usage": true }'),
+    ],
+)
+def test_usage_is_asked_for_beside_the_clients_own_options(option: str, out: str) -> None:
+    """What a stream costs is known only if it is asked for; the client's other wishes stay."""
+    comma = "," if option else ""
+    raw = f'{{"model":"m","stream":true{comma}{option}}}'.encode()
+    found = sent(raw, "m", stream=True, ask_usage=True).decode()
+    assert out in found
+    assert json.loads(found)["stream_options"]["include_usage"] is True
+    assert sent(raw, "m", stream=True, ask_usage=False) == raw
+
+
+def test_usage_is_not_asked_for_in_a_unary_request() -> None:
+    """OpenAI refuses stream_options without stream."""
+    assert sent(RAW, "m", ask_usage=True) == RAW
+
+
+def test_stream_options_in_the_text_are_text() -> None:
+    """The quick look for the word must not be the last."""
+    raw = b'{"model":"m","stream":true,"messages":[{"content":"stream_options"},{"stream_options":{"a":1}}]}'
+    found = json.loads(sent(raw, stream=True, ask_usage=True))
+    assert found == {**json.loads(raw), "model": "up", "stream_options": {"include_usage": True}}
+
+
+members = st.dictionaries(
+    st.sampled_from(["temperature", "tools", "x", "é", "model_", "user"]),
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)
+
+
+@given(
+    members,
+    st.sampled_from([None, True, False]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["m", "up", 'q"\\é']),
+    st.data(),
+)
+def test_all_that_is_not_lbds_own_is_kept(
+    more: dict[str, Any], streams: bool | None, as_stream: bool, ask_usage: bool, upstream: str, data: st.DataObject
+) -> None:
+    """Unknown fields go on: a provider's extras work through lbd without lbd knowing them."""
+    request = {"model": "m", "messages": [{"role": "user", "content": "model"}], **more}
+    if streams is not None:
+        request["stream"] = streams
+    request = dict(data.draw(st.permutations(list(request.items()))))
+    as_stream = as_stream or streams is True
+    raw = json.dumps(request, ensure_ascii=data.draw(st.booleans())).encode()
+    wanted: dict[str, Any] = {**request, "model": upstream}
+    if as_stream:
+        wanted["stream"] = True
+        if ask_usage:
+            wanted["stream_options"] = {"include_usage": True}
+    assert json.loads(sent(raw, upstream, stream=as_stream, ask_usage=ask_usage)) == wanted
+
+
+def test_the_key_is_a_bearer_token_and_absent_without_one() -> None:
+    """A local server needs none."""
+    assert chat.bearer("k") == (("authorization", "Bearer k"),)
+    assert chat.bearer(None) == ()
+
+
+def answer(**more: Any) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop", "logprobs": None}
+    return json.dumps({**HEAD, "object": "chat.completion", "choices": [choice], **more}).encode()
+
+
+def test_usage_and_model_of_an_answer_are_read() -> None:
+    """They are billed and shown."""
+    found = chat.facts(answer(usage=USAGE))
+    assert found == chat.Facts(Usage(20, 7, 16, 3), "m-2025")
+    assert chat.facts(answer()) == chat.Facts(None, "m-2025")
+    assert chat.facts(answer(usage=None, model=None, error=None)) == chat.Facts()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"error":{"message":"Provider returned error","code":502}}', FailureKind.STREAM_ERROR),
+        (b'{"error":{"message":"Rate limited","code":429},"choices":[]}', FailureKind.RATE),
+        (b'{"error":"overloaded","choices":null}', FailureKind.STREAM_ERROR),
+        (b'{"choices":[{"finish_reason":"error"}]}', FailureKind.STREAM_ERROR),
+        (b'{"choices":[{"finish_reason":"stop"},{"error":{"code":503,"message":"x"}}]}', FailureKind.OVERLOADED),
+        (b'{"choices":[]}', FailureKind.BAD_BODY),
+        (b"{}", FailureKind.BAD_BODY),
+        (b'{"object":"error","message":"x","code":400}', FailureKind.BAD_BODY),
+        (b"", FailureKind.BAD_BODY),
+        (b"null", FailureKind.BAD_BODY),
+        (b"[]", FailureKind.BAD_BODY),
+        (b"<html>Sign in</html>", FailureKind.BAD_BODY),
+        (b'{"choices":[{"message":{"content":"cut', FailureKind.BAD_BODY),
+        (b'{"choices":[{"finish_reason":"\xff"}]}', FailureKind.BAD_BODY),
+        (b'{"x":' + b"[" * 100_000, FailureKind.BAD_BODY),
+        (b'{"choices":[1]}', FailureKind.BAD_BODY),
+    ],
+)
+def test_a_200_that_is_no_answer_is_a_failure(body: bytes, kind: FailureKind) -> None:
+    """A captive portal and an error with a good status must not count as health."""
+    found = chat.facts(body)
+    assert found.failure is not None
+    assert found.failure.kind is kind
+    assert found.failure.status == 200
+    assert found.usage is None
+
+
+@given(st.binary(max_size=80) | members.map(lambda m: json.dumps({"choices": [m], **m}).encode()))
+def test_facts_of_junk_raise_nothing(body: bytes) -> None:
+    """Whatever came with a 200."""
+    failure = chat.facts(body).failure
+    assert failure is None or isinstance(failure, Failure)
+
+
+def test_limits_are_read_from_the_answers_headers() -> None:
+    """Steering away before the first 429 needs them."""
+    headers = {
+        "x-ratelimit-remaining-requests": "9",
+        "x-ratelimit-limit-requests": "10",
+        "x-ratelimit-reset-requests": "1s",
+    }
+    assert chat.quota(headers, 0.0) == (QuotaReading("requests", 10, 9, 1.0),)
+
+
+@pytest.mark.parametrize(
+    ("body", "models"),
+    [
+        (b'{"object":"list","data":[{"id":"a","object":"model","owned_by":"x"},{"id":"b"}]}', {"a", "b"}),
+        (b'{"data":[]}', set()),
+        (b"{}", None),
+        (b'{"error":{"message":"x"}}', None),
+        (b'{"data":null}', None),
+        (b'{"data":[{"name":"a"}]}', None),
+        (b'[{"id":"a"}]', None),
+        (b"<html>", None),
+        (b"", None),
+        (b'{"data":[{"id":"\xff"}]}', None),
+        (b'{"x":' + b"[" * 100_000, None),
+    ],
+)
+def test_a_model_list_is_read_or_none(body: bytes, models: set[str] | None) -> None:
+    """None says nothing; an empty list would say that no model is served."""
+    assert chat.read_models(body) == models
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_probes_completion_is_small_and_whole(stream: bool) -> None:
+    """It is paid for; and reasoning models refuse a single token."""
+    body = json.loads(chat.completion('q"é', stream))
+    assert body["model"] == 'q"é'
+    assert 1 < body["max_tokens"] <= 16
+    assert body["messages"]
+    assert body.get("stream", False) is stream
