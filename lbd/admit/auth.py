@@ -24,8 +24,10 @@ class Clients:
 
     def __init__(self, clients: Iterable[ClientSpec]) -> None:
         self._by_digest = {c.key_sha256: c for c in clients}
-        # header text -> client: hashing costs more than a lookup, and a client sends the same header each time
-        self._seen: cachetools.LRUCache[str, ClientSpec] = cachetools.LRUCache(REMEMBERED)
+        # header text -> client: hashing costs more than a lookup, and a client sends the same header each time.
+        # One memory a header: what one accepts says nothing of the other
+        self._bearers: cachetools.LRUCache[str, ClientSpec] = cachetools.LRUCache(REMEMBERED)
+        self._keys: cachetools.LRUCache[str, ClientSpec] = cachetools.LRUCache(REMEMBERED)
 
     @property
     def open(self) -> bool:
@@ -36,14 +38,14 @@ class Clients:
         """Return the client behind ``Authorization: Bearer``, ``x-api-key`` or ``api-key``."""
         if not self._by_digest:
             return LOCAL
-        text = authorization if authorization is not None else api_key
+        text, seen = (authorization, self._bearers) if authorization is not None else (api_key, self._keys)
         if text is None:
             return Failure(
                 FailureKind.UNAUTHORIZED,
                 "no API key: send it as Authorization: Bearer <key>",
                 code="missing_api_key",
             )
-        known = self._seen.get(text)
+        known = seen.get(text)
         if known is not None:
             return known
         key = text
@@ -56,5 +58,5 @@ class Clients:
         client = self._by_digest.get(digest(key.strip()))
         if client is None:
             return Failure(FailureKind.UNAUTHORIZED, "this API key is not known", code="invalid_api_key")
-        self._seen[text] = client
+        seen[text] = client
         return client

@@ -70,7 +70,9 @@ def plainly(row: DeploymentView, ask: Ask, predicted: Predicted, within_s: Secon
 
 def excluded(i: int, row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> Excluded | None:
     """Return why row ``i`` may not serve ``ask``, None where it may."""
-    hard = _cannot(row, ask) or _may_not(row, ask) or _over(row, ask, target, predicted)
+    # what passes by itself comes last: it is worth waiting for, and an open breaker worth a last-resort trial, only
+    # where nothing else keeps the row out
+    hard = _cannot(row, ask) or _may_not(row, ask) or _over(row, ask, target, predicted) or _refused(row)
     if hard is not None:
         return Excluded(i, row.spec.id, *hard)
     late = _late(ask, predicted)
@@ -94,11 +96,13 @@ def _may_not(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
         return f"admin_{row.admin}", ""
     if ask.allow and not any(fnmatchcase(row.spec.model, p) for p in ask.allow):
         return "not_allowed", "the client's models"
-    if row.refusal is not None:
-        return row.refusal, row.reason.text
     if row.weight <= 0:
         return "weight_zero", ""
     return None
+
+
+def _refused(row: DeploymentView) -> tuple[str, str] | None:
+    return None if row.refusal is None else (row.refusal, row.reason.text)
 
 
 def _over(row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ from lbd.decide.terms import Predicted, Term
 from lbd.model.plan import Candidate, Choice, Excluded, RankedStage, Ranking, Stage, Target
 from lbd.model.request import Ask, Urgency
 from lbd.model.table import Snapshot, size_bucket
+from lbd.model.units import Ratio
 from lbd.state import outlier
 
 # Weight of a candidate in the draw is exp(SHARPNESS * (score - best)): a tenth of a point less takes about a
@@ -49,11 +50,13 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     else:
         normal = [ranked(name, "normal", chosen) for name, chosen in staged.items() if chosen]
     late = sorted(sorting.late, key=lambda c: c.predicted_s)
+    # the better tier or group first, in it the better score; where a row stands in the configuration is no reason
+    suspects, trials = sorted(sorting.suspects, key=_place), sorted(sorting.trials, key=_place)
     stages = [
         *normal,
         *(ranked("closest", "slo_missed", [c], steered=False) for c in late),
-        *(ranked("suspect", "suspect", [c], steered=False) for c in sorting.suspects),
-        *(ranked("last resort", "trial", [c], steered=False) for c in sorting.trials),
+        *(ranked("suspect", "suspect", [c], steered=False) for _, c in suspects),
+        *(ranked("last resort", "trial", [c], steered=False) for _, c in trials),
     ]
     bonus = dict(snapshot.scorer.weights).get("affinity", 0.0) / sorting.total
     panic = bool(ejected) and not obey
@@ -62,6 +65,10 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     if len(stages) == 1 and len(stages[0].candidates) == 1:
         only = Choice(stages[0].candidates[0], stages[0].name, stages[0].manner, "only")
     return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic, only, count)
+
+
+def _place(placed: tuple[int, Candidate]) -> tuple[int, Ratio]:
+    return placed[0], -placed[1].score
 
 
 class _Sorting:
@@ -78,8 +85,8 @@ class _Sorting:
         self.total = sum(weight for _, weight in self._weights) or 1.0
         self.staged: dict[str, list[Candidate]] = {stage.name: [] for stage in target.stages}
         self.late: list[Candidate] = []
-        self.suspects: list[Candidate] = []
-        self.trials: list[Candidate] = []
+        self.suspects: list[tuple[int, Candidate]] = []  # with the place of their stage
+        self.trials: list[tuple[int, Candidate]] = []
         self.ejected: list[tuple[Stage, Candidate]] = []
         self.out: list[Excluded] = []
 
@@ -92,14 +99,16 @@ class _Sorting:
             no = eligible.excluded(i, row, self._ask, self._target, predicted)
         if no is not None:
             self.out.append(no)
-            if no.soft:
-                self.late.append(self._candidate(i, stage, predicted))
-            elif no.reason == LAST_RESORT:
-                self.trials.append(self._candidate(i, stage, predicted))
-            return
+            if no.reason == LAST_RESORT:
+                self.trials.append((self._target.stages.index(stage), self._candidate(i, stage, predicted)))
+            if not no.soft:
+                return
         candidate = self._candidate(i, stage, predicted)
-        if row.suspect:
-            self.suspects.append(candidate)
+        if row.suspect:  # late or not: being late as well is no recommendation
+            self.suspects.append((self._target.stages.index(stage), candidate))
+            return
+        if no is not None:
+            self.late.append(candidate)
             return
         if row.ejected:
             self.ejected.append((stage, candidate))

@@ -9,12 +9,15 @@ import msgspec
 
 from lbd.model.units import Seconds
 from lbd.ports import Env, Store, StoreError
+from lbd.state.quota import Quota
 from lbd.state.spend import ProbeSpend
 from lbd.table import saved
 from lbd.table.owner import Owner
 
 EVERY: Seconds = 5.0
 ROWS, QUOTAS, MISC = "rows", "quotas", "misc"
+# What decoding raises for bytes that are no state: text that is no UTF-8 comes out of msgspec as a ValueError.
+_DAMAGED = (msgspec.MsgspecError, ValueError)
 
 
 class Persistence:
@@ -43,17 +46,26 @@ class Persistence:
         self._kept = set(rows)
         for row in self._owner.rows:
             data = rows.get(row.spec.id)
-            if data is not None and saved.restore(row, data, now, wall):
-                self.restored += 1
-        found = {group: saved.restore_quota(data, now, wall) for group, data in quotas.items()}
-        self._owner.restored({group: q for group, q in found.items() if q is not None})
+            with contextlib.suppress(*_DAMAGED):
+                self.restored += data is not None and saved.restore(row, data, now, wall)
+        found: dict[str, Quota] = {}
+        for group, data in quotas.items():
+            with contextlib.suppress(*_DAMAGED):
+                quota = saved.restore_quota(data, now, wall)
+                if quota is not None:
+                    found[group] = quota
+        self._owner.restored(found)
+        self._restore_misc(misc)
+
+    def _restore_misc(self, misc: dict[str, bytes]) -> None:
         if "probe_spend" in misc:
-            with contextlib.suppress(msgspec.MsgspecError):
+            with contextlib.suppress(*_DAMAGED):
                 self.probe_spend = msgspec.msgpack.decode(misc["probe_spend"], type=ProbeSpend)
         if "tokens_per_byte" in misc:
-            ratio = msgspec.msgpack.decode(misc["tokens_per_byte"])
-            if isinstance(ratio, float) and 0.01 <= ratio <= 1:
-                self._owner.tokens_per_byte = ratio
+            with contextlib.suppress(*_DAMAGED):
+                ratio = msgspec.msgpack.decode(misc["tokens_per_byte"], type=float)
+                if 0.01 <= ratio <= 1:
+                    self._owner.tokens_per_byte = ratio
 
     async def run(self, spend: Callable[[], ProbeSpend]) -> None:
         """Save for ever."""
@@ -63,8 +75,8 @@ class Persistence:
 
     async def save(self, spend: ProbeSpend) -> None:
         """Save everything once."""
+        self._owner.fold()  # before the clock is read: nothing in a row may be younger than what its ages count from
         now, wall = self._env.now(), self._env.wall()
-        self._owner.fold()
         rows = {row.spec.id: saved.dump(row, now, wall) for row in self._owner.rows}
         quotas = {g: saved.dump_quota(q, now, wall) for g, q in self._owner.quotas.items()}
         misc = {

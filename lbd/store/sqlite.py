@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from lbd.model.units import Seconds
 from lbd.ports import StoreError
 from lbd.store import STORES
 
@@ -22,14 +23,21 @@ CREATE TABLE IF NOT EXISTS kept (
 
 
 class SqliteStore:
-    """Implements :class:`lbd.ports.Store`. A damaged file is set aside, not deleted, and a new one begun."""
+    """Implements :class:`lbd.ports.Store`. A damaged file is set aside, not deleted, and a new one begun.
 
-    def __init__(self, path: Path) -> None:
+    ``patience_s`` is how long a file that another process holds is waited for.
+    """
+
+    def __init__(self, path: Path, *, patience_s: Seconds = 5.0) -> None:
         self._path = path
+        self._patience_s = patience_s
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lbd-store")
         self._db: sqlite3.Connection | None = None
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise StoreError(f"{self._path}: the store is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._open()))
         except (sqlite3.Error, OSError) as e:
@@ -50,10 +58,18 @@ class SqliteStore:
         return self._db
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute(_SCHEMA)
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=self._patience_s)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute(_SCHEMA)
+            # damage inside a file would come to light at each access from then on; some hundred rows take 1 ms
+            found = db.execute("PRAGMA quick_check(1)").fetchone()
+            if found != ("ok",):
+                raise sqlite3.DatabaseError(found)
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     async def load(self, table: str) -> dict[str, bytes]:
@@ -70,23 +86,30 @@ class SqliteStore:
             try:
                 db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", [(table, k, v) for k, v in rows.items()])
                 db.executemany("DELETE FROM kept WHERE tbl = ? AND key = ?", [(table, k) for k in gone])
-            except sqlite3.Error:
-                db.execute("ROLLBACK")
+                db.execute("COMMIT")
+            except BaseException:  # whatever it was: an open transaction would refuse every later one
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
 
         await self._run(write)
 
     async def close(self) -> None:
         """Close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._let_go)
+        except sqlite3.Error as e:
+            raise StoreError(f"{self._path}: {e}") from e
+        finally:
+            self._thread.shutdown(wait=False)
 
-        def close(db: sqlite3.Connection) -> None:
-            db.close()
-            self._db = None
-
+    def _let_go(self) -> None:
         if self._db is not None:
-            await self._run(close)
-        self._thread.shutdown(wait=False)
+            self._db.close()
+            self._db = None
 
 
 @STORES.add("sqlite")

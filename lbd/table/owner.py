@@ -187,7 +187,7 @@ class Owner:
             if row.index >= 0:
                 self.touch(row.index, transition=False)
                 if self.awaited:
-                    self.freed(row.index)
+                    self._free(row)
             return
         now = self._env.now()
         before = (row.breaker, row.suspect, row.lock)
@@ -197,11 +197,23 @@ class Owner:
             self._apply(row, outcome, now, lease)
         if row.index < 0:  # a reload took the row out while it worked
             return
-        # breakers, suspicions and locks are values: another object is another state. Statistics wait
-        moved = row.breaker is not before[0] or row.suspect is not before[1] or row.lock is not before[2]
-        self.touch(row.index, transition=moved)
+        self.touch(row.index, transition=self._moved(row, before))
         self._tell_lost(row, before[0])
-        self.freed(row.index)
+        self._free(row)
+
+    @staticmethod
+    def _moved(row: Row, before: tuple[breaker.Breaker, FailureKind | None, Lock | None]) -> bool:
+        """Tell a transition: breakers, suspicions and locks are values, another object is another state."""
+        return row.breaker is not before[0] or row.suspect is not before[1] or row.lock is not before[2]
+
+    def _free(self, row: Row) -> None:
+        """Tell that a slot of ``row`` is free: for its siblings, too, where they share the provider's limit."""
+        if row.provider.max_concurrency is None:
+            self.freed(row.index)
+            return
+        for i, other in enumerate(self.rows):
+            if other.provider is row.provider:
+                self.freed(i)
 
     def _tell_lost(self, row: Row, before: breaker.Breaker) -> None:
         if row.breaker.phase is _OPEN and before.phase is not _OPEN:
@@ -237,10 +249,8 @@ class Owner:
         """Take a failure that speaks for more than its row to the others."""
         kind = failure.kind
         if kind is FailureKind.RATE:
-            group = self._group(row)
             wait = RATE_WAIT if failure.retry_after_s is None else failure.retry_after_s
-            self.quotas[group] = quota.blocked(self.quotas[group], wait, now)
-            self._touch_where(lambda r: self._group(r) == group)
+            self._limit(row, lambda limits: quota.blocked(limits, wait, now), now)
         elif failure.row.scope is Scope.KEY:
             for other in self.rows:
                 if other is not row and other.provider is row.provider:
@@ -260,11 +270,22 @@ class Owner:
                 self.touch(i, transition=True)
 
     def _read_quota(self, row: Row, readings: Sequence[QuotaReading], now: Instant) -> None:
+        self._limit(row, lambda limits: quota.read(limits, readings, now), now)
+
+    def _limit(self, row: Row, change: Callable[[quota.Quota], quota.Quota], now: Instant) -> None:
+        """Change the rate limits that ``row`` is under: where that shuts or opens them, for every row under them."""
         group = self._group(row)
-        self.quotas[group] = quota.read(self.quotas[group], readings, now)
-        for other in self.rows:
+        before = self.quotas.get(group)
+        if before is None:  # a reload took the last row of the group out
+            return
+        after = self.quotas[group] = change(before)
+        moved = before.blocked_until != after.blocked_until
+        moved = moved or (quota.left(before, now) > 0) is not (quota.left(after, now) > 0)
+        for i, other in enumerate(self.rows):
             if self._group(other) == group:
                 other.calm = False
+                if moved:
+                    self.touch(i, transition=True)
 
     def learn_ratio(self, text_bytes: int, prompt_tokens: int) -> None:
         """Teach the token estimate from one answer's real usage."""
@@ -279,13 +300,13 @@ class Owner:
         now = self._env.now()
         if result.quota:
             self._read_quota(row, result.quota, now)
-        before = row.breaker
+        before = (row.breaker, row.suspect, row.lock)
         observe_probe(row, result, now, completion=completion)
         if row.lock is not None and result.failure is None and result.models is not None:
             self._unlock_by_list(row, result.models)
         if row.index >= 0:
-            self.touch(row.index, transition=self._changed(row, now))
-            self._tell_lost(row, before)
+            self.touch(row.index, transition=self._moved(row, before) or self._changed(row, now))
+            self._tell_lost(row, before[0])
             if result.verdict is Verdict.DOWN and result.kind == LIVENESS:
                 self.lost(row.spec.id)
             self.freed(row.index)
@@ -310,10 +331,9 @@ class Owner:
 
     def weigh(self, row: Row, weight: float | None, *, by: str, reason: str) -> None:
         """Override the weight; None takes the override back."""
-        before = row.admin_weight
+        before, after = ("configured" if w is None else f"{w:g}" for w in (row.admin_weight, weight))
         row.admin_weight, row.admin_by = weight, by
-        evidence: dict[str, object] = {"before": before, "after": weight}
-        self.emit("admin_weight", row.spec.id, reason or "ordered", evidence=evidence, by=by)
+        self.emit("admin_weight", row.spec.id, reason or "ordered", before=before, after=after, by=by)
         self._touched(row)
 
     def reset(self, row: Row, *, by: str, reason: str) -> None:
@@ -324,9 +344,8 @@ class Owner:
         row.suspect = None
         row.probes_lost = 0
         row.lock = None
-        group = self._group(row)
-        self.quotas[group] = replace(self.quotas[group], blocked_until=0.0)
         self.emit("breaker_reset", row.spec.id, reason or "ordered", by=by)
+        self._limit(row, lambda limits: replace(limits, blocked_until=0.0), now)
         self._touched(row)
 
     def _touched(self, row: Row) -> None:
@@ -368,6 +387,8 @@ class Owner:
         if row.penalty_at > now - 400 or row.last_used > now - 400 or row.lock is not None:
             return True
         limits = self.quota_of(row)
+        if health.refusal(row, quota.left(limits, now), now) != self.snapshot.rows[row.index].refusal:
+            return True  # however late this tick is
         return limits.blocked_until > now - 2 or bool(limits.buckets) or self._changed(row, now)
 
     def _changed(self, row: Row, now: Instant) -> bool:

@@ -8,16 +8,18 @@ older version's, a damaged one) is dropped as a whole: a row then starts unknown
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from lbd.model.failure import FailureKind
 from lbd.model.table import SIZES, AdminState
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.state import quantile, warmup
-from lbd.state.breaker import Breaker, Phase
-from lbd.state.limit import Limit
+from lbd.state.breaker import TRIALS, Breaker, Phase
+from lbd.state.limit import HIGHEST, LOWEST, Limit
 from lbd.state.outlier import Ejection
 from lbd.state.quantile import Sketch
 from lbd.state.quota import Bucket, Quota
@@ -27,50 +29,59 @@ from lbd.state.window import Counts, Rolling
 VERSION = 1
 TOO_OLD: Seconds = 86400.0  # older state describes another day's provider
 
+# What a damaged file may hold in place of a number must not get into the table: NaN, infinity, below nothing.
+_FAR = 1e10
+_Age = Annotated[float, Meta(ge=0, le=_FAR)]
+_Left = Annotated[float, Meta(ge=-_FAR, le=_FAR)]
+_Number = Annotated[float, Meta(ge=0, le=_FAR)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Count = Annotated[int, Meta(ge=0)]
+_EACH_SIZE = Meta(min_length=SIZES, max_length=SIZES)
+
 
 class _Slot(msgspec.Struct, array_like=True):
-    age: Seconds
+    age: _Age
     keys: list[int]
     counts: list[int]
-    total: float = 0.0
+    total: _Number = 0.0
 
 
 class _CountSlot(msgspec.Struct, array_like=True):
-    age: Seconds
-    kinds: dict[str, int]
+    age: _Age
+    kinds: dict[str, _Count]
 
 
 class _Lock(msgspec.Struct):
     kind: FailureKind
-    age: Seconds
+    age: _Age
     message: str
-    left: Seconds | None
+    left: _Left | None
 
 
 class Saved(msgspec.Struct):
     """What is kept of one row."""
 
     version: int
-    wall: WallTime
+    wall: _Number
     identity: tuple[str, ...]
     breaker: Breaker
-    breaker_age: Seconds
-    retry_in: Seconds
-    limit: float
-    output: float
-    standing: list[float]
-    sample_ages: list[Seconds | None]
-    ttft: list[list[list[_Slot]]]
+    breaker_age: _Age
+    retry_in: _Age
+    limit: Annotated[float, Meta(ge=LOWEST, le=HIGHEST)]
+    output: _Number
+    standing: Annotated[list[_Share], _EACH_SIZE]
+    sample_ages: Annotated[list[_Age | None], _EACH_SIZE]
+    ttft: Annotated[list[list[list[_Slot]]], _EACH_SIZE]
     total: list[list[_Slot]]
     tpot: list[list[_Slot]]
     outcomes: list[list[_CountSlot]]
     lock: _Lock | None = None
     admin: AdminState = AdminState.READY
-    admin_weight: float | None = None
+    admin_weight: _Number | None = None
     admin_by: str | None = None
     ejection: Ejection = Ejection()
-    ejected_for: Seconds = 0.0
-    used_age: Seconds | None = None
+    ejected_for: _Age = 0.0
+    used_age: _Age | None = None
 
 
 def _age(at: Instant, now: Instant) -> Seconds | None:
@@ -123,23 +134,24 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     """Put saved state into a fresh row; False (and nothing changed) where it does not fit or is too old."""
     try:
         saved = msgspec.msgpack.decode(data, type=Saved)
-    except msgspec.MsgspecError:
+        _check(saved.breaker)
+        latencies = [
+            [[(s.age, _sketch(s)) for s in level] for level in r] for r in (*saved.ttft, saved.total, saved.tpot)
+        ]
+    except (msgspec.MsgspecError, ValueError):
         return False
     gap = max(0.0, wall - saved.wall)
     fits = saved.version == VERSION and tuple(saved.identity) == row.spec.identity(row.provider)
-    if not fits or gap > TOO_OLD or len(saved.ttft) != SIZES or len(saved.standing) != SIZES:
+    if not fits or gap > TOO_OLD:
         return False
+    # nothing fails from here on: a row takes all of it, or is left as it was
     _restore_breaker(row, saved, now, gap)
     row.limit = Limit(saved.limit)
     row.output = saved.output
     row.standing = list(saved.standing)
     row.last_sample = [-math.inf if a is None else now - a - gap for a in saved.sample_ages]
-    for rolling, levels in (
-        *zip(row.ttft, saved.ttft, strict=True),
-        (row.total, saved.total),
-        (row.tpot, saved.tpot),
-    ):
-        rolling.restore([[(s.age + gap, _sketch(s)) for s in level] for level in levels], now)
+    for rolling, levels in zip((*row.ttft, row.total, row.tpot), latencies, strict=True):
+        rolling.restore([[(age + gap, sketch) for age, sketch in level] for level in levels], now)
     row.outcomes.restore([[(s.age + gap, _counts(s)) for s in level] for level in saved.outcomes], now)
     if saved.lock is not None:
         left = saved.lock.left
@@ -149,6 +161,11 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     row.ejection = replace(saved.ejection, until=now + saved.ejected_for - gap)
     row.last_used = -math.inf if saved.used_age is None else now - saved.used_age - gap
     return True
+
+
+def _check(b: Breaker) -> None:
+    if not 0 <= b.trials_ok < TRIALS or b.openings < 0 or b.opened_total < 0:
+        raise ValueError("not a breaker")
 
 
 def _restore_breaker(row: Row, saved: Saved, now: Instant, gap: Seconds) -> None:
@@ -178,9 +195,9 @@ def _counts(slot: _CountSlot) -> Counts:
 class SavedQuota(msgspec.Struct):
     """What is kept of one quota group."""
 
-    wall: WallTime
-    blocked_for: Seconds
-    buckets: dict[str, tuple[int | None, int, Seconds]]
+    wall: _Number
+    blocked_for: _Age
+    buckets: dict[str, tuple[_Count | None, _Count, _Left]]
 
 
 def dump_quota(quota: Quota, now: Instant, wall: WallTime) -> bytes:

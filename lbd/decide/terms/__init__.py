@@ -22,7 +22,7 @@ class Predicted(msgspec.Struct, frozen=True):
     """What was predicted for this Ask at this row, computed once and handed to every term."""
 
     ttft_s: Seconds  # p95 of the first content, wait included
-    target_s: Seconds  # what it is held against: the request's SLO, else the tier's target
+    target_s: Seconds  # what it is held against: the tier's target, else the request's SLO, else its deadline
     usd: float | None  # expected cost, None where the price is not known
 
 
