@@ -285,15 +285,15 @@ class App:
         )
 
     def _log_event(self, event: Event) -> None:
-        getattr(self.log, event.level)(
-            event.kind,
-            subject=event.subject,
-            reason=event.reason,
-            before=event.before,
-            after=event.after,
-            by=event.by,
+        told = {
             **event.evidence,
-        )
+            "subject": event.subject,
+            "reason": event.reason,
+            "before": event.before,
+            "after": event.after,
+            "by": event.by,
+        }
+        getattr(self.log, event.level)(event.kind, **told)
 
     def _task_failed(self, kind: str, name: str, error: BaseException) -> None:
         self.log.error(kind, task=name, exc_info=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,20 +85,8 @@ class Console:
         app = self._app
         env = app.env
         self.owner.fold()
-        status, summary = report.verdict(self.owner)
-        notes = []
-        if app.draining:
-            status, summary = "fail", "draining"
-        late = env.now() - app.ticked_at > TICK_LATE_S
-        if not app.persistence.up:
-            notes.append("state is not being kept: the store fails")
-        if not app.reloads.last_ok:
-            notes.append("the last reload was refused; the configuration before it is in force")
-        failed = [s.name for s in app.tasks.loops.values() if not s.running]
-        if failed:
-            notes.append(f"loops that failed and wait to start again: {', '.join(sorted(failed))}")
-        if status == "pass" and (notes or late):
-            status = "warn"
+        status, summary, notes = self._verdict()
+        late = self._late()
         time = report.rfc3339(env.wall())
         checks: dict[str, list[dict[str, Any]]] = {}
         for row in self.owner.rows:
@@ -117,6 +106,27 @@ class Console:
         if status != "pass":
             document["output"] = summary if not notes else "; ".join([summary, *notes])
         return status, document
+
+    def _late(self) -> bool:
+        return self._app.env.now() - self._app.ticked_at > TICK_LATE_S
+
+    def _verdict(self) -> tuple[str, str, list[str]]:
+        """Return pass, warn or fail, one sentence on the deployments, and what else is wrong."""
+        app = self._app
+        status, summary = report.verdict(self.owner)
+        notes = []
+        if app.draining:
+            status, summary = "fail", "draining"
+        if not app.persistence.up:
+            notes.append("state is not being kept: the store fails")
+        if not app.reloads.last_ok:
+            notes.append("the last reload was refused; the configuration before it is in force")
+        failed = [s.name for s in app.tasks.loops.values() if not s.running]
+        if failed:
+            notes.append(f"loops that failed and wait to start again: {', '.join(sorted(failed))}")
+        if status == "pass" and (notes or self._late()):
+            status = "warn"
+        return status, summary, notes
 
     def status_line(self) -> str:
         """Return one line for the service manager."""
@@ -143,6 +153,9 @@ class Console:
                 queue=len(app.flights.queue),
                 config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
             )
+            # the same verdict as /health: what is wrong with the daemon itself counts too
+            document.status, summary, notes = self._verdict()
+            document.summary = "; ".join([summary, *notes])
             etag = f'"{key[0]}-{key[1]}-{key[2]}"'
             self._document = (key, etag, msgspec.json.encode(document))
         return self._document[1], self._document[2]
@@ -368,13 +381,14 @@ def _checks(row: Row, time: str, now: Instant) -> dict[str, list[dict[str, Any]]
     }
 
 
+_USER_INFO = re.compile(r"://[^/@\s]*@")  # of a proxy's or a store's URL
 _SECRET_KEYS = frozenset({"api_key", "key", "token"})
 
 
 def _mask(value: Any, name: str = "") -> Any:
     """Replace inline secrets; references stay, since they are not secret."""
-    if name in _SECRET_KEYS and isinstance(value, str):
-        return "***"
+    if isinstance(value, str):
+        return "***" if name in _SECRET_KEYS else _USER_INFO.sub("://***@", value)
     if isinstance(value, dict):
         inner = {k: _mask(v, k) for k, v in value.items()}
         # a configured header may well carry a credential

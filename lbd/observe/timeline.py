@@ -30,7 +30,7 @@ class Timeline:
     def last(self, count: int = KEPT, *, after: int = 0, subject: str | None = None) -> list[Event]:
         """Return the last events, oldest first: those with an id above ``after`` and, if given, of ``subject``."""
         found = [e for e in self._events if e.id > after and (subject is None or e.subject == subject)]
-        return found[-count:]
+        return found[-count:] if count else []
 
     def follow(self) -> asyncio.Queue[Event | None]:
         """Return a queue that gets every event from now on; None in it means the end."""

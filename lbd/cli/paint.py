@@ -1,0 +1,146 @@
+"""Text for a terminal or a pipe: aligned columns, colour only where it is wanted, nothing that a terminal obeys.
+
+A colour never says anything alone: what it says stands beside it as a word or a mark.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, NamedTuple
+
+STYLES = {"good": "32", "warn": "33", "bad": "31", "note": "35", "dim": "2", "bold": "1"}
+GAP = "  "
+ELLIPSIS = "…"
+_SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
+
+
+class Cell(NamedTuple):
+    """A piece of text with one of ``STYLES``, or none."""
+
+    text: str
+    style: str = ""
+
+
+class Column(NamedTuple):
+    """A column. Where the room is short those with the highest ``rank`` are left out first; 0 always stays."""
+
+    name: str
+    head: str
+    right: bool = False
+    rank: int = 0
+
+
+Row = Mapping[str, Cell]
+
+
+def printable(text: str) -> str:
+    """Return ``text`` on one line, without anything that a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else _SUBSTITUTE for c in text)
+
+
+def coloured(stream: IO[str], environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether to write colours: to a terminal that knows them, unless NO_COLOR is set."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "") not in ("", "dumb")
+
+
+def room(stream: IO[str], environ: Mapping[str, str] = os.environ) -> int | None:
+    """Return how many columns there are, None where there is no end of a line (a pipe, a file)."""
+    told = environ.get("COLUMNS", "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
+def width(text: str) -> int:
+    """Return how many columns a printable text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, most: int) -> str:
+    """Shorten a text to at most so many columns; what is missing shows."""
+    if width(text) <= most:
+        return text
+    while text and width(text) > most - 1:
+        text = text[:-1]
+    return text + ELLIPSIS if most > 0 else ""
+
+
+def wrap(text: str, most: int, *, indent: str = "", lines: int | None = None) -> list[str]:
+    """Break a text into lines of at most ``most`` columns; ``indent`` is before all but the first."""
+    out, line, words = [], "", printable(text).split()
+    for word in words:
+        longer = f"{line} {word}" if line.strip() else line + word
+        if width(longer) <= most or not line.strip():
+            line = longer
+            continue
+        out.append(line)
+        line = indent + word
+    out.append(line)
+    if lines is not None and len(out) > lines:
+        out = [*out[: lines - 1], " ".join([out[lines - 1], *(o.strip() for o in out[lines:])])]
+    return [cut(o, most) for o in out]
+
+
+class Paint:
+    """Writes cells, with colour or without."""
+
+    def __init__(self, colour: bool) -> None:
+        self.colour = colour
+
+    def __call__(self, text: str, style: str = "") -> str:
+        """Return a text in a style."""
+        text = printable(text)
+        code = STYLES.get(style)
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code is not None and text else text
+
+    def line(self, cells: Iterable[Cell]) -> str:
+        """Return cells one after the other."""
+        return "".join(self(*cell) for cell in cells)
+
+    def table(
+        self, columns: Sequence[Column], rows: Sequence[Row], most: int | None = None, *, indent: str = ""
+    ) -> list[str]:
+        """Return a header and a line for each row, in ``most`` columns if need be."""
+        columns, widths = fit(columns, rows, None if most is None else most - len(indent))
+        head: Row = {c.name: Cell(c.head, "bold") for c in columns}
+        return [indent + self._row(columns, widths, row) for row in (head, *rows)]
+
+    def _row(self, columns: Sequence[Column], widths: Mapping[str, int], row: Row) -> str:
+        out = ""
+        for i, c in enumerate(columns):
+            cell = row[c.name]
+            text = cut(printable(cell.text), widths[c.name])
+            pad = " " * (widths[c.name] - width(text))
+            last = i == len(columns) - 1
+            out += (pad if c.right else "") + self(text, cell.style) + ("" if c.right or last else pad)
+            out += "" if last else GAP
+        return out.rstrip() if not self.colour else out
+
+
+def fit(columns: Sequence[Column], rows: Sequence[Row], most: int | None) -> tuple[list[Column], dict[str, int]]:
+    """Return the columns that have room, and their widths; the first that is left-aligned is shortened at last."""
+    kept = list(columns)
+    widths = {c.name: max([width(c.head), *(width(printable(r[c.name].text)) for r in rows)]) for c in kept}
+
+    def need() -> int:
+        return sum(widths[c.name] for c in kept) + len(GAP) * (len(kept) - 1)
+
+    while most is not None and need() > most:
+        extra = max(kept, key=lambda c: c.rank)
+        if extra.rank == 0:
+            break
+        kept.remove(extra)
+    if most is not None and (over := need() - most) > 0:
+        long = max((c for c in kept if not c.right), key=lambda c: widths[c.name], default=None)
+        if long is not None:
+            widths[long.name] = max(width(long.head), widths[long.name] - over)
+    return kept, widths
