@@ -34,6 +34,6 @@ def load() -> Plugins:
 
 def read_config(path: Path) -> Compiled:
     """Read, check and resolve a configuration. Raises ConfigError."""
-    known = load()
-    config, tree = load_config(path, {name: shape.config for name, shape in known.shapes.items()})
-    return compile_config(config, tree, shapes=known.shapes, terms=set(known.terms), probes=set(known.probes))
+    shapes, terms, probes = PROVIDERS.load(), TERMS.load(), PROBES.load()  # all that a configuration can name
+    config, tree = load_config(path, {name: shape.config for name, shape in shapes.items()})
+    return compile_config(config, tree, shapes=shapes, terms=set(terms), probes=set(probes))

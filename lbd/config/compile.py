@@ -6,14 +6,16 @@ Collects everything that is wrong before it gives up; warnings come back beside 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import math
+import os
 import re
-from collections.abc import Collection, Mapping
-from typing import TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from lbd.config import schema
+from lbd.config.hint import meant, unknown
 from lbd.config.secrets import SecretError, resolve
 from lbd.config.tree import Path_, Tree
 from lbd.model import address
@@ -35,7 +37,18 @@ from lbd.shapes.providers import DeploymentConfig, ProviderConfig, Shape
 FREE = Price(0.0, 0.0, 0.0)
 _NOT_SLUG = re.compile(r"[^a-z0-9._-]+")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
-Named = TypeVar("Named", bound=msgspec.Struct)
+# Narrower than RFC 3986 on purpose: urllib lets white space and much else pass.
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?:(?P<user>[^@/?#]*)@)?(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[!-~]*)?\Z",
+    re.IGNORECASE,
+)
+# The connection's and the body's own: written by lbd, a second one would change what the server reads.
+_OWN_HEADERS = frozenset({
+    "accept", "connection", "content-length", "content-type", "expect", "host", "keep-alive", "te", "trailer",
+    "transfer-encoding", "upgrade",
+})  # fmt: skip
+_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -64,9 +77,10 @@ def compile_config(
     shapes: Mapping[str, Shape],
     terms: Collection[str],
     probes: Collection[str],
+    environ: Mapping[str, str] = os.environ,
 ) -> Compiled:
     """Check and resolve a configuration. Raises ConfigError with everything that is wrong."""
-    return _Compiler(config, tree, shapes, terms, probes).run()
+    return _Compiler(config, tree, shapes, terms, probes, environ).run()
 
 
 class _Compiler:
@@ -77,12 +91,14 @@ class _Compiler:
         shapes: Mapping[str, Shape],
         terms: Collection[str],
         probes: Collection[str],
+        environ: Mapping[str, str],
     ) -> None:
         self.config = config
         self.tree = tree
         self.shapes = shapes
         self.terms = terms
         self.probes = probes
+        self.environ = environ
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
 
@@ -139,24 +155,28 @@ class _Compiler:
             seen.setdefault(name, i)
 
     def _unique_deployments(self, deployments: list[DeploymentSpec]) -> None:
-        seen: set[str] = set()
-        place: dict[int, Path_] = {}
-        for i, p in enumerate(self.config.providers):
-            for j in range(len(p.deployments)):
-                place[len(place)] = ("providers", i, "deployments", j)
-        for n, d in enumerate(deployments):
+        paths: list[Path_] = [
+            ("providers", i, "deployments", j)
+            for i, p in enumerate(self.config.providers)
+            for j in range(len(p.deployments))
+        ]
+        seen: dict[str, Path_] = {}
+        for d, path in zip(deployments, paths, strict=True):
             if d.id in seen:
-                self.error(place[n], f"a second deployment {d.id!r}; give one of them another `name`")
-            seen.add(d.id)
+                first = self.tree.place(seen[d.id])
+                self.error(path, f"a second deployment {d.id!r}; the first is at {first}: give one another `name`")
+            seen.setdefault(d.id, path)
 
     # --- providers -----------------------------------------------------------------------------------
 
     def _provider(self, p: ProviderConfig, path: Path_) -> ProviderSpec:
-        shape = self.shapes[msgspec.structs.asdict(p).get("shape") or p.__struct_config__.tag]  # type: ignore[index]
+        shape = self.shapes[p.__struct_config__.tag]  # type: ignore[index]
         self._base_url(p.base_url, (*path, "base_url"))
-        for name, value in p.headers.items():
-            if not _TOKEN.match(name) or any(ord(c) < 0x20 or ord(c) > 0x7E for c in value):
-                self.error((*path, "headers", name), "not a header that can be sent")
+        self._headers(p.headers, (*path, "headers"))
+        if p.proxy is not None:
+            self._proxy(p.proxy, (*path, "proxy"))
+        if p.ca_file is not None:
+            self._ca_file(p.ca_file, (*path, "ca_file"))
         key = self._secret(p.api_key, (*path, "api_key"))
         return ProviderSpec(
             name=p.name,
@@ -176,21 +196,58 @@ class _Compiler:
             stream_usage=shape.stream_usage,
         )
 
+    def _url(self, text: str, path: Path_) -> re.Match[str] | None:
+        url = _URL.match(text)
+        if url is None:
+            strange = any(not "!" <= c <= "~" for c in text)
+            self.error(path, "holds characters that no URL has" if strange else "must be http(s)://host:port/path")
+        elif url["port"] is not None and not 0 < int(url["port"]) <= 65535:
+            self.error(path, f"there is no port {url['port']}")
+        elif url["host"].startswith("[") and not _is_ipv6(url["host"][1:-1]):
+            self.error(path, f"{url['host']} is no IPv6 address")
+        else:
+            return url
+        return None
+
     def _base_url(self, text: str, path: Path_) -> None:
-        try:
-            url = urlsplit(text)
-            port = url.port
-        except ValueError as e:
-            self.error(path, f"not a URL: {e}")
+        url = self._url(text, path)
+        if url is None:
             return
-        if url.scheme not in ("http", "https") or not url.hostname:
-            self.error(path, "must start with http:// or https:// and name a host")
-        elif url.username is not None or url.query or url.fragment or "#" in text:
-            self.error(path, "must have no user, query or fragment")
-        elif port == 0 or any(c.isspace() or ord(c) > 0x7E for c in text):
-            self.error(path, "holds a port or characters that no URL has")
-        elif url.scheme == "http" and not address.is_loopback(url.hostname):
+        if url["user"] is not None:
+            self.error(path, "must name no user; a key belongs into api_key")
+        elif "?" in text or "#" in text:
+            self.error(path, "must have no query or fragment")
+        elif text.rstrip("/").endswith("/completions"):
+            self.error(path, "names an endpoint; write what stands before /chat/completions")
+        elif url["scheme"].lower() == "http" and not address.is_loopback(url["host"].strip("[]").lower()):
             self.warn(path, "plain http to another host: keys and prompts travel unencrypted")
+
+    def _proxy(self, text: str, path: Path_) -> None:
+        url = self._url(text, path)
+        if url is not None and ":" in (url["user"] or "") and not self.config.allow_inline_secrets:
+            self.error(path, "a password stands here in plain text; it needs allow_inline_secrets: true")
+
+    def _ca_file(self, file: str, path: Path_) -> None:
+        import ssl  # slow, and seldom needed
+
+        try:
+            ssl.create_default_context(cafile=file)
+        except (OSError, ValueError) as e:  # ValueError: a path that holds a NUL
+            self.error(path, f"{file!r} cannot be used: {getattr(e, 'strerror', None) or e}")
+
+    def _headers(self, headers: Mapping[str, str], path: Path_) -> None:
+        seen: set[str] = set()
+        for name, value in headers.items():
+            lower = name.lower()
+            if not _TOKEN.match(name) or any(not " " <= c <= "~" for c in value):
+                self.error((*path, name), "not a header that can be sent")
+            elif lower in _OWN_HEADERS:
+                self.error((*path, name), "lbd writes this header itself")
+            elif lower in seen:
+                self.error((*path, name), "set twice: the case of a header's name does not count")
+            elif lower in _KEY_HEADERS and not self.config.allow_inline_secrets:
+                self.error((*path, name), "a key stands here in plain text; use api_key, or allow_inline_secrets: true")
+            seen.add(lower)
 
     def _deployments(
         self, p: ProviderConfig, path: Path_, tiers: Collection[str], default_tier: str
@@ -210,18 +267,17 @@ class _Compiler:
         tiers: Collection[str],
         default_tier: str,
     ) -> DeploymentSpec:
-        if not d.model.strip() or d.model == "auto":
-            self.error((*path, "model"), "a model needs a name of its own (auto means lbd's own choice)")
-        tier = d.tier or default_tier
+        self._own_name(d.model, (*path, "model"), "model")
+        tier = default_tier if d.tier is None else d.tier
         if tier not in tiers:
-            self.error((*path, "tier"), f"there is no tier {tier!r}. Known: {', '.join(sorted(tiers))}")
+            self.error((*path, "tier"), f"there is no tier {tier!r}{unknown(tier, tiers)}")
         supports = None
         if d.supports is not None:
             supports = frozenset(d.supports)
             for word in sorted(supports - shape.carries):
                 self.error(
                     (*path, "supports"),
-                    f"{word!r} is no capability that shape {shape.name} carries: {', '.join(sorted(shape.carries))}",
+                    f"{word!r} is no capability that shape {shape.name} carries{unknown(word, shape.carries)}",
                 )
         price = Price(**msgspec.structs.asdict(d.price)) if d.price is not None else None
         if price is None and shape.self_hosted:
@@ -247,29 +303,39 @@ class _Compiler:
 
     # --- names that mean something -------------------------------------------------------------------
 
+    def _own_name(self, name: str, path: Path_, what: str) -> None:
+        if not name.strip() or not name.isprintable() or name == "auto":
+            self.error(path, f"a {what} needs a printable name of its own (auto means lbd's own choice)")
+
     def _rules(self, models: Collection[str]) -> tuple[RuleSpec, ...]:
         out = []
         for name, rule in self.config.routing_rules.items():
             path: Path_ = ("routing_rules", name)
-            groups: list[tuple[str, ...]] = []
-            for key, value in (("primary", rule.primary), ("fallback", rule.fallback)):
-                entries = [value] if isinstance(value, str) else value
-                for model in entries:
-                    if model not in models:
-                        self.warn((*path, key), f"no provider offers {model!r}: this entry cannot be used")
-                    else:
-                        groups.append((model,))
+            self._own_name(name, path, "rule")
+            groups = (
+                *self._entries(rule.primary, (*path, "primary"), models),
+                *self._entries(rule.fallback, (*path, "fallback"), models),
+            )
             if not groups:
                 self.error(path, f"no provider offers any model of this rule. Offered: {', '.join(sorted(models))}")
             latency = None if rule.max_latency_ms is None else rule.max_latency_ms / 1000
-            out.append(RuleSpec(name, tuple(groups), rule.max_cost_per_1k, latency))
+            out.append(RuleSpec(name, groups, rule.max_cost_per_1k, latency))
         return tuple(out)
+
+    def _entries(self, named: str | list[str], path: Path_, models: Collection[str]) -> Iterable[tuple[str, ...]]:
+        for i, model in enumerate([named] if isinstance(named, str) else named):
+            if model in models:
+                yield (model,)
+            else:
+                at = path if isinstance(named, str) else (*path, i)
+                self.warn(at, f"no provider offers {model!r}{meant(model, models)}: this entry cannot be used")
 
     def _aliases(self, path: Path_, names: Mapping[str, str], models: Collection[str]) -> tuple[tuple[str, str], ...]:
         known = {"auto", *models, *self.config.routing_rules}
         for name, meaning in names.items():
             if meaning not in known:
-                self.error((*path, name), f"{meaning!r} is neither auto, a rule, nor a model that is offered")
+                hint = meant(meaning, known)
+                self.error((*path, name), f"{meaning!r} is neither auto, a rule, nor a model that is offered{hint}")
         return tuple(names.items())
 
     def _surfaces(self, models: Collection[str], ids: Collection[str]) -> dict[str, SurfaceSpec]:
@@ -277,7 +343,8 @@ class _Compiler:
         for i, s in enumerate(self.config.surfaces):
             path: Path_ = ("surfaces", i)
             if s.pin is not None and s.pin not in models and s.pin not in ids:
-                self.error((*path, "pin"), f"{s.pin!r} is neither a model nor a deployment that is offered")
+                hint = meant(s.pin, {*models, *ids})
+                self.error((*path, "pin"), f"{s.pin!r} is neither a model nor a deployment that is offered{hint}")
             out[s.name] = SurfaceSpec(
                 name=s.name,
                 urgency=s.urgency,
@@ -297,7 +364,7 @@ class _Compiler:
         for i, c in enumerate(self.config.clients):
             path: Path_ = ("clients", i)
             if c.surface is not None and c.surface not in surfaces:
-                self.error((*path, "surface"), f"there is no surface {c.surface!r}")
+                self.error((*path, "surface"), f"there is no surface {c.surface!r}{unknown(c.surface, surfaces)}")
             key = self._secret(c.key, (*path, "key"))
             if key is None:
                 continue
@@ -311,7 +378,7 @@ class _Compiler:
         if ref is None:
             return None
         try:
-            return resolve(ref, inline=self.config.allow_inline_secrets)
+            return resolve(ref, inline=self.config.allow_inline_secrets, environ=self.environ)
         except SecretError as e:
             self.error(path, str(e))
             return None
@@ -322,9 +389,9 @@ class _Compiler:
         weights = self.config.scorer.weights
         for name in weights:
             if name not in self.terms:
-                self.error(("scorer", "weights", name), f"no such term. Known: {', '.join(sorted(self.terms))}")
-        if not sum(weights.values()) > 0:
-            self.error(("scorer", "weights"), "at least one weight must be above 0")
+                self.error(("scorer", "weights", name), f"no such term{unknown(name, self.terms)}")
+        if not 0 < sum(weights.values()) < math.inf:
+            self.error(("scorer", "weights"), "at least one weight must be above 0, and their sum a number")
         return ScorerSpec(tuple(sorted(weights.items())))
 
     def _probe_kinds(self) -> tuple[str, ...]:
@@ -333,27 +400,49 @@ class _Compiler:
             return tuple(sorted(self.probes))
         for i, kind in enumerate(kinds):
             if kind not in self.probes:
-                self.error(("probes", "kinds", i), f"no such probe. Known: {', '.join(sorted(self.probes))}")
+                self.error(("probes", "kinds", i), f"no such probe{unknown(kind, self.probes)}")
         return tuple(kinds)
 
     def _daemon(self) -> None:
         config = self.config
         if config.workers != 1:
             self.error(("workers",), "more than one worker process is not in this version of lbd; use 1")
-        if not config.clients and not self._local(config.listen, ("listen",)):
+        listen = self._address(config.listen, ("listen",))
+        if listen is not None and not listen.local and not config.clients:
             self.error(("listen",), "listening beyond this host needs clients with keys")
-        admin = config.admin
-        if admin.listen is not None and not self._local(admin.listen, ("admin", "listen")) and admin.token is None:
+        admin = None if config.admin.listen is None else self._address(config.admin.listen, ("admin", "listen"))
+        if admin is not None and not admin.local and config.admin.token is None:
             self.error(("admin", "listen"), "an admin listener beyond this host needs admin.token")
-        scheme = config.store.url.partition(":")[0]
+        if admin is not None and admin == listen and (admin.port or admin.path):
+            self.error(("admin", "listen"), f"{config.listen} is already the API's")
+        if config.admin.socket is not None and not _absolute(config.admin.socket):
+            self.error(("admin", "socket"), "a unix socket needs an absolute path")
+        self._store(config.store.url)
+
+    def _store(self, url: str) -> None:
+        scheme, _, rest = url.partition(":")
         if scheme in ("valkey", "redis", "rediss"):
             self.error(("store", "url"), f"{scheme} is not in this version of lbd; use sqlite:///path or memory:")
-        elif scheme not in ("sqlite", "memory"):
-            self.error(("store", "url"), "must be sqlite:///path or memory:")
+        elif not (scheme == "memory" and not rest) and not (
+            scheme == "sqlite" and rest.startswith("//") and _absolute(rest[2:])
+        ):
+            self.error(("store", "url"), "must be sqlite:///path (an absolute one, so three slashes) or memory:")
 
-    def _local(self, text: str, path: Path_) -> bool:
+    def _address(self, text: str, path: Path_) -> address.Address | None:
         try:
-            return address.parse(text).local
+            return address.parse(text)
         except ValueError as e:
             self.error(path, str(e))
-            return True
+            return None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _absolute(path: str) -> bool:
+    return path.startswith("/") and len(path) > 1 and path.isprintable()

@@ -44,6 +44,8 @@ def diff(old: Compiled, new: Compiled) -> Diff:
     parts += [
         n for n in ("probes", "limits", "log", "allowed_hosts") if getattr(old.config, n) != getattr(new.config, n)
     ]
+    if old.admin_token != new.admin_token:
+        parts.append("admin.token")
     return Diff(
         tuple(i for i in after if i not in before),
         tuple(i for i in before if i not in after),

@@ -1,4 +1,8 @@
-"""The keys of the configuration file. Only what is built is listed; a planned key is refused by name."""
+"""The keys of the configuration file. Only what is built is listed; a planned key is refused by name.
+
+A line ``key: what it means`` in a docstring here becomes that key's description in the published JSON Schema,
+which editors show. Units are in the names of the keys: ``_s`` seconds, ``_ms`` milliseconds, ``_usd`` US dollars.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,8 @@ from lbd.decide.terms import DEFAULT_WEIGHTS
 from lbd.model.provider import Permission
 from lbd.model.request import Urgency
 from lbd.model.secret import SecretRef
-from lbd.shapes.providers import Count, Positive, Ratio01, Slug
+from lbd.shapes.providers import Count, NonNegative, Positive, Ratio01, Slug
 
-NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 OneOrMore = str | list[str]
 
 
@@ -22,7 +25,12 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class AdminConfig(_Strict, frozen=True):
-    """The admin listener: page, JSON API, metrics."""
+    """The admin listener: page, JSON API, metrics.
+
+    listen: host:port, or null for none. Beyond this host it needs a token.
+    socket: absolute path of a unix socket; who may open it may change things without a token.
+    token: what changes and foreign hosts must show as a bearer token.
+    """
 
     listen: str | None = "127.0.0.1:8081"
     socket: str | None = None
@@ -30,7 +38,14 @@ class AdminConfig(_Strict, frozen=True):
 
 
 class ClientConfig(_Strict, frozen=True):
-    """An API key's owner."""
+    """An API key's owner.
+
+    name: shown in records and metrics.
+    key: the API key that the client sends.
+    surface: the product surface whose class, floors and bounds hold for its requests.
+    models: patterns of the names it may ask for, such as gpt-*; none: every name.
+    may: which wishes it may send with a request; all of them when not given.
+    """
 
     name: Slug
     key: SecretRef | str
@@ -40,7 +55,12 @@ class ClientConfig(_Strict, frozen=True):
 
 
 class TierConfig(_Strict, frozen=True):
-    """A quality and latency level; tiers are listed best first."""
+    """A quality and latency level; tiers are listed best first.
+
+    name: what deployments call it.
+    ttft_p95_s: target for the 95th percentile of the time to the first content. It steers, it does not cut off.
+    error_rate_max: share of failed attempts from which a deployment counts as degraded.
+    """
 
     name: Slug
     ttft_p95_s: Positive
@@ -48,7 +68,12 @@ class TierConfig(_Strict, frozen=True):
 
 
 class DeadlineConfig(_Strict, frozen=True):
-    """Bounds counted from a request's arrival."""
+    """Bounds counted from a request's arrival.
+
+    interactive_first_content_s: until the first content; then the client gets 504.
+    interactive_total_s: until the end of the answer.
+    background_total_s: until the end of the answer, for requests of class background.
+    """
 
     interactive_first_content_s: Positive = 10.0
     interactive_total_s: Positive = 600.0
@@ -56,7 +81,13 @@ class DeadlineConfig(_Strict, frozen=True):
 
 
 class RuleConfig(_Strict, frozen=True):
-    """A routing rule, in the shape that routing guides show."""
+    """A routing rule, in the shape that routing guides show.
+
+    primary: the model that is asked first, or a list of them in order.
+    fallback: the models that are asked when those before them cannot answer, in order.
+    max_cost_per_1k: bound of the predicted USD for 1,000 tokens, in and out; what is dearer is never used.
+    max_latency_ms: bound of the time to the first content of a stream, or to the whole of a unary answer.
+    """
 
     primary: OneOrMore
     fallback: OneOrMore = []
@@ -65,7 +96,18 @@ class RuleConfig(_Strict, frozen=True):
 
 
 class SurfaceConfig(_Strict, frozen=True):
-    """A product surface."""
+    """A product surface.
+
+    name: what clients and requests call it.
+    class: interactive, or background, which waits behind interactive work and takes the cheapest.
+    quality_floor: deployments whose quality is lower or not known are never used.
+    ttft_p95_s: only deployments that are predicted to meet it, while there is one.
+    deadline_s: until the end of the answer, from arrival.
+    max_usd_per_request: bound of the predicted cost of a request; what is dearer is never used.
+    pin: the one model, or deployment as provider/name, that may serve it.
+    fallback: none: nothing else than the first choice, or a clear error.
+    models: what names mean for this surface, before the general map is asked.
+    """
 
     name: Slug
     urgency: Urgency = msgspec.field(default=Urgency.INTERACTIVE, name="class")
@@ -79,13 +121,25 @@ class SurfaceConfig(_Strict, frozen=True):
 
 
 class ScorerConfig(_Strict, frozen=True):
-    """Weights of the scoring terms."""
+    """Weights of the scoring terms.
+
+    weights: by term; a term that is left out of the map does not count.
+    """
 
     weights: dict[str, NonNegative] = msgspec.field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
 
 
 class ProbesConfig(_Strict, frozen=True):
-    """Active checks."""
+    """Active checks.
+
+    every_s: period of the free checks of a provider; 15 to 30 is usual.
+    jitter: share by which the period varies, so that checks of many hosts do not meet.
+    timeout_s: from when on a check that gets no answer has failed.
+    kinds: which checks are made; all of them when not given.
+    completion: when completions, which cost money, are asked for: never, or suspect_only (also of rows that come
+        back or were idle).
+    budget_usd_per_day: what completions asked for by lbd itself may cost.
+    """
 
     every_s: Annotated[float, msgspec.Meta(ge=1, le=600)] = 20.0
     jitter: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.2
@@ -96,24 +150,39 @@ class ProbesConfig(_Strict, frozen=True):
 
 
 class StoreConfig(_Strict, frozen=True):
-    """Where state is kept."""
+    """Where state is kept.
+
+    url: sqlite:///absolute/path, or memory: to forget everything at the end.
+    """
 
     url: str = "sqlite:///var/lib/lbd/state.db"
 
 
 class LimitsConfig(_Strict, frozen=True):
-    """Bounds of the daemon itself."""
+    """Bounds of the daemon itself.
+
+    max_body_bytes: of a request; a longer one gets 413.
+    drain_timeout_s: how long running answers may go on when the daemon is told to stop.
+    headers_after_s: how long the head of a stream waits for the first content; then comments keep it alive.
+    idle_gap_s: the longest silence inside a stream that has begun.
+    queue_size: requests that may wait for a free deployment.
+    journal_records: decisions that are kept for lbd explain.
+    """
 
     max_body_bytes: Count = 32 * 1024 * 1024
     drain_timeout_s: Positive = 60.0
     headers_after_s: Positive = 15.0
     idle_gap_s: Positive = 30.0
     queue_size: Count = 1000
-    journal_records: Count = 2000
+    journal_records: Count = 1000
 
 
 class LogConfig(_Strict, frozen=True):
-    """Log lines."""
+    """Log lines.
+
+    level: the least level that is written.
+    requests: which requests get a line.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     requests: Literal["all", "failed", "none"] = "failed"
@@ -129,7 +198,26 @@ def usual_tiers() -> list[TierConfig]:
 
 
 class Config(_Strict, frozen=True):
-    """A configuration file. Units are in the names of the keys."""
+    """A configuration file. Units are in the names of the keys.
+
+    providers: accounts and servers, with what each offers.
+    listen: the API: host:port, [v6]:port or unix:/path. Beyond this host it needs clients.
+    admin: page, JSON API and metrics for operators.
+    clients: API keys; without any, callers on this host are served and no key is asked for.
+    tiers: quality and latency levels, best first.
+    deadlines: bounds from a request's arrival, never started again.
+    routing_rules: rules by name; a request asks for one by its name, or through models.
+    models: what names in unchanged applications mean here: pattern to auto, a rule or a model.
+    surfaces: product surfaces with their floors and bounds.
+    scorer: how deployments of one level are weighed.
+    probes: active checks.
+    store: where state is kept.
+    workers: processes on this host; 1 in this version.
+    limits: bounds of the daemon itself.
+    log: log lines.
+    allowed_hosts: names in a Host or Origin header that are served beside loopback names and addresses.
+    allow_inline_secrets: whether keys may stand in the file itself.
+    """
 
     providers: Annotated[list[Any], msgspec.Meta(min_length=1)]
     listen: str = "127.0.0.1:8080"
@@ -150,6 +238,8 @@ class Config(_Strict, frozen=True):
     allow_inline_secrets: bool = False
 
 
+EDITOR_KEY = "$schema"  # a JSON file names its schema in itself; editors read it, lbd does not
+
 # Keys of the contract that this version does not have yet, by the struct they belong to.
 PLANNED: dict[str, frozenset[str]] = {
     "Config": frozenset({"experiments", "alerts"}),
@@ -158,11 +248,20 @@ PLANNED: dict[str, frozenset[str]] = {
     "LimitsConfig": frozenset({"journal_days"}),
 }
 
+# Provider shapes of the contract that this version does not have yet.
+PLANNED_SHAPES = frozenset({"anthropic", "azure", "bedrock", "gemini", "ollama"})
+
 
 def full(provider_kinds: Mapping[str, type[msgspec.Struct]]) -> type[msgspec.Struct]:
     """Return the root type with the registered provider shapes in it, for the published JSON Schema."""
     union: Any = Union[tuple(provider_kinds.values())]  # noqa: UP007  built from a registry
     providers: Any = Annotated[list[union], msgspec.Meta(min_length=1)]
     return msgspec.defstruct(
-        "Config", [("providers", providers)], bases=(Config,), frozen=True, forbid_unknown_fields=True, kw_only=True
+        "Config",
+        [("providers", providers)],
+        bases=(Config,),
+        namespace={"__doc__": Config.__doc__},
+        frozen=True,
+        forbid_unknown_fields=True,
+        kw_only=True,
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lbd.model.secret import Secret, SecretRef
 
+MOST_BYTES = 64 * 1024  # of a file: a key is short, and some files never end
+
 
 class SecretError(Exception):
     """A reference that leads nowhere; the message says which and what to do."""
@@ -45,10 +47,13 @@ def resolve(ref: SecretRef | str, *, inline: bool, environ: Mapping[str, str] = 
 
 def _read(path: Path) -> Secret:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise SecretError(f"{path}: cannot be read: {getattr(e, 'strerror', None) or e}") from None
-    return _checked(text.strip(), str(path))
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as e:  # ValueError: a path that holds a NUL
+        raise SecretError(f"{str(path)!r}: cannot be read: {getattr(e, 'strerror', None) or e}") from None
+    if len(data) > MOST_BYTES:
+        raise SecretError(f"{path}: too long for a key")
+    return _checked(data.decode("utf-8", "replace").strip(), str(path))
 
 
 def _checked(text: str, what: str) -> Secret:

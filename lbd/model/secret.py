@@ -6,7 +6,12 @@ import msgspec
 
 
 class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret lies: exactly one of an environment variable, a file, or a systemd credential."""
+    """Where a secret lies: exactly one of an environment variable, a file, or a systemd credential.
+
+    env: name of an environment variable.
+    file: path of a file, read again at every reload.
+    credential: name of a credential that systemd passes (LoadCredential=name:/path).
+    """
 
     env: str | None = None
     file: str | None = None
