@@ -29,7 +29,7 @@ from lbd.model.plan import Catalogue
 from lbd.model.provider import ClientSpec, Deadlines, SurfaceSpec
 from lbd.model.request import Ask, Body, Head, Wishes
 from lbd.model.units import Instant
-from lbd.ports import Reply
+from lbd.ports import Reply, Sends
 from lbd.shapes.clients import ClientShape
 from lbd.upstream.call import Flights, Ticket
 from lbd.upstream.respond import answer, fields
@@ -86,7 +86,7 @@ class Pipeline:
             told = [("x-request-id", request_id), ("content-type", "application/json")]
             reply.send(200, fields(told), msgspec.json.encode(self.plan(ask, head)))
 
-    def refuse(self, request_id: str, failure: Failure, shape: ClientShape, reply: Reply) -> None:
+    def refuse(self, request_id: str, failure: Failure, shape: ClientShape, reply: Sends) -> None:
         """Answer a request that gets no flight."""
         status, told, body = answer(failure, shape)
         reply.send(status, b"x-request-id: %b\r\n" % request_id.encode() + told, body)
@@ -138,7 +138,16 @@ class Pipeline:
             self._asks.clear()
             self._asks_of = catalogue
         size = classify.round_up(head.text_bytes * snapshot.tokens_per_byte)
-        key = (head.model, size, head.stream, head.max_output_tokens, head.needs, head.service_tier, client.name)
+        key = (
+            head.model,
+            size,
+            head.stream,
+            head.max_output_tokens,
+            head.n,
+            head.needs,
+            head.service_tier,
+            client.name,
+        )
         plain = wish is NO_WISHES and surface is None
         known = self._asks.get(key) if plain else None
         if known is not None:

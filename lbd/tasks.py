@@ -54,7 +54,9 @@ class Tasks:
 
     def once(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``work`` once."""
-        return self._start(name, self._guard(name, work))
+        task = self._start(name, self._guard(name, work))
+        task.add_done_callback(lambda _task: work.close())  # where it was cancelled before it began
+        return task
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -86,6 +88,9 @@ class Tasks:
                 status.last_error = f"{type(e).__name__}: {e}"
                 status.last_error_at = self._env.wall()
                 self._tell("loop_failed", status.name, e)
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    return  # it failed while it was being stopped
             else:
                 status.running = False
                 return

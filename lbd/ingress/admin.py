@@ -144,7 +144,8 @@ class Admin:
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if token is None or scheme.lower() != "bearer":
             return False
-        return hmac.compare_digest(sent.strip().encode(), token.reveal().encode())
+        known = token.reveal().encode()
+        return hmac.compare_digest(sent.strip().encode("utf-8", "surrogateescape"), known)
 
     def _who(self, request: web.Request) -> str:
         peer = _unix(request)
@@ -317,6 +318,6 @@ def _number(request: web.Request, name: str, default: int, *, most: int) -> int:
     text = request.query.get(name)
     if text is None:
         return default
-    if not text.isdigit() or int(text) > most:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19) or int(text) > most:
         raise Problem(422, f"{name} must be a whole number up to {most}")
     return int(text)

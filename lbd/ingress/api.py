@@ -12,11 +12,13 @@ import orjson
 
 from lbd.decide import names
 from lbd.ingress import guard
-from lbd.ingress.server import HttpReply, Inbound
+from lbd.ingress.inbound import Inbound
+from lbd.ingress.server import HttpReply
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue
 from lbd.model.provider import ClientSpec
 from lbd.pipeline import Pipeline
+from lbd.ports import Sends
 from lbd.shapes.clients import ClientShape
 from lbd.upstream.respond import fields
 
@@ -28,6 +30,21 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_body_bytes: int = 32 * 1024 * 1024
     allowed_hosts: frozenset[str] = frozenset()
+
+
+class _Bare:
+    """Answers HEAD: everything but the body."""
+
+    def __init__(self, reply: HttpReply) -> None:
+        self._reply = reply
+
+    def send(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send the head, with the length that the body has."""
+        self._reply.send_head(status, headers, len(body))
+
+
+def _to(inbound: Inbound, reply: HttpReply) -> Sends:
+    return _Bare(reply) if inbound.method == "HEAD" else reply
 
 
 class Api:
@@ -59,6 +76,9 @@ class Api:
     async def handle(self, inbound: Inbound, reply: HttpReply) -> None:
         """Answer one request, whatever it is."""
         shape = self._posts.get(inbound.path)
+        if shape is None and not inbound.path.startswith("/"):
+            inbound.to_origin_form()
+            shape = self._posts.get(inbound.path)
         try:
             refusal = inbound.refusal or self._guard(inbound)
             if refusal is None and shape is not None and inbound.method == "POST":
@@ -70,7 +90,7 @@ class Api:
                     await self._pipeline.handle(inbound, body, shape, reply)
                     return
             elif refusal is None:
-                refusal = self._get(inbound, reply)
+                refusal = self._get(inbound, _to(inbound, reply))
         except Exception as e:  # noqa: BLE001  the outermost handler: a client gets an answer whatever happens
             request_id = self._pipeline.next_id()
             self._failed(request_id, e)
@@ -80,7 +100,7 @@ class Api:
                     reply.end((shape or self._default).error_event(refusal))
                 return
         if refusal is not None:
-            self._pipeline.refuse(self._pipeline.next_id(), refusal, shape or self._default, reply)
+            self._pipeline.refuse(self._pipeline.next_id(), refusal, shape or self._default, _to(inbound, reply))
 
     def _guard(self, inbound: Inbound) -> Failure | None:
         host, origin = inbound.field(b"host"), inbound.field(b"origin")
@@ -112,8 +132,8 @@ class Api:
         return None
 
     def _inflate(self, inbound: Inbound) -> Failure | None:
-        encoding = inbound.header("content-encoding")
-        if encoding not in ("gzip", "deflate", "identity"):
+        encoding = (inbound.header("content-encoding") or "").strip().lower()
+        if encoding not in ("gzip", "x-gzip", "deflate", "identity"):
             return Failure(FailureKind.BAD_REQUEST, f"Content-Encoding {encoding!r} is not understood", status=415)
         if encoding == "identity":
             return None
@@ -127,7 +147,7 @@ class Api:
             return Failure(FailureKind.TOO_LARGE, f"the body is larger than limits.max_body_bytes, {limit}")
         return None
 
-    def _get(self, inbound: Inbound, reply: HttpReply) -> Failure | None:
+    def _get(self, inbound: Inbound, reply: Sends) -> Failure | None:
         path = inbound.path
         if path in self._posts:
             return Failure(FailureKind.BAD_REQUEST, f"{path} takes POST, not {inbound.method}", status=405)
@@ -156,7 +176,7 @@ class Api:
             body = listed[name]
         encoded = orjson.dumps(body)
         told = [("x-request-id", self._pipeline.next_id()), ("content-type", "application/json")]
-        reply.send(200, fields(told), encoded if inbound.method == "GET" else b"")
+        reply.send(200, fields(told), encoded)
         return None
 
     def _listed(self, client: ClientSpec) -> dict[str, dict[str, Any]]:

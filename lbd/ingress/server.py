@@ -10,11 +10,12 @@ A connection owns the task of its running request and cancels it when the client
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 import httptools
 
+from lbd.ingress.inbound import Inbound
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Env
@@ -26,55 +27,10 @@ LINGER: Seconds = 2.0  # after a refusal, for the client to read it before the r
 SWEEP_EVERY: Seconds = 1.0
 MOST_HEAD = 64 * 1024
 MOST_FIELDS = 128
-PREFIX = b"x-lbd-"
-_NO_WISHES: Mapping[str, str] = {}
+MOST_READ = 256 * 1024  # bytes that one read may bring, the end of another request included
 _STATUS = {int(s): b"HTTP/1.1 %d %b\r\n" % (s, s.phrase.encode()) for s in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
-
-
-class Inbound:
-    """A request as the pipeline sees it. ``refusal``: it broke a bound of the listener."""
-
-    __slots__ = ("_fields", "_wishes", "arrived", "body", "keep_alive", "method", "old", "path", "query", "refusal")
-
-    def __init__(self) -> None:
-        self._fields: dict[bytes, bytes] = {}
-        self._wishes: dict[str, str] | None = None
-        self.arrived: Instant = 0.0
-        self.body = b""
-        self.keep_alive = True
-        self.old = False  # HTTP/1.0
-        self.method = ""
-        self.path = ""
-        self.query = ""
-        self.refusal: Failure | None = None
-
-    def header(self, name: str) -> str | None:
-        """Return a header's value."""
-        value = self._fields.get(name.encode())
-        return None if value is None else value.decode("latin-1")
-
-    def field(self, name: bytes) -> bytes | None:
-        """Return a header's value as it came; ``name`` in lower case."""
-        return self._fields.get(name)
-
-    def wishes(self) -> Mapping[str, str]:
-        """Return the ``x-lbd-*`` headers, without their prefix."""
-        return _NO_WISHES if self._wishes is None else self._wishes
-
-    def add(self, name: bytes, value: bytes) -> None:
-        """Take in one header field."""
-        name = name.lower()
-        if name in self._fields:
-            if name in (b"host", b"content-length", b"authorization"):
-                self.refusal = Failure(FailureKind.BAD_REQUEST, f"more than one {name.decode('latin-1')} header")
-            value = self._fields[name] + b", " + value
-        self._fields[name] = value
-        if name.startswith(PREFIX):
-            if self._wishes is None:
-                self._wishes = {}
-            self._wishes[name[len(PREFIX) :].decode("latin-1")] = value.decode("latin-1")
 
 
 class HttpReply:
@@ -95,6 +51,11 @@ class HttpReply:
         self.started = self.ended = True
         end = b"content-length: %d\r\n\r\n" if self.keep_alive and not self._old else self._other_end()
         self._connection.write(b"%b%b%b%b" % (_status(status), headers, end % len(body), body))
+
+    def send_head(self, status: int, headers: bytes, length: int) -> None:
+        """Answer HEAD: what ``send`` would, less the body."""
+        self.started = self.ended = True
+        self._connection.write(b"%b%b%b" % (_status(status), headers, self._other_end() % length))
 
     def _other_end(self) -> bytes:
         how = b"keep-alive" if self.keep_alive else b"close"
@@ -156,9 +117,11 @@ class Connection(asyncio.Protocol):
         "_begun",
         "_body",
         "_body_size",
+        "_gathered",
         "_head_size",
         "_inbound",
         "_lingering",
+        "_offered",
         "_parser",
         "_pending",
         "_reply",
@@ -177,6 +140,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._inbound: Inbound | None = None  # being received
+        self._offered: Inbound | None = None  # offers another protocol, and its body is not read yet
         self._pending: list[Inbound] = []  # received while another is served
         self._task: asyncio.Task[None] | None = None
         self._reply: HttpReply | None = None
@@ -184,6 +148,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_size = 0
         self._head_size = 0
+        self._gathered: tuple[Inbound | None, int, int] = (None, 0, 0)
         self._since: Instant = 0.0  # when the connection went idle, or the message began
         self._begun = False
         self._lingering = False
@@ -214,17 +179,44 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as e:
-            # an offer to speak something else (h2c): declined by answering in HTTP/1.1
-            self._parser = httptools.HttpRequestParser(self)
             rest = data[e.args[0] :]
-            if rest:
-                self.data_received(rest)
         except httptools.HttpParserError as e:
             cause = e.__context__
             if isinstance(cause, _Enough):
                 self._refuse(cause.failure)
             else:
                 self._refuse(Failure(FailureKind.BAD_REQUEST, f"not an HTTP/1.1 request: {e}", code="bad_http"))
+            return
+        else:
+            if self._begun:
+                self._unfinished(len(data))
+            return
+        self._decline(rest)
+
+    def _unfinished(self, size: int) -> None:
+        """Bound what the parser gathers without a word: a field, or a trailer, that never ends."""
+        of, seen, body = self._gathered
+        if of is not self._inbound or body != self._body_size:
+            seen = 0
+        seen += size
+        self._gathered = (self._inbound, seen, self._body_size)
+        if seen > MOST_HEAD + MOST_READ:
+            self._refuse(Failure(FailureKind.TOO_LARGE, f"a request head over {MOST_HEAD} bytes", status=431))
+
+    def _decline(self, rest: bytes) -> None:
+        """Decline an offer to speak something else (h2c) by answering in HTTP/1.1.
+
+        The parser takes the body for the other protocol already, so the request is read again without the offer.
+        """
+        offered, self._offered = self._offered, None
+        self._parser = httptools.HttpRequestParser(self)
+        if offered is None:
+            return
+        if offered.method == "CONNECT" or offered.refusal is not None:
+            offered.keep_alive = False  # what follows was meant for the tunnel
+            self._received(offered)
+        else:
+            self.data_received(offered.head(self._url) + rest)
 
     def pause_writing(self) -> None:
         self.full = True
@@ -255,10 +247,8 @@ class Connection(asyncio.Protocol):
         """One header field."""
         self._count(len(name) + len(value) + 4)
         inbound = self._inbound
-        if inbound is not None:
-            inbound.add(name, value)
-            if len(inbound._fields) > MOST_FIELDS:
-                raise _Enough(Failure(FailureKind.TOO_LARGE, f"more than {MOST_FIELDS} header fields", status=431))
+        if inbound is not None and inbound.add(name, value) > MOST_FIELDS:
+            raise _Enough(Failure(FailureKind.TOO_LARGE, f"more than {MOST_FIELDS} header fields", status=431))
 
     def _count(self, size: int) -> None:
         self._head_size += size
@@ -273,13 +263,22 @@ class Connection(asyncio.Protocol):
         inbound.method = self._parser.get_method().decode("latin-1")
         path, _, query = self._url.partition(b"?")
         inbound.path, inbound.query = path.decode("latin-1"), query.decode("latin-1")
-        inbound.old = self._parser.get_http_version() == "1.0"
+        version = self._parser.get_http_version()
+        if version != "1.1":
+            if version != "1.0":
+                raise _Enough(Failure(FailureKind.BAD_REQUEST, f"HTTP/{version} is not spoken here", code="bad_http"))
+            inbound.old = True
         told = inbound.field(b"content-length")
         if told is not None and int(told) > self._server.max_body():
             raise _Enough(self._too_large())
         expect = inbound.field(b"expect")
         if expect is not None and expect.lower() == b"100-continue" and not self._busy():
             self.write(_CONTINUE)
+
+    def on_chunk_header(self) -> None:
+        """A chunk of the body begins, or the trailers do."""
+        if self._inbound is not None and not self._inbound.closed:
+            self._inbound.close()
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -304,13 +303,22 @@ class Connection(asyncio.Protocol):
         self._body = []
         self._body_size = 0
         self._begun = False
-        if self._busy():
-            # pipelining is allowed, and answered in order; more than one waiting request stops the reading
-            self._pending.append(inbound)
-            if self._transport is not None:
-                self._transport.pause_reading()
+        if self._parser.should_upgrade():
+            self._offered = inbound
         else:
+            self._received(inbound)
+
+    def _received(self, inbound: Inbound) -> None:
+        if self._task is None:
             self._serve(inbound)
+        else:
+            self._wait(inbound)
+
+    def _wait(self, inbound: Inbound) -> None:
+        """Keep a request while another is served: pipelining is allowed, and answered in order."""
+        self._pending.append(inbound)
+        if self._transport is not None:  # one that waits stops the reading
+            self._transport.pause_reading()
 
     def _busy(self) -> bool:
         return self._task is not None
@@ -344,21 +352,27 @@ class Connection(asyncio.Protocol):
         self._since = self._server.env.now()
         if self._pending:
             inbound = self._pending.pop(0)
+            if self._pending:
+                self._serve(inbound)
+                return
             transport.resume_reading()
-            self._serve(inbound)
+            if self._lingering:
+                self._task = asyncio.get_running_loop().create_task(self._linger(inbound))
+            else:
+                self._serve(inbound)
 
     def _refuse(self, failure: Failure) -> None:
         """Answer what cannot be parsed, then let the client read that before the connection is closed."""
-        if self._busy():
-            self.abort()
-            return
-        self._lingering = True
+        self._lingering = True  # nothing after it can be understood
         self._since = self._server.env.now()
         inbound = Inbound()
         inbound.refusal = failure
         inbound.keep_alive = False
         inbound.arrived = self._since
-        self._task = asyncio.get_running_loop().create_task(self._linger(inbound))
+        if self._busy():
+            self._wait(inbound)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._linger(inbound))
 
     async def _linger(self, inbound: Inbound) -> None:
         reply = HttpReply(self, old=False, keep_alive=False)
@@ -379,6 +393,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    @property
+    def asking(self) -> bool:
+        """Tell whether a request is on its way: the connection is new, or a request has begun to arrive."""
+        return self._task is None and (self._begun or self._reply is None) and not self._lingering
+
     def close_if_idle(self) -> None:
         """Close a connection on which nothing is under way."""
         if self._task is None and not self._begun and self._transport is not None:
@@ -397,7 +416,7 @@ class Connection(asyncio.Protocol):
             if waited > (HEAD_TIME if in_head else BODY_TIME):
                 self._refuse(Failure(FailureKind.BAD_REQUEST, "the request took too long to arrive", status=408))
         elif waited > KEEPALIVE:
-            self.close_if_idle()
+            self.abort()  # not close(): that would wait for a client that never reads its last answer
 
 
 class _Enough(Exception):
@@ -430,11 +449,20 @@ class Server:
             for connection in tuple(self.connections):
                 connection.sweep(now)
 
-    def close_idle(self) -> None:
-        """Begin to end: idle connections close now, busy ones after their answer."""
+    def close_idle(self, *, also_new: bool = True) -> None:
+        """Begin to end: idle connections close now, busy ones after their answer.
+
+        ``also_new``: those too that have not asked for anything yet; their request may be in the kernel already.
+        """
         self.closing = True
         for connection in tuple(self.connections):
-            connection.close_if_idle()
+            if also_new or not connection.asking:
+                connection.close_if_idle()
+
+    @property
+    def asking(self) -> bool:
+        """Tell whether a request is on its way on any connection."""
+        return any(connection.asking for connection in self.connections)
 
     def abort(self) -> None:
         """End: close everything."""

@@ -36,9 +36,13 @@ def parse(text: str) -> Address:
             raise ValueError(f"{text!r}: a unix socket needs an absolute path")
         return Address(path=path)
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535 or (":" in host and not host.startswith("[")):
-        raise ValueError(f"{text!r} is no address: write host:port or unix:/path")
-    return Address(host.strip("[]"), int(port))
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    numeric = port.isascii() and port.isdigit() and int(port) <= 65535
+    if not colon or not numeric or (":" in host) != bracketed or "[" in host or "]" in host:
+        raise ValueError(f"{text!r} is no address: write host:port, [v6]:port or unix:/path")
+    return Address(host, int(port))
 
 
 def is_loopback(host: str) -> bool:

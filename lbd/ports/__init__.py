@@ -117,15 +117,19 @@ class Transport(Protocol):
         """Close every idle connection."""
 
 
-class Reply(Protocol):
+class Sends(Protocol):
+    """The client's side of an answer that comes whole."""
+
+    def send(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send a whole answer. ``headers`` are encoded fields, each with its line end."""
+
+
+class Reply(Sends, Protocol):
     """The client's side of one answer. ``start`` once, then ``write``, then ``end``; or ``send`` alone."""
 
     @property
     def started(self) -> bool:
         """Tell whether a head went out."""
-
-    def send(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send a whole answer. ``headers`` are encoded fields, each with its line end."""
 
     def start(self, status: int, headers: bytes) -> None:
         """Send the head of a streamed answer."""

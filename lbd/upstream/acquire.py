@@ -133,6 +133,8 @@ class Desk:
         """Wait until one of the rows that could serve may be free; a Failure when waiting does not help."""
         service = self._service
         rows, soonest = self._waitable(ranking, query, refused, now)
+        if self._limit_over(rows, now):
+            return None
         for i in rows:  # somebody needs them: whether they are well again should be known at once
             if service.owner.snapshot.rows[i].refusal == "breaker_open":
                 service.silent(service.owner.rows[i].provider.name)
@@ -155,6 +157,17 @@ class Desk:
             return Failure(FailureKind.DRAINING, "lbd is shutting down", retry_after_s=1.0)
         self.waited_s += later - now
         return self._nobody(flight, ranking, rows, soonest, later) if later >= by else None
+
+    def _limit_over(self, rows: frozenset[int], now: Instant) -> bool:
+        """Publish anew the rows whose rate limit ended since the last tick; tell whether one may be used now."""
+        owner = self._service.owner
+        views = [(i, owner.snapshot.rows[i]) for i in rows]
+        ended = [
+            i for i, v in views if v.refusal == "quota_exhausted" and v.usable_at is not None and v.usable_at <= now
+        ]
+        for i in ended:
+            owner.touch(i, transition=True)
+        return any(owner.snapshot.rows[i].refusal is None for i in ended)
 
     def _waitable(
         self, ranking: Ranking, query: Query, refused: Sequence[DeploymentId], now: Instant

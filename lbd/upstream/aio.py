@@ -5,6 +5,7 @@ own client is compared with.
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import Coroutine
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Env, Origin, Receiver
 from lbd.upstream.headers import RawHeaders
@@ -61,20 +62,21 @@ class AiohttpTransport:
     def __init__(self, env: Env, spawn: Spawn) -> None:
         self._env = env
         self._spawn = spawn
-        self._sessions: dict[Origin, aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[Origin, bool], aiohttp.ClientSession] = {}
 
-    def session(self, origin: Origin) -> aiohttp.ClientSession:
+    def session(self, origin: Origin, *, pool: bool) -> aiohttp.ClientSession:
         """Return the session for an origin: its time-outs, trust and keep-alive are the origin's own."""
-        session = self._sessions.get(origin)
+        session = self._sessions.get((origin, pool))
         if session is None:
-            context: ssl.SSLContext | bool = True
-            if origin.ca_file is not None:
-                context = ssl.create_default_context(cafile=origin.ca_file)
+            context = True if origin.ca_file is None else _trusting(origin.ca_file)
             trace = aiohttp.TraceConfig()
             trace.on_connection_reuseconn.append(_mark_reused)
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=0, ssl=context, keepalive_timeout=origin.keepalive_s, ttl_dns_cache=30
+                    limit=0,
+                    ssl=context,
+                    ttl_dns_cache=30,
+                    **({"keepalive_timeout": origin.keepalive_s} if pool else {"force_close": True}),
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=origin.connect_timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -85,7 +87,7 @@ class AiohttpTransport:
                 trace_configs=[trace],
                 trust_env=False,
             )
-            self._sessions[origin] = session
+            self._sessions[origin, pool] = session
         return session
 
     def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> _Exchange | None:  # noqa: ARG002
@@ -112,22 +114,21 @@ class AiohttpTransport:
         """Make the request once; a Failure where the receiver has not heard how it ended."""
         origin = endpoint.origin
         seen = SimpleNamespace(reused=False)
-        headers = dict(endpoint.headers)
-        if not endpoint.pool:
-            headers["connection"] = "close"
         answered = False
         try:
-            async with self.session(origin).request(
+            async with self.session(origin, pool=endpoint.pool).request(
                 endpoint.method,
                 f"{origin.scheme}://{origin.authority}{endpoint.path}",
-                data=body or None,
-                headers=headers,
+                data=io.BytesIO(body) if body else None,  # sent in pieces: aiohttp warns of large ones in one
+                headers=dict(endpoint.headers),
                 proxy=origin.proxy,
                 allow_redirects=False,
                 trace_request_ctx=seen,
             ) as response:
                 answered = True
                 await _relay(response, receiver, exchange)
+        except LbdError as e:
+            return e.failure
         except (aiohttp.ClientError, OSError, TimeoutError, BadEncoding) as e:
             return failure_of(e, answered=answered, reused=seen.reused)
         receiver.end()
@@ -138,6 +139,13 @@ class AiohttpTransport:
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as e:  # ssl.SSLError is one
+        raise LbdError(Failure(FailureKind.TLS, f"ca_file {ca_file}: {e.strerror or e}")) from None
 
 
 async def _relay(response: aiohttp.ClientResponse, receiver: Receiver, exchange: _Exchange) -> None:

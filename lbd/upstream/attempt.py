@@ -22,7 +22,7 @@ from lbd.model.outcome import QuotaReading, Usage
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.providers import Fold, Watch
-from lbd.upstream.line import Line
+from lbd.upstream.line import Line, masked
 from lbd.upstream.wheel import TICK, Wheel
 
 LARGEST_ANSWER = 64 * 1024 * 1024  # bytes of a unary answer; beyond it the provider is broken
@@ -77,7 +77,9 @@ class Attempt:
         "_asked",
         "_body",
         "_body_size",
+        "_connecting",
         "_cut_at",
+        "_deaf",
         "_done",
         "_draining",
         "_env",
@@ -137,8 +139,10 @@ class Attempt:
         self._body: list[bytes] | None = None
         self._body_size = 0
         self._done: asyncio.Future[None] | None = None
+        self._connecting: asyncio.Task[object] | None = None
+        self._deaf = False  # it is settled: nothing of the provider's is passed on any more
         self._draining = False
-        self._asked = False  # whether the silence in the middle of the answer was looked into
+        self._asked: Instant = -1.0  # the silence that was looked into, by the instant it began
         self._slot = 0
         self.line = line
         self.manner = manner
@@ -165,6 +169,8 @@ class Attempt:
         try:
             for fresh in (False, True):
                 done = self._done = loop.create_future()
+                if fresh:
+                    self._body, self._body_size, self._deaf = None, 0, False
                 self._begin(choices, hide_usage)
                 exchange = None if fresh else self.line.transport.reuse(endpoint, body, self)
                 if exchange is None:
@@ -181,19 +187,26 @@ class Attempt:
             self._stop()
 
     def _begin(self, choices: int, hide_usage: bool) -> None:
-        self._body = None
-        self._body_size = 0
         if self.manner is not _WHOLE:
             shape = self.line.shape
             self._watch = shape.watch(choices, hide_usage)
             self._fold = shape.fold() if self.manner is _FOLD else None
 
     async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
+        task = self._connecting = asyncio.current_task()
+        failure: Failure | None = None
         try:
-            return await self.line.transport.open(endpoint, body, self, by=self._due())
+            return await self.line.transport.open(endpoint, body, self, by=min(self._first_by, self._total_by))
         except LbdError as e:
-            self._settle(e.failure)
-            return None
+            failure = e.failure
+        except asyncio.CancelledError:
+            if not self._deaf or (task is not None and task.uncancel() > 0):
+                raise  # the client has gone; else it was _settle that put an end to the connecting
+        finally:
+            self._connecting = None
+        if failure is not None:
+            self._settle(failure)
+        return None
 
     def _stop(self) -> None:
         self._wheel.discard(self._slot, self)
@@ -235,7 +248,7 @@ class Attempt:
 
     def data(self, chunk: bytes) -> None:
         """A piece of the body came."""
-        if self._draining:
+        if self._deaf:
             return
         now = self.last_at = self._env.now()
         watch = self._watch
@@ -247,7 +260,7 @@ class Attempt:
             self._pass(out, now)  # what came before it may stand in the same read
             self._settle(watch.failure)
         elif watch.done and watch.committed:
-            self._draining = True
+            self._draining = self._deaf = True
             self._complete(out, now)
         elif out:
             self._pass(out, now)
@@ -272,6 +285,10 @@ class Attempt:
             return
         self.committed = True
         self.ttft_s = now - self.sent_at
+        due = now + min(QUIET, self._idle_s)
+        if due < self._slot * TICK:  # the bounds of the first content lie beyond the first look at a silence
+            self._wheel.discard(self._slot, self)
+            self._slot = self._wheel.add(due, self)
         if self._fold is not None:
             self._fold.feed(out)
         else:
@@ -292,7 +309,7 @@ class Attempt:
     def end(self) -> None:
         """The body is complete."""
         self._exchange = None
-        if self._draining:
+        if self._deaf:
             self._draining = False
             return
         now = self.last_at = self._env.now()
@@ -327,7 +344,7 @@ class Attempt:
     def failed(self, failure: Failure) -> None:
         """The connection broke."""
         self._exchange = None
-        if self._draining:
+        if self._deaf:
             self._draining = False
             return
         watch = self._watch
@@ -343,13 +360,16 @@ class Attempt:
         done = self._done
         if done is None or done.done():
             return
-        self.failure = failure
+        self._deaf = True
+        self.failure = None if failure is None else masked(failure, self.line.provider)
         self.settled_at = self._env.now()
         if self._watch is not None:
             self.usage = self._watch.usage
         if self.status:
             self._read_limits()
         done.set_result(None)
+        if self._connecting is not None:
+            self._connecting.cancel()
 
     def _read_limits(self) -> None:
         shape = self.line.shape
@@ -382,38 +402,38 @@ class Attempt:
 
     def _due(self) -> Instant:
         if self.committed:
-            return min(self._total_by, self.last_at + (self._idle_s if self._asked else QUIET))
+            patience = self._idle_s if self._asked == self.last_at else min(QUIET, self._idle_s)
+            return min(self._total_by, self.last_at + patience)
         return min(self._cut_at, self._first_by, self._total_by, self._headers_at)
 
     def on_time(self, now: Instant) -> None:
         """A bound may be reached."""
         if not self._open_still():
             return
-        if self._asked and now - self.last_at < QUIET:
-            self._asked = False
         failure = self._overdue(now) if self._due() <= now else None
         if failure is not None:
             self._settle(failure)
         else:
-            self._slot = self._wheel.add(max(self._due(), now + TICK), self)
+            # in the middle of an answer another silence may begin at any time
+            at = min(self._due(), now + QUIET) if self.committed else self._due()
+            self._slot = self._wheel.add(max(at, now + TICK), self)
 
     def _overdue(self, now: Instant) -> Failure | None:
         """Return the failure that is due now, or move the bound that was only a reminder."""
-        waited = now - self.sent_at
         if self._total_by <= now:
             return Failure(FailureKind.TIMEOUT_TOTAL, "the time for the whole answer is over")
         if self.committed:
             if self.paused:
                 self.last_at = now
                 return None
-            if not self._asked and self.last_at + self._idle_s > now:
-                self._asked = True
+            if self._asked != self.last_at and self.last_at + self._idle_s > now:
+                self._asked = self.last_at
                 self._host.silent(self)  # nobody knows better than a probe whether anybody is there
                 return None
             text = f"nothing came for {self._idle_s:g} s in the middle of the answer"
             return Failure(FailureKind.TIMEOUT_IDLE, text)
         if self._first_by <= now:
-            return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s, the deadline")
+            return self._silence(now, ", the deadline")
         if self._headers_at <= now:
             self._headers_at = math.inf
             self._host.open_early()
@@ -422,9 +442,15 @@ class Attempt:
             if self.manner is _WHOLE:
                 self._host.silent(self)
             elif self._host.may_move():
-                return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s")
+                return self._silence(now)
             # nobody else could take it now; one may have come back in a second
         return None
+
+    def _silence(self, now: Instant, which: str = "") -> Failure:
+        waited = now - self.sent_at
+        if self._connecting is not None:
+            return Failure(FailureKind.CONNECT_TIMEOUT, f"no connection within {waited:.2f} s{which}")
+        return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s{which}")
 
 
 def _is_event_stream(headers: Headers) -> bool:

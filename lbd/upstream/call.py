@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
@@ -195,7 +196,8 @@ class Run:
     def give_up(self) -> None:
         """The daemon ends: end this flight with a typed error."""
         if self._attempting is not None:
-            self._attempting.stop(Failure(FailureKind.DRAINING, "lbd was shut down before the answer was complete"))
+            text = "lbd was shut down before the answer was complete"
+            self._attempting.stop(Failure(FailureKind.DRAINING, text, retry_after_s=1.0))
 
     async def fly(self) -> RequestRecord:
         """Serve the request; the client has its answer afterwards."""
@@ -223,9 +225,9 @@ class Run:
                 others = twins  # one model, or a clear error
             self._flight, verdict = flights.after(self._flight, candidate.id, failure, now, twins=twins, others=others)
             if verdict.step is Step.GIVE:
-                return self._fail(verdict.failure)
+                return self._fail(self._soonest(verdict.failure, now))
             if verdict.spend and not service.budget.spend(now):
-                return self._fail(flights.final(self._flight))
+                return self._fail(self._soonest(flights.final(self._flight), now))
             again = None
             if verdict.step is Step.AGAIN:
                 await self._env.sleep(verdict.wait_s)
@@ -234,6 +236,11 @@ class Run:
             else:
                 model = candidate.model if twins and larger is None else None
                 query = Query(self._flight.tried, model, larger, self._ticket.affinity)
+
+    def _soonest(self, failure: Failure, now: Instant) -> Failure:
+        """Return the last word; where every attempt was limited, the limit that ends first is the wait."""
+        wait = flights.all_limited(self._flight, now)
+        return failure if wait is None else replace(failure, retry_after_s=wait)
 
     def _left(self, query: Query) -> int:
         return pick.left(self._service.ranking(self._ticket.ask), query)

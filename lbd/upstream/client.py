@@ -223,6 +223,8 @@ class Connection(asyncio.Protocol):
         """The head is complete; an interim one (1xx) is skipped."""
         status = self._parser.get_status_code()
         if status < 200:
+            self._length = self._chunked = False
+            self._encoding = b""
             return
         self._status = status
         self._headers_done = True

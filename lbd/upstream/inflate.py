@@ -7,7 +7,6 @@ import zlib
 # Of what one read may become. A read is 256 KiB at most, and no honest text shrinks a thousandfold.
 MOST = 64 * 1024 * 1024
 _EITHER = zlib.MAX_WBITS | 32  # gzip or zlib, by its header
-_BARE = -zlib.MAX_WBITS  # what some servers send as "deflate"
 
 
 class BadEncoding(Exception):
@@ -15,17 +14,25 @@ class BadEncoding(Exception):
 
 
 class Inflate:
-    """Decompresses a body piece by piece."""
+    """Decompresses a body piece by piece. ``bare``: it may lack the header that deflate should have."""
 
-    __slots__ = ("_begun", "_left", "_stream")
+    __slots__ = ("_bare", "_first", "_left", "_stream")
 
-    def __init__(self) -> None:
+    def __init__(self, *, bare: bool = False) -> None:
         self._stream = zlib.decompressobj(_EITHER)
-        self._begun = False
+        self._bare = bare
+        self._first = b""
         self._left = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return what they stand for. Raises BadEncoding."""
+        if self._bare:  # two bytes tell
+            data = self._first = self._first + data
+            if len(data) < 2:
+                return b""
+            self._bare = False
+            if not _has_header(data):
+                self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
         out: list[bytes] = []
         self._left = MOST
         while data:
@@ -39,16 +46,15 @@ class Inflate:
         try:
             piece = self._stream.decompress(data, self._left + 1)
         except zlib.error as e:
-            if self._begun:
-                raise BadEncoding(f"the answer's compression is broken: {e}") from None
-            self._begun = True
-            self._stream = zlib.decompressobj(_BARE)
-            return self._piece(data)
-        self._begun = True
+            raise BadEncoding(f"the answer's compression is broken: {e}") from None
         self._left -= len(piece)
         if self._left < 0:
             raise BadEncoding(f"one read of the answer becomes more than {MOST} bytes")
         return piece
+
+
+def _has_header(data: bytes) -> bool:
+    return data.startswith(b"\x1f\x8b") or (data[0] & 0x0F == 8 and int.from_bytes(data[:2]) % 31 == 0)
 
 
 def inflate(encoding: bytes) -> Inflate | None:
@@ -57,5 +63,5 @@ def inflate(encoding: bytes) -> Inflate | None:
     if name in (b"", b"identity"):
         return None
     if name in (b"gzip", b"x-gzip", b"deflate"):
-        return Inflate()
+        return Inflate(bare=name == b"deflate")
     raise BadEncoding(f"the answer comes as {name.decode('latin-1')[:40]!r}, which was not asked for")

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from lbd import __version__
+from lbd.model.failure import Failure
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
 from lbd.model.units import NANO_PER_TOKEN, NanoUsd
 from lbd.ports import Endpoint, Origin, Transport
 from lbd.shapes.providers import Shape
 
+SHORTEST_SECRET = 8  # of a configured header's value; shorter ones are words that a message may hold
 AGENT = f"lbd/{__version__}"
 
 
@@ -69,6 +72,19 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
         {op: endpoint(path, "text/event-stream", pool=shape.pool_after_stream) for op, path in shape.paths.items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
+
+
+def masked(failure: Failure, provider: ProviderSpec) -> Failure:
+    """Return the failure without the provider's credentials in it: some servers repeat the key that they refuse."""
+    secrets = [value for _, value in provider.headers if len(value) >= SHORTEST_SECRET]
+    if provider.api_key is not None:
+        secrets.append(provider.api_key.reveal())
+    for secret in secrets:
+        if secret in failure.message:
+            failure = replace(failure, message=failure.message.replace(secret, "***"))
+        if failure.body is not None and secret.encode() in failure.body:
+            failure = replace(failure, body=failure.body.replace(secret.encode(), b"***"))
+    return failure
 
 
 def cost(price: Price | None, usage: Usage | None) -> NanoUsd:

@@ -1,0 +1,92 @@
+"""A request of the API listener: its head, read once, and its body as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.units import Instant
+
+PREFIX = b"x-lbd-"
+_NO_WISHES: Mapping[str, str] = {}
+_DECLINED = frozenset({b"upgrade", b"http2-settings", b"connection", b"expect"})
+K = TypeVar("K", str, bytes)
+
+
+class Inbound:
+    """A request as the pipeline sees it. ``refusal``: it broke a bound of the listener."""
+
+    __slots__ = ("_fields", "_wishes", "arrived", "body", "keep_alive", "method", "old", "path", "query", "refusal")
+
+    def __init__(self) -> None:
+        self._fields: dict[bytes, bytes] = {}
+        self._wishes: dict[str, str] | None = None
+        self.arrived: Instant = 0.0
+        self.body = b""
+        self.keep_alive = True
+        self.old = False  # HTTP/1.0
+        self.method = ""
+        self.path = ""
+        self.query = ""
+        self.refusal: Failure | None = None
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value."""
+        value = self._fields.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    def field(self, name: bytes) -> bytes | None:
+        """Return a header's value as it came; ``name`` in lower case."""
+        return self._fields.get(name)
+
+    def wishes(self) -> Mapping[str, str]:
+        """Return the ``x-lbd-*`` headers, without their prefix."""
+        return _NO_WISHES if self._wishes is None else self._wishes
+
+    def add(self, name: bytes, value: bytes) -> int:
+        """Take in one header field; returns how many there are."""
+        name = name.lower()
+        if name in self._fields:
+            if name in (b"host", b"content-length", b"authorization"):
+                self.refusal = Failure(FailureKind.BAD_REQUEST, f"more than one {name.decode('latin-1')} header")
+            value = self._fields[name] + b", " + value
+        self._fields[name] = value
+        if name.startswith(PREFIX):
+            if self._wishes is None:
+                self._wishes = {}
+            self._wishes[name[len(PREFIX) :].decode("latin-1")] = value.decode("latin-1")
+        return len(self._fields)
+
+    def to_origin_form(self) -> None:
+        """Read an absolute-form target (RFC 9112, 3.2.2): its authority counts, and the Host field does not."""
+        scheme, found, rest = self.path.partition("://")
+        if found and scheme.lower() in ("http", "https"):
+            authority, slash, path = rest.partition("/")
+            self.path = slash + path or "/"
+            self._fields = {**self._fields, b"host": authority.encode("latin-1")}
+
+    def close(self) -> None:
+        """Take in no more: what comes after the head are trailers, which are no headers (RFC 9110, 6.5.1)."""
+        self._fields = _Closed(self._fields)
+        self._wishes = _Closed(self._wishes or {})
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the head is behind us."""
+        return isinstance(self._fields, _Closed)
+
+    def head(self, url: bytes) -> bytes:
+        """Return the head anew, without what offers or asks for another protocol."""
+        fields = {name: value for name, value in self._fields.items() if name not in _DECLINED}
+        options = [word.strip() for word in (self._fields.get(b"connection") or b"").split(b",")]
+        fields[b"connection"] = b", ".join(w for w in options if w.lower() not in _DECLINED)
+        lines = [b"%b %b HTTP/1.%d" % (self.method.encode(), url, 0 if self.old else 1)]
+        return b"\r\n".join([*lines, *(b"%b: %b" % field for field in fields.items()), b"", b""])
+
+
+class _Closed(dict[K, K]):
+    """Fields that stay as they are."""
+
+    def __setitem__(self, name: K, value: K) -> None:
+        pass

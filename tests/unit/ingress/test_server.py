@@ -1,0 +1,977 @@
+"""The API listener on a real socket: what strangers may send, how long they may take, what they get."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from lbd.ingress import server as module
+from lbd.ingress.inbound import Inbound
+from lbd.ingress.server import BODY_TIME, HEAD_TIME, KEEPALIVE, LINGER, MOST_FIELDS, MOST_HEAD, HttpReply
+from tests.fakes.caller import Listening, get, request
+from tests.fakes.wire import LOOPS, a_moment, on, until
+
+loops = pytest.mark.parametrize("loop", LOOPS)
+H2C = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+)
+
+
+def chunked(body: bytes, size: int = 5, trailer: bytes = b"") -> bytes:
+    pieces = [body[i : i + size] for i in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n" + trailer + b"\r\n"
+
+
+def chunks(path: str, body: bytes, *fields: str, trailer: bytes = b"") -> bytes:
+    return request("POST", path, None, "Transfer-Encoding: chunked", *fields) + chunked(body, trailer=trailer)
+
+
+# --- requests that are understood ---------------------------------------------------------------------
+
+
+@loops
+def test_a_request_is_handed_over_as_it_was_sent(loop: str) -> None:
+    """Method, raw path, query, headers, wishes, body."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            sent = request("POST", "/v1/a%2Fb%20c?x=%20&y=1", b'{"a":1}', "X-LBD-Class: background")
+            told = (await listening.ask(sent)).json
+            assert (told["method"], told["path"], told["query"]) == ("POST", "/v1/a%2Fb%20c", "x=%20&y=1")
+            assert told["body"] == '{"a":1}' and told["wishes"] == {"class": "background"} and told["host"] == "h"
+            assert listening.handled[0].arrived == listening.env.now()
+
+    on(loop, main())
+
+
+@loops
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(body=b'{"a":1}'),
+        chunks("/x", b'{"a":1}'),
+        request("POST", "/x", b'{"a":1}', *H2C),
+        request("POST", "/x", None, *H2C, "Transfer-Encoding: chunked") + chunked(b'{"a":1}'),
+    ],
+)
+def test_a_request_may_be_split_anywhere(sent: bytes, loop: str) -> None:
+    """Packets have no meaning; all on one connection."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            for at in range(1, len(sent)):
+                await caller.send(sent[:at], sent[at:], pause=0)
+                told = (await caller.answer()).json
+                assert (told["method"], told["path"], told["body"]) == ("POST", "/x", '{"a":1}')
+            assert len(listening.server.connections) == 1
+
+    on(loop, main())
+
+
+@loops
+def test_pipelined_requests_are_answered_in_order(loop: str) -> None:
+    """However many come at once, and whoever takes longer."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            await a_moment(0.002 if inbound.path.endswith("0") else 0)
+            reply.send(200, b"", inbound.path.encode() + inbound.body)
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(b"".join(request(path=f"/{n}", body=b"%d" % n) for n in range(40)))
+            assert [(await caller.answer()).body for _ in range(40)] == [b"/%d%d" % (n, n) for n in range(40)]
+
+    on(loop, main())
+
+
+@loops
+def test_pipelining_without_reading_answers_is_held_back(loop: str) -> None:
+    """Requests that wait are bounded by what one read brings: no more is read while any waits."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            sent = 0
+            piece = get() * 500
+            most = 0
+            while sent < 40_000_000:
+                caller.writer.write(piece)
+                sent += len(piece)
+                await a_moment()
+                most = max(most, *(len(c._pending) for c in listening.server.connections))
+                if caller.writer.transport.get_write_buffer_size() > 8_000_000:
+                    break
+            per_read = 256 * 1024 // len(get()) + 1
+            assert 0 < most <= per_read
+            caller.reset()
+            await until(lambda: not listening.server.connections)
+
+    on(loop, main())
+
+
+@loops
+def test_chunked_bodies_are_put_together(loop: str) -> None:
+    """With extensions and trailers, which are no headers."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            body = b"x" * 300
+            assert (await listening.ask(chunks("/x", body))).json["body"] == body.decode()
+            sent = chunks("/x", b"{}", "Cookie: a=1", trailer=b"X-LBD-Pin: dear\r\nCookie: b=2\r\nX-Late: 1\r\n")
+            told = (await listening.ask(sent)).json
+            assert told["body"] == "{}" and told["wishes"] == {} and told["cookie"] == "a=1"
+            sent = chunks("/x", b"{}", "X-LBD-Class: background", trailer=b"X-LBD-Class: interactive\r\n")
+            assert (await listening.ask(sent)).json["wishes"] == {"class": "background"}
+
+    on(loop, main())
+
+
+@loops
+def test_expect_100_continue_is_told_to_go_on(loop: str) -> None:
+    """Before the body, once; and not where the body is too large anyway."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            for fields in ((), H2C):
+                caller = await listening.caller()
+                sent = request("POST", "/x", b"{}", "Expect: 100-continue", *fields)
+                await caller.send(sent[:-2])
+                assert (await caller.answer()).status == 100
+                await caller.send(b"{}")
+                answer = await caller.answer()
+                assert answer.status == 200 and answer.json["body"] == "{}"
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", b"x" * 1001, "Expect: 100-continue")[:-1001])
+            assert (await caller.answer()).status == 413
+
+    on(loop, main())
+
+
+# --- offers of another protocol -----------------------------------------------------------------------
+
+
+@loops
+def test_an_offer_of_h2c_is_declined_and_its_body_is_not_lost(loop: str) -> None:
+    """Java's HttpClient makes one with each first request; the answer in HTTP/1.1 declines it."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            for n in range(3):
+                body = b'{"n":%d}' % n
+                await caller.send(request("POST", "/x?y=1", body, *H2C, "Cookie: a=1"))
+                answer = await caller.answer()
+                assert answer.status == 200 and answer.json["body"] == body.decode()
+                assert answer.json["query"] == "y=1" and answer.json["cookie"] == "a=1"
+            await caller.send(request("POST", "/x", None, *H2C, "Transfer-Encoding: chunked") + chunked(b'{"c":1}'))
+            assert (await caller.answer()).json["body"] == '{"c":1}'
+            await caller.send(get("/y", *H2C))
+            assert (await caller.answer()).json["path"] == "/y"
+            await caller.send(request("POST", "/x", b"", *H2C))
+            assert (await caller.answer()).json["body"] == ""
+            assert len(listening.handled) == 6
+
+    on(loop, main())
+
+
+@loops
+def test_an_offer_among_pipelined_requests_keeps_its_place(loop: str) -> None:
+    """Before it and after it."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(request(path="/1") + request("POST", "/2", b'{"a":1}', *H2C) + request(path="/3"))
+            told = [(await caller.answer()).json for _ in range(3)]
+            assert [(t["path"], t["body"]) for t in told] == [("/1", "{}"), ("/2", '{"a":1}'), ("/3", "{}")]
+
+    on(loop, main())
+
+
+@loops
+def test_an_offer_does_not_widen_the_bounds(loop: str) -> None:
+    """Body and head are as bounded as without."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            assert (await listening.ask(request("POST", "/x", b"x" * 1001, *H2C))).status == 413
+            sent = request("POST", "/x", None, *H2C, "Transfer-Encoding: chunked") + chunked(b"x" * 1001, 100)
+            assert (await listening.ask(sent)).status == 413
+            twice = request("POST", "/x", b"{}", "Host: other", *H2C)
+            assert (await listening.ask(twice)).status == 400
+
+    on(loop, main())
+
+
+@loops
+@pytest.mark.parametrize("fields", [("Connection: Upgrade", "Upgrade: websocket"), ("Upgrade: h2c",)])
+def test_other_offers_are_declined_the_same_way(fields: tuple[str, ...], loop: str) -> None:
+    """Websockets, and half offers that are none."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            assert (await listening.ask(request("POST", "/x", b"{}", *fields))).json["body"] == "{}"
+
+    on(loop, main())
+
+
+@loops
+def test_connect_makes_no_tunnel(loop: str) -> None:
+    """It is answered like any request, and what was meant for the tunnel is not read as a request."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(b"CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n" + get("/smuggled"))
+            answer = await caller.answer()
+            assert answer.json["method"] == "CONNECT" and answer.headers["connection"] == "close"
+            assert await caller.closed() == b""
+            assert len(listening.handled) == 1
+
+    on(loop, main())
+
+
+@loops
+def test_http_2_with_prior_knowledge_is_refused(loop: str) -> None:
+    """Its preface is no HTTP/1.1 request."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            answer = await listening.ask(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+            assert answer.status == 400
+
+    on(loop, main())
+
+
+# --- keep-alive ---------------------------------------------------------------------------------------
+
+
+@loops
+@pytest.mark.parametrize(
+    ("version", "field", "kept"),
+    [
+        ("1.1", (), True),
+        ("1.1", ("Connection: keep-alive",), True),
+        ("1.1", ("Connection: close",), False),
+        ("1.1", ("Connection: foo, Close",), False),
+        ("1.0", (), False),
+        ("1.0", ("Connection: keep-alive",), True),
+        ("1.0", ("Connection: close",), False),
+    ],
+)
+def test_the_connection_stays_or_goes_as_the_client_said(
+    version: str, field: tuple[str, ...], kept: bool, loop: str
+) -> None:
+    """HTTP/1.1 stays unless told otherwise, HTTP/1.0 the other way round; what is done is said."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", b"{}", *field, version=version))
+            answer = await caller.answer()
+            assert answer.status == 200
+            if not kept:
+                assert answer.headers["connection"] == "close"
+                assert await caller.closed() == b""
+                return
+            if version == "1.0":
+                assert answer.headers["connection"] == "keep-alive"
+            await caller.send(get(version=version))
+            assert (await caller.answer()).status == 200
+
+    on(loop, main())
+
+
+@loops
+def test_nothing_after_the_last_request_is_read(loop: str) -> None:
+    """Connection: close means it, also for what was pipelined behind."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(get("/1", "Connection: close") + get("/2"))
+            assert (await caller.answer()).json["path"] == "/1"
+            assert await caller.closed() == b""
+            assert [i.path for i in listening.handled] == ["/1"]
+
+    on(loop, main())
+
+
+# --- answers ------------------------------------------------------------------------------------------
+
+
+@loops
+@pytest.mark.parametrize(("version", "whole"), [("1.1", b"onetwothree"), ("1.0", b"onetwothree")])
+def test_a_streamed_answer_is_chunked_or_ends_with_the_connection(version: str, whole: bytes, loop: str) -> None:
+    """HTTP/1.0 knows no chunks."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            reply.start(200, b"content-type: text/event-stream\r\n")
+            reply.write(b"one")
+            reply.write(b"")
+            await a_moment(0.001)
+            reply.write(b"two")
+            reply.end(b"three" if inbound.path == "/x" else b"")
+            reply.end(b"again")
+            assert reply.started and reply.ended
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(get("/x", "Connection: keep-alive", version=version))
+            answer = await caller.answer()
+            assert answer.body == whole and answer.headers["content-type"] == "text/event-stream"
+            if version == "1.1":
+                assert answer.headers["transfer-encoding"] == "chunked"
+                await caller.send(get("/y"))
+                assert (await caller.answer()).body == b"onetwo"
+            else:
+                assert answer.headers["connection"] == "close" and "transfer-encoding" not in answer.headers
+
+    on(loop, main())
+
+
+@loops
+def test_a_streamed_answer_that_is_not_finished_does_not_look_finished(loop: str) -> None:
+    """The handler ended without end(): no last chunk, the connection breaks."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            reply.start(200, b"")
+            reply.write(b"half")
+            await a_moment(0.005)
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(get())
+            sent = await caller.closed()
+            assert b"4\r\nhalf\r\n" in sent and not sent.endswith(b"0\r\n\r\n")
+
+    on(loop, main())
+
+
+@loops
+def test_a_head_answer_tells_the_length_and_sends_no_body(loop: str) -> None:
+    """Or the next answer on the connection would begin with it."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            if inbound.method == "HEAD":
+                reply.send_head(200, b"x-a: 1\r\n", 5)
+            else:
+                reply.send(200, b"", b"hello")
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(request("HEAD", "/x", None) + get())
+            answer = await caller.answer(bare=True)
+            assert answer.status == 200 and answer.headers["content-length"] == "5" and answer.headers["x-a"] == "1"
+            assert (await caller.answer()).body == b"hello"
+
+    on(loop, main())
+
+
+@loops
+def test_a_status_that_nobody_knows_is_sent_all_the_same(loop: str) -> None:
+    """Providers' own."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            reply.send(int(inbound.path[1:]), b"", b"")
+
+        async with Listening(handle) as listening:
+            for status in (499, 529, 599, 404):
+                assert (await listening.ask(get(f"/{status}"))).status == status
+
+    on(loop, main())
+
+
+# --- back-pressure ------------------------------------------------------------------------------------
+
+
+@loops
+def test_a_slow_reader_stops_its_own_source_and_memory_stays_bounded(loop: str) -> None:
+    """Paused and resumed as the client reads; every byte arrives in order."""
+    calls: list[str] = []
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            go = asyncio.Event()
+            go.set()
+
+            def pause() -> None:
+                calls.append("pause")
+                go.clear()
+
+            def resume() -> None:
+                calls.append("resume")
+                go.set()
+
+            reply.start(200, b"")
+            reply.flow(pause, resume)
+            for n in range(400):
+                await go.wait()
+                reply.write(b"%08d" % n * 8192)
+            reply.end()
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(get())
+            await until(lambda: calls)
+            await a_moment(0.05)
+            (connection,) = listening.server.connections
+            transport: Any = connection._transport
+            assert calls[-1] == "pause" and connection.full
+            assert transport.get_write_buffer_size() <= 1024 * 1024
+            answer = await caller.answer()
+            assert answer.body == b"".join(b"%08d" % n * 8192 for n in range(400))
+            assert calls.count("pause") == calls.count("resume") >= 1
+            assert connection.on_pause is None and connection.on_resume is None
+
+    on(loop, main())
+
+
+@loops
+def test_who_writes_to_a_client_that_is_full_already_is_told_at_once(loop: str) -> None:
+    """The first write may have filled it before anybody could be stopped."""
+    calls: list[str] = []
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            reply.start(200, b"")
+            reply.write(b"x" * 20_000_000)
+            reply.flow(lambda: calls.append("pause"), lambda: calls.append("resume"))
+            assert calls == ["pause"]
+            reply.end()
+
+        async with Listening(handle) as listening:
+            answer = await listening.ask(get())
+            assert len(answer.body) == 20_000_000
+            assert calls == ["pause"], "nobody is told after the end"
+
+    on(loop, main())
+
+
+@loops
+def test_a_client_that_never_reads_does_not_hold_its_connection_for_ever(loop: str) -> None:
+    """Its last answer is thrown away when the keep-alive time is over, whether it wanted to stay or not."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            reply.send(200, b"", b"x" * 30_000_000)
+
+        for field in ("Connection: keep-alive", "Connection: close"):
+            async with Listening(handle) as listening:
+                caller = await listening.caller()
+                await caller.send(get("/x", field))
+                await until(lambda: listening.handled)
+                await a_moment(0.01)
+                assert listening.server.connections
+                listening.sweep(KEEPALIVE + 1)
+                await until(lambda: not listening.server.connections)
+
+    on(loop, main())
+
+
+# --- clients that leave -------------------------------------------------------------------------------
+
+
+@loops
+@pytest.mark.parametrize("how", ["close", "reset", "half"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_client_that_leaves_cancels_its_request(how: str, begun: bool, loop: str) -> None:
+    """Within a turn of the loop: whatever works for it is stopped."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            if begun:
+                reply.start(200, b"")
+                reply.write(b"x")
+            await asyncio.get_running_loop().create_future()
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(request())
+            await until(lambda: listening.handled)
+            began = asyncio.get_running_loop().time()
+            if how == "close":
+                await caller.close()
+            elif how == "reset":
+                caller.reset()
+            else:
+                caller.writer.write_eof()
+            await until(lambda: listening.cancelled)
+            assert asyncio.get_running_loop().time() - began < 0.1
+            await until(lambda: not listening.server.connections)
+
+    on(loop, main())
+
+
+@loops
+def test_a_client_that_leaves_in_the_middle_of_its_request_leaves_nothing(loop: str) -> None:
+    """Head or body half sent: no handler is called."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            for sent in (
+                b"POST /x HT",
+                request()[:-1],
+                request("POST", "/x", None, "Transfer-Encoding: chunked") + b"5\r\nab",
+            ):
+                caller = await listening.caller()
+                await caller.send(sent)
+                await until(lambda: listening.server.connections)
+                await caller.close()
+                await until(lambda: not listening.server.connections)
+            assert not listening.handled
+
+    on(loop, main())
+
+
+@loops
+def test_writing_to_a_client_that_is_gone_is_harmless(loop: str) -> None:
+    """The handler may be in the middle of something."""
+
+    async def main() -> None:
+        done = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            reply.start(200, b"")
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                reply.write(b"late")
+                reply.flow(lambda: None, lambda: None)
+                reply.end(b"later")
+                reply.abort()
+                done.set()
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(get())
+            await until(lambda: listening.handled)
+            caller.reset()
+            await asyncio.wait_for(done.wait(), 1)
+
+    on(loop, main())
+
+
+# --- refusals -----------------------------------------------------------------------------------------
+
+BAD = {
+    "length and chunks": request(body=b"abc")[:-3].replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+    + chunked(b"abc"),
+    "chunks and length": request("POST", "/x", b"abc", "Transfer-Encoding: chunked")[:-3] + chunked(b"abc"),
+    "two lengths": request("POST", "/x", b"abc", "Content-Length: 4"),
+    "the same length twice": request("POST", "/x", b"abc", "Content-Length: 3"),
+    "a list of lengths": request("POST", "/x", None, "Content-Length: 3, 3") + b"abc",
+    "a signed length": request("POST", "/x", None, "Content-Length: +3") + b"abc",
+    "a negative length": request("POST", "/x", None, "Content-Length: -3") + b"abc",
+    "a hex length": request("POST", "/x", None, "Content-Length: 0x3") + b"abc",
+    "a length beyond 64 bits": request("POST", "/x", None, "Content-Length: " + "9" * 30) + b"abc",
+    "chunks, misspelt": request("POST", "/x", None, "Transfer-Encoding: xchunked") + chunked(b"abc"),
+    "chunks not last": request("POST", "/x", None, "Transfer-Encoding: chunked, identity") + chunked(b"abc"),
+    "chunks by tab": request("POST", "/x", None, "Transfer-Encoding\t: chunked") + chunked(b"abc"),
+    "space before the colon": request("POST", "/x", b"abc", "X-A : 1"),
+    "a folded field": request("POST", "/x", b"abc", "X-A: 1\r\n 2"),
+    "a field without a name": request("POST", "/x", b"abc", ": 1"),
+    "a NUL": request("POST", "/x", b"abc", "X-A: a\0b"),
+    "a bare CR": request("POST", "/x", b"abc", "X-A: a\rb"),
+    "bare line feeds": request("POST", "/x", b"abc").replace(b"\r\n", b"\n"),
+    "two hosts": request("POST", "/x", b"abc", "Host: other"),
+    "two credentials": request("POST", "/x", b"abc", "Authorization: Bearer a", "Authorization: Bearer b"),
+    "a bad chunk size": request("POST", "/x", None, "Transfer-Encoding: chunked") + b"zz\r\nabc\r\n0\r\n\r\n",
+    "a chunk size beyond 64 bits": request("POST", "/x", None, "Transfer-Encoding: chunked") + b"f" * 20 + b"\r\nabc",
+    "a chunk that is longer than it said": request("POST", "/x", None, "Transfer-Encoding: chunked")
+    + b"3\r\nabcdef\r\n0\r\n\r\n",
+    "junk": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    "words": b"hello, is anybody there?\r\n\r\n",
+    "no version": b"GET /x\r\n\r\n",
+    "HTTP/2 in words": request(version="2.0"),
+    "a version of the future": request(version="3.7"),
+    "an unknown method": request("BREW"),
+    "a space in the target": request(path="/x y"),
+}
+
+
+@loops
+@pytest.mark.parametrize("case", BAD)
+def test_what_could_be_read_in_two_ways_or_in_none_is_refused(case: str, loop: str) -> None:
+    """400, readable, and what follows it on the connection is not taken for a request."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(BAD[case] + get("/smuggled"))
+            answer = await caller.answer()
+            assert answer.status == 400 and answer.json["why"]
+            if answer.headers.get("connection") == "close":
+                assert await caller.closed() == b""
+                assert not [i for i in listening.handled if i.path == "/smuggled"]
+            else:  # it was understood where it ends, and only what it says is refused
+                assert case.startswith("two ")
+                assert (await caller.answer()).json["path"] == "/smuggled"
+
+    on(loop, main())
+
+
+@loops
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /" + b"a" * (MOST_HEAD + 1) + b" HTTP/1.1\r\n\r\n",
+        get("/x", "X-A: " + "a" * MOST_HEAD),
+        get("/x", *(f"X-{n}: {'a' * 1000}" for n in range(70))),
+        get("/x", *(f"X-{n}: a" for n in range(MOST_FIELDS + 1))),
+        b"GET /x HTTP/1.1\r\nX-A: " + b"a" * 500_000,
+        b"GET /x HTTP/1.1\r\nX-" + b"a" * 500_000,
+        request("POST", "/x", None, "Transfer-Encoding: chunked") + b"0\r\nX-A: " + b"a" * 500_000,
+    ],
+)
+def test_a_head_beyond_its_bounds_is_refused(sent: bytes, loop: str) -> None:
+    """431, whether it ever ends or not; just below the bounds it is served."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(sent)
+            answer = await caller.answer()
+            assert answer.status == 431 and answer.headers["connection"] == "close"
+            assert await caller.closed() == b""
+            fields = [f"X-{n}: {'a' * 480}" for n in range(MOST_FIELDS - 2)]
+            assert (await listening.ask(get("/x", *fields))).status == 200
+
+    on(loop, main())
+
+
+@loops
+def test_a_body_beyond_its_bound_is_refused_by_its_length_before_it_comes(loop: str) -> None:
+    """413; the client can read it while it is still sending."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", None, "Content-Length: 5000000"))
+            answer = await caller.answer()
+            assert answer.status == 413 and "limits.max_body_bytes, 1000" in str(answer.json["why"])
+            assert await caller.closed() == b""
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", None, "Content-Length: 5000000"), *[b"x" * 50_000] * 100)
+            assert (await caller.answer()).status == 413
+            assert (await listening.ask(request(body=b"x" * 1000))).status == 200
+
+    on(loop, main())
+
+
+@loops
+def test_a_body_beyond_its_bound_is_refused_by_its_chunks_as_they_come(loop: str) -> None:
+    """No more of it is kept than the bound, however it goes on."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", None, "Transfer-Encoding: chunked"))
+            await caller.send(*[b"64\r\n" + b"x" * 100 + b"\r\n"] * 11, pause=0)
+            assert (await caller.answer()).status == 413
+            await caller.send(*[b"64\r\n" + b"x" * 100 + b"\r\n"] * 50, pause=0)
+            (connection,) = listening.server.connections
+            assert sum(map(len, connection._body)) <= 1000
+            assert (await listening.ask(chunks("/x", b"x" * 1000))).status == 200
+
+    on(loop, main())
+
+
+@loops
+def test_after_a_refusal_the_client_has_a_moment_to_read_it(loop: str) -> None:
+    """The connection is half closed; who goes on sending is cut off after LINGER seconds."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", None, "Content-Length: 5000000"))
+            assert (await caller.answer()).status == 413
+            await caller.closed()
+            assert len(listening.server.connections) == 1
+            listening.sweep(LINGER - 0.1)
+            await a_moment(0.005)
+            assert len(listening.server.connections) == 1
+            listening.sweep(0.2)
+            await until(lambda: not listening.server.connections)
+
+    on(loop, main())
+
+
+@loops
+def test_a_refusal_waits_for_the_answers_before_it(loop: str) -> None:
+    """Junk behind a request does not cost that request its answer."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            if inbound.refusal is not None:
+                reply.send(400, b"", b"no")
+                return
+            reply.start(200, b"")
+            await a_moment(0.01)
+            reply.end(inbound.path.encode())
+
+        async with Listening(handle) as listening:
+            for sent in (get("/1") + b"junk\r\n\r\n", get("/1") + get("/2") + b"\0\0\0"):
+                caller = await listening.caller()
+                await caller.send(sent)
+                for n in range(sent.count(b"GET")):
+                    assert (await caller.answer()).body == b"/%d" % (n + 1)
+                answer = await caller.answer()
+                assert answer.status == 400 and answer.headers["connection"] == "close"
+                assert await caller.closed() == b""
+            caller = await listening.caller()
+            await caller.send(get("/1"))
+            await until(lambda: listening.handled[-1].path == "/1")
+            await caller.send(b"junk\r\n\r\n" + get("/smuggled"))
+            assert (await caller.answer()).body == b"/1"
+            assert (await caller.answer()).status == 400
+            assert not [i for i in listening.handled if i.path == "/smuggled"]
+
+    on(loop, main())
+
+
+# --- time ---------------------------------------------------------------------------------------------
+
+
+@loops
+def test_a_head_that_drips_is_refused(loop: str) -> None:
+    """Slow-loris: the time is for the whole head, not for each byte."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            for byte in (b"G", b"E", b"T", b" ", b"/"):
+                await caller.send(byte, pause=0.002)
+                listening.sweep(HEAD_TIME / 5)
+            await caller.send(b"x", pause=0.002)
+            assert listening.server.connections
+            listening.sweep(1)
+            answer = await caller.answer()
+            assert answer.status == 408 and answer.headers["connection"] == "close"
+            assert await caller.closed() == b""
+
+    on(loop, main())
+
+
+@loops
+@pytest.mark.parametrize("how", ["Content-Length: 500", "Transfer-Encoding: chunked"])
+def test_a_body_that_drips_is_refused(how: str, loop: str) -> None:
+    """It has more time than a head, and an end."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", None, how))
+            await caller.send(b"1\r\nx\r\n" if "chunked" in how else b"x", pause=0)
+            await until(lambda: any(c._body for c in listening.server.connections))
+            listening.sweep(HEAD_TIME + 1)
+            await a_moment(0.005)
+            assert not listening.handled
+            listening.sweep(BODY_TIME - HEAD_TIME)
+            assert (await caller.answer()).status == 408
+
+    on(loop, main())
+
+
+@loops
+def test_an_idle_connection_is_closed_after_the_keep_alive_time(loop: str) -> None:
+    """Before its first request and after an answer; without a word."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            fresh, used = await listening.caller(), await listening.caller()
+            await used.send(get())
+            await used.answer()
+            listening.sweep(KEEPALIVE - 1)
+            await a_moment(0.005)
+            assert len(listening.server.connections) == 2
+            await used.send(get())
+            await used.answer()
+            listening.sweep(2)
+            assert await fresh.closed() == b""
+            assert len(listening.server.connections) == 1
+            listening.sweep(KEEPALIVE)
+            assert await used.closed() == b""
+
+    on(loop, main())
+
+
+@loops
+def test_a_request_under_way_is_never_swept(loop: str) -> None:
+    """How long it may take is the flight's to say."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            await go.wait()
+            reply.send(200, b"", b"late")
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(get())
+            await until(lambda: listening.handled)
+            listening.sweep(10_000)
+            go.set()
+            assert (await caller.answer()).body == b"late"
+
+    on(loop, main())
+
+
+def test_the_sweep_runs_every_second_for_ever() -> None:
+    """One loop for all connections."""
+
+    class Env:
+        def __init__(self) -> None:
+            self.slept: list[float] = []
+
+        def now(self) -> float:
+            return 5.0
+
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+            if len(self.slept) > 3:
+                raise asyncio.CancelledError
+
+    class Connection:
+        swept: list[float] = []
+
+        def sweep(self, now: float) -> None:
+            self.swept.append(now)
+
+    async def main() -> None:
+        env = Env()
+        server = module.Server(None, env, lambda: 1)  # type: ignore[arg-type]
+        server.connections.add(Connection())  # type: ignore[arg-type]
+        with pytest.raises(asyncio.CancelledError):
+            await server.sweep()
+        assert env.slept == [module.SWEEP_EVERY] * 4 and Connection.swept == [5.0] * 3
+
+    asyncio.run(main())
+
+
+# --- the end ------------------------------------------------------------------------------------------
+
+
+@loops
+def test_a_graceful_end_closes_what_is_idle_and_lets_the_rest_finish(loop: str) -> None:
+    """Busy connections go after their answer, which says so; half a request is given its time."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            if inbound.path == "/slow":
+                await go.wait()
+            reply.send(200, b"", inbound.path.encode())
+
+        async with Listening(handle) as listening:
+            idle, busy, half = [await listening.caller() for _ in range(3)]
+            await busy.send(get("/slow"))
+            await half.send(get("/half")[:-3])
+            await until(lambda: listening.handled and sum(c._begun for c in listening.server.connections) == 1)
+            listening.server.close_idle()
+            assert await idle.closed() == b""
+            assert len(listening.server.connections) == 2
+            go.set()
+            answer = await busy.answer()
+            assert answer.body == b"/slow"
+            assert await busy.closed() == b""
+            await half.send(get("/half")[-3:])
+            answer = await half.answer()
+            assert answer.body == b"/half" and answer.headers["connection"] == "close"
+            assert await half.closed() == b""
+
+    on(loop, main())
+
+
+@loops
+def test_who_has_just_connected_may_be_heard_out_at_the_end(loop: str) -> None:
+    """A request may be on its way: such connections are told apart, kept if asked, and closed with the rest if not."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            if inbound.path == "/slow":
+                await go.wait()
+            reply.send(200, b"", b"")
+
+        async with Listening(handle) as listening:
+            server = listening.server
+            used, busy = await listening.caller(), await listening.caller()
+            await used.send(get())
+            await used.answer()
+            await busy.send(get("/slow"))
+            await until(lambda: len(listening.handled) == 2)
+            assert not server.asking
+            new = await listening.caller()
+            await until(lambda: len(server.connections) == 3)
+            assert server.asking
+            server.close_idle(also_new=False)
+            assert await used.closed() == b""
+            await new.send(get())
+            assert (await new.answer()).headers["connection"] == "close"
+            assert await new.closed() == b""
+            assert not server.asking
+            late = await listening.caller()
+            await until(lambda: server.asking)
+            server.close_idle()
+            assert await late.closed() == b""
+            go.set()
+            assert (await busy.answer()).status == 200
+
+    on(loop, main())
+
+
+@loops
+def test_the_hard_end_closes_everything(loop: str) -> None:
+    """And cancels what runs."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async with Listening(handle) as listening:
+            callers = [await listening.caller() for _ in range(3)]
+            for caller in callers[1:]:
+                await caller.send(get())
+            await until(lambda: len(listening.handled) == 2)
+            listening.server.abort()
+            for caller in callers:
+                await caller.closed()
+            await until(lambda: listening.cancelled == 2)
+
+    on(loop, main())
+
+
+@loops
+def test_a_thousand_idle_connections_cost_little_and_go_quietly(loop: str) -> None:
+    """A few kilobytes each; others are served meanwhile; the sweep takes them all."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            callers = await asyncio.gather(*(listening.caller() for _ in range(1000)))
+            await until(lambda: len(listening.server.connections) == 1000)
+            assert (await listening.ask(get())).status == 200
+            began = asyncio.get_running_loop().time()
+            listening.sweep(1)
+            assert asyncio.get_running_loop().time() - began < 0.05
+            listening.sweep(KEEPALIVE)
+            await until(lambda: not listening.server.connections)
+            for caller in callers:
+                caller.writer.transport.abort()
+        gc.collect()
+
+    on(loop, main())

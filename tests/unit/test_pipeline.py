@@ -1,0 +1,333 @@
+"""From a request as ingress hands it over to its flight, its plan, or why it gets neither."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.request import Urgency
+from lbd.pipeline import REMEMBERED_ASKS
+from lbd.upstream.call import Ticket
+from tests.fakes.harness import SimInbound
+from tests.fakes.relay import Relay, row
+from tests.fakes.stage import answer, whole
+from tests.fakes.virtual import VirtualEnv, run
+
+K = FailureKind
+KEY = "key-of-a-client"
+
+
+def play(test: Callable[[VirtualEnv], Coroutine[Any, Any, None]]) -> None:
+    run(test)
+
+
+def made(env: VirtualEnv, *rows: dict[str, Any], **config: Any) -> Relay:
+    relay = Relay(env, *(rows or (row("a", model="m-a"), row("b", model="m-b", tier="secondary"))), **config)
+    for host in "abc":
+        relay.stage.always(0.1, *answer(whole()), host=host)
+    return relay
+
+
+def with_client(env: VirtualEnv, **client: Any) -> Relay:
+    surfaces = [{"name": "drafts", "class": "background", "quality_floor": 0.1}, {"name": "fast", "ttft_p95_s": 9.0}]
+    rows = [
+        row("a", model="m-a", deployment={"quality": {"default": 0.9}}),
+        row("b", model="m-b", tier="secondary", deployment={"quality": {"default": 0.2}}),
+    ]
+    clients = [{"name": "c", "key": KEY, **client}]
+    return made(env, *rows, clients=clients, surfaces=surfaces, allow_inline_secrets=True)
+
+
+def prepare(relay: Relay, headers: dict[str, str] | None = None, *, raw: bytes | None = None, **body: Any) -> Any:
+    """Return what becomes of a request before its flight."""
+    sent = {"model": "auto", "messages": [{"role": "user", "content": "hello"}], **body}
+    inbound = SimInbound(relay.env.now(), headers or {})
+    data = json.dumps(sent).encode() if raw is None else raw
+    return relay.pipeline.prepare("req_1", inbound, data, relay.shape)
+
+
+def ticket(found: Any) -> Ticket:
+    assert isinstance(found, Ticket), found
+    return found
+
+
+def refused(found: Any, kind: FailureKind) -> Failure:
+    assert isinstance(found, Failure) and found.kind is kind, found
+    return found
+
+
+# --- ids ----------------------------------------------------------------------------------------------
+
+
+def test_request_ids_are_in_order_and_differ_between_runs() -> None:
+    """Unique over restarts without asking anybody."""
+
+    async def main(env: VirtualEnv) -> None:
+        first, second = made(env).pipeline, made(env).pipeline
+        ids = [first.next_id() for _ in range(1000)]
+        assert ids == sorted(ids) and len(set(ids)) == 1000
+        assert all(re.fullmatch(r"req_[0-9a-f]{20}", i) for i in ids)
+        assert not set(ids) & {second.next_id() for _ in range(1000)}
+
+    play(main)
+
+
+# --- admission ----------------------------------------------------------------------------------------
+
+
+def test_without_clients_nobody_is_asked_for_a_key() -> None:
+    """The caller is called local."""
+
+    async def main(env: VirtualEnv) -> None:
+        assert ticket(prepare(made(env))).client == "local"
+
+    play(main)
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key"])
+def test_a_client_is_known_by_its_key(name: str) -> None:
+    """However SDKs send it."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env)
+        value = f"Bearer {KEY}" if name == "authorization" else KEY
+        assert ticket(prepare(relay, {name: value})).client == "c"
+        refused(prepare(relay, {name: value + "x"}), K.UNAUTHORIZED)
+        refused(prepare(relay), K.UNAUTHORIZED)
+
+    play(main)
+
+
+def test_what_is_wrong_first_is_told_first() -> None:
+    """Draining before the key, the key before the body, the body before the wishes, those before the model."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env)
+        bad = {"x-lbd-nonsense": "1"}
+        good = {"authorization": f"Bearer {KEY}"}
+        refused(prepare(relay, bad, raw=b"{"), K.UNAUTHORIZED)
+        refused(prepare(relay, {**good, **bad}, raw=b"{"), K.BAD_REQUEST)
+        assert "x-lbd-nonsense" in refused(prepare(relay, {**good, **bad}, model="no"), K.BAD_REQUEST).message
+        refused(prepare(relay, good, model="no"), K.UNKNOWN_MODEL)
+        relay.pipeline.draining = True
+        failure = refused(prepare(relay, bad, raw=b"{"), K.DRAINING)
+        assert failure.retry_after_s == 1.0
+
+    play(main)
+
+
+def test_a_model_that_is_not_the_clients_is_forbidden() -> None:
+    """Also by an alias, a rule or auto, as the configuration says."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env, models=["m-*"])
+        good = {"authorization": f"Bearer {KEY}"}
+        assert ticket(prepare(relay, good, model="m-a")).ask.target == "model:m-a"
+        refused(prepare(relay, good, model="auto"), K.FORBIDDEN)
+
+    play(main)
+
+
+# --- wishes and surfaces ------------------------------------------------------------------------------
+
+
+def test_wishes_come_by_header_or_by_metadata_and_the_header_wins() -> None:
+    """The same words; other metadata is the provider's business."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        by_header = ticket(prepare(relay, {"x-lbd-class": "background"}))
+        by_metadata = ticket(prepare(relay, metadata={"X-LBD-Class": "background", "user": "u"}))
+        both = ticket(prepare(relay, {"x-lbd-class": "interactive"}, metadata={"x-lbd-class": "background"}))
+        plain = ticket(prepare(relay, metadata={"user": "u"}))
+        asks = [t.ask.urgency for t in (by_header, by_metadata, both, plain)]
+        assert asks == [Urgency.BACKGROUND, Urgency.BACKGROUND, Urgency.INTERACTIVE, Urgency.INTERACTIVE]
+        refused(prepare(relay, metadata={"x-lbd-nonsense": "1"}), K.BAD_REQUEST)
+        assert ticket(prepare(relay, metadata={"x-lbd-max-latency-ms": 500})).ask.slo_s == 0.5
+
+    play(main)
+
+
+def test_a_wish_that_the_client_may_not_have_is_refused_and_not_ignored() -> None:
+    """By header and by metadata."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env, may=["class"])
+        good = {"authorization": f"Bearer {KEY}"}
+        assert ticket(prepare(relay, {**good, "x-lbd-class": "background"}))
+        refused(prepare(relay, {**good, "x-lbd-pin": "m-a"}), K.FORBIDDEN)
+        refused(prepare(relay, good, metadata={"x-lbd-pin": "m-a"}), K.FORBIDDEN)
+
+    play(main)
+
+
+def test_the_clients_surface_is_in_force_unless_another_is_asked_for() -> None:
+    """With its class, floor and target; one that does not exist is named with those that do."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env, surface="drafts")
+        good = {"authorization": f"Bearer {KEY}"}
+        own = ticket(prepare(relay, good)).ask
+        assert (own.surface, own.urgency, own.quality_floor) == ("drafts", Urgency.BACKGROUND, 0.1)
+        other = ticket(prepare(relay, {**good, "x-lbd-surface": "fast"})).ask
+        assert (other.surface, other.urgency, other.slo_s) == ("fast", Urgency.INTERACTIVE, 9.0)
+        failure = refused(prepare(relay, {**good, "x-lbd-surface": "slow"}), K.BAD_REQUEST)
+        assert "drafts, fast" in failure.message and failure.param == "x-lbd-surface"
+        assert "none is configured" in refused(prepare(made(env), {"x-lbd-surface": "x"}), K.BAD_REQUEST).message
+
+    play(main)
+
+
+def test_a_session_decides_the_affinity_and_else_a_long_prompt_does() -> None:
+    """The same session goes home whatever it says; short prompts have no home."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        one, same = (ticket(prepare(relay, {"x-lbd-session": "s"}, n=n)).affinity for n in (1, 2))
+        assert one == same != 0
+        assert ticket(prepare(relay)).affinity == 0
+        long = [{"role": "user", "content": "x" * 6000}]
+        assert (
+            ticket(prepare(relay, messages=long)).affinity
+            == ticket(prepare(relay, messages=[*long, long[0]])).affinity
+            != 0
+        )
+
+    play(main)
+
+
+# --- asks ---------------------------------------------------------------------------------------------
+
+
+def test_like_requests_share_one_ask() -> None:
+    """And with it their ranking; what differs in any bound does not."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        first = ticket(prepare(relay)).ask
+        assert ticket(prepare(relay)).ask is first
+        assert ticket(prepare(relay, temperature=1)).ask is first
+        for more in ({"stream": True}, {"max_tokens": 7}, {"tools": [{}]}, {"model": "m-a"}, {"service_tier": "flex"}):
+            assert ticket(prepare(relay, **more)).ask != first
+        assert ticket(prepare(relay, {"x-lbd-class": "background"})).ask != first
+        assert ticket(prepare(relay, messages=[{"role": "user", "content": "x" * 2000}])).ask != first
+
+    play(main)
+
+
+def test_asks_are_not_shared_between_clients_or_configurations() -> None:
+    """Two clients may use different models; a reload may change what a name means."""
+
+    async def main(env: VirtualEnv) -> None:
+        clients = [{"name": "c", "key": KEY}, {"name": "d", "key": KEY + "2", "models": ["auto", "m-a"]}]
+        relay = made(env, clients=clients, allow_inline_secrets=True)
+        c, d = (ticket(prepare(relay, {"x-api-key": k})).ask for k in (KEY, KEY + "2"))
+        assert c.allow == () and d.allow == ("m-a",)
+        plain = made(env)
+        before = ticket(prepare(plain, model="m-a")).ask
+        plain.configure(row("a", model="m-a"), deadlines={"interactive_total_s": 7.0})
+        after = ticket(prepare(plain, model="m-a")).ask
+        assert before.total_s == 600.0 and after.total_s == 7.0
+
+    play(main)
+
+
+def test_remembered_asks_are_bounded_and_refusals_are_not_remembered() -> None:
+    """A stream of junk model names adds nothing."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        for n in range(200):
+            refused(prepare(relay, model=f"junk-{n}"), K.UNKNOWN_MODEL)
+        assert not relay.pipeline._asks
+        for n in range(1, REMEMBERED_ASKS + 50):
+            relay.pipeline._asks[n] = None  # type: ignore[index,assignment]
+        prepare(relay)
+        assert len(relay.pipeline._asks) <= REMEMBERED_ASKS
+
+    play(main)
+
+
+def test_the_token_estimate_follows_what_providers_told() -> None:
+    """A text that is dense in tokens is asked for as larger, once that is known."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        text = [{"role": "user", "content": "x" * 4000}]
+        before = ticket(prepare(relay, messages=text)).ask.input_tokens
+        for _ in range(200):
+            relay.owner.learn_ratio(1000, 900)
+        relay.owner.touch(0, transition=True)
+        assert ticket(prepare(relay, messages=text)).ask.input_tokens > 2 * before
+
+    play(main)
+
+
+# --- flights, plans, refusals -------------------------------------------------------------------------
+
+
+def test_an_admitted_request_flies() -> None:
+    """With its own id in the answer and the record."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        asked = await relay.ask()
+        assert asked.text == "hello" and asked.headers["x-request-id"] == relay.last.id
+        relay.check()
+
+    play(main)
+
+
+def test_a_refused_request_is_answered_in_the_clients_shape_and_has_no_flight() -> None:
+    """It has an id all the same."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        asked = await relay.ask("no-such-model")
+        assert asked.status == 404 and asked.error is not None and asked.error["code"] == "model_not_found"
+        assert asked.headers["x-request-id"].startswith("req_")
+        assert not relay.records and not relay.stage.taken
+
+    play(main)
+
+
+@pytest.mark.parametrize("value", ["1", "true", "yes"])
+def test_a_dry_run_tells_the_plan_and_calls_nobody(value: str) -> None:
+    """Every candidate with its terms and share, every exclusion with its reason."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env, row("a", model="m-a"), row("b", model="m-b", deployment={"supports": []}))
+        asked = await relay.ask(headers={"x-lbd-dry-run": value}, tools=[{"type": "function"}])
+        assert asked.status == 200 and asked.headers["content-type"] == "application/json"
+        plan = json.loads(asked.body)
+        assert plan["object"] == "lbd.plan" and plan["asked"] == "auto" and plan["ask"]["needs"] == ["tools"]
+        (stage,) = plan["stages"]
+        assert [c["deployment"] for c in stage["candidates"]] == ["a/m-a"]
+        assert [(e["deployment"], e["reason"]) for e in plan["excluded"]] == [("b/m-b", "capability")]
+        assert "hello" not in asked.body.decode()
+        assert not relay.stage.taken and not relay.records
+        assert (await relay.ask(headers={"x-lbd-dry-run": "0"})).text == "hello"
+
+    play(main)
+
+
+def test_a_plan_can_be_asked_for_from_within() -> None:
+    """Without a key; what cannot be planned is a failure."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env)
+        inbound = SimInbound(env.now(), {"x-lbd-dry-run": "1"})
+        raw = json.dumps({"model": "auto", "messages": []}).encode()
+        plan = relay.pipeline.plan_for(inbound, raw, relay.shape)
+        assert isinstance(plan, dict) and plan["object"] == "lbd.plan"
+        plain = relay.pipeline.plan_for(SimInbound(env.now(), {}), raw, relay.shape)
+        assert isinstance(plain, dict) and plain["object"] == "lbd.plan"
+        assert isinstance(relay.pipeline.plan_for(inbound, b"{", relay.shape), Failure)
+        assert not relay.stage.taken
+
+    play(main)

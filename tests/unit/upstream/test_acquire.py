@@ -1,0 +1,529 @@
+"""Choosing and taking a slot: live re-checks, waiting for what passes, and saying why nobody serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from lbd.model.failure import FailureKind
+from lbd.model.plan import Query
+from lbd.model.table import AdminState
+from lbd.state.flight import Flight
+from lbd.upstream.acquire import LOOK_AGAIN, MOST_REFUSALS, Acquired, Desk
+from lbd.upstream.call import Settings
+from tests.fakes.relay import Relay, row
+from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say
+from tests.fakes.virtual import START, VirtualEnv, run
+
+K = FailureKind
+LATE = 0.05
+LONG: tuple[Any, ...] = (0.1, head(), say(ROLE, content("hel")), 1.0, say(content("lo"), STOP, DONE), end)
+
+
+def play(test: Callable[[VirtualEnv], Coroutine[Any, Any, None]]) -> None:
+    run(test)
+
+
+def one_slot(env: VirtualEnv, *names: str, settings: Settings | None = None, **config: Any) -> Relay:
+    """Deployments of one model with a slot each; an answer takes 1.1 s."""
+    rows = [row(name, deployment={"max_concurrency": 1}) for name in names]
+    relay = Relay(env, *rows, settings=settings, **config)
+    for name in names:
+        relay.stage.always(*LONG, host=name)
+    return relay
+
+
+def desk(relay: Relay, ask: Any) -> Desk:
+    return Desk(relay.flights, ask, relay.env.now(), 0)
+
+
+async def an_ask(relay: Relay) -> Any:
+    """Return the Ask that requests of this test share."""
+    await relay.ask(stream=True)
+    return relay.last.attempts[0].decision.ask
+
+
+def flight(relay: Relay) -> Flight:
+    now = relay.env.now()
+    return Flight(now, now + 10, now + 600)
+
+
+# --- at once ------------------------------------------------------------------------------------------
+
+
+def test_a_slot_is_taken_in_the_same_call_where_one_is_free() -> None:
+    """No await on the usual way: decision and lease together."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a")
+        ask = await an_ask(relay)
+        acquired = desk(relay, ask).at_once(Query())
+        assert isinstance(acquired, Acquired)
+        assert acquired.lease.row.spec.id == acquired.decision.chosen == "a/m"
+        assert relay.find("a").inflight == 1
+        acquired.lease.ignore()
+        relay.check()
+
+    play(main)
+
+
+def test_at_once_is_none_where_the_lease_is_refused_or_nothing_is_left() -> None:
+    """Then the slow way decides again."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a")
+        ask = await an_ask(relay)
+        held = desk(relay, ask).at_once(Query())
+        assert desk(relay, ask).at_once(Query()) is None
+        assert desk(relay, ask).at_once(Query(out=("a/m",))) is None
+        assert held is not None
+        held.lease.ignore()
+        relay.check()
+
+    play(main)
+
+
+def test_a_refused_lease_is_on_the_record_and_another_row_takes_the_request() -> None:
+    """What the snapshot was late about is re-checked live; the decision that was refused replays like any other."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a", "b")
+        first = relay.start("m", stream=True)
+        await env.sleep(0)
+        second = relay.start("m", stream=True)
+        third = relay.start("m", stream=True)
+        asked = [await t for t in (first, second, third)]
+        assert all(a.status == 200 for a in asked)
+        assert {a.headers["x-lbd-deployment"] for a in asked[:2]} == {"a/m", "b/m"}
+        refused = [a for r in relay.records for a in r.attempts if a.refused is not None]
+        assert refused and {a.refused for a in refused} == {"at_limit"}
+        assert all(a.started_s == a.ended_s and a.failure is None for a in refused)
+        relay.check()
+
+    play(main)
+
+
+# --- waiting ------------------------------------------------------------------------------------------
+
+
+def test_a_request_waits_for_a_slot_and_gets_it_as_it_is_freed() -> None:
+    """Not a second later; the wait is not lbd's own time."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a")
+        first, second = relay.start(stream=True), relay.start(stream=True)
+        assert (await first).took_s == pytest.approx(1.1)
+        asked = await second
+        assert asked.took_s == pytest.approx(2.2, abs=0.001)
+        assert relay.last.waited_s == pytest.approx(1.1, abs=0.001)
+        assert asked.headers["x-lbd-overhead-us"] == "0"
+        assert asked.headers["x-lbd-attempts"] == "1"
+        relay.check()
+
+    play(main)
+
+
+def test_interactive_requests_overtake_background_ones() -> None:
+    """In the queue for the same slot."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a")
+        order: list[str] = []
+
+        async def ask(name: str, **headers: str) -> None:
+            await relay.ask("m", stream=True, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            order.append(name)
+
+        tasks = [asyncio.get_running_loop().create_task(ask("first"))]
+        await env.sleep(0.01)
+        for n in range(2):
+            tasks.append(asyncio.get_running_loop().create_task(ask(f"background {n}", x_lbd_class="background")))
+        await env.sleep(0.01)
+        tasks.append(asyncio.get_running_loop().create_task(ask("user")))
+        await asyncio.gather(*tasks)
+        assert order[:2] == ["first", "user"]
+        relay.check()
+
+    play(main)
+
+
+def test_a_wait_ends_at_the_deadline_of_the_first_content() -> None:
+    """503 with the expected wait, since asking again may help; unary requests wait no longer."""
+
+    async def main(env: VirtualEnv) -> None:
+        for streamed in (True, False):
+            relay = one_slot(env, "a", deadlines={"interactive_first_content_s": 0.8})
+            holder = relay.start(stream=True)
+            await env.sleep(0.01)
+            asked = await relay.ask(stream=streamed)
+            assert asked.status == 503 and 0.8 - 1e-9 <= asked.took_s <= 0.8 + LATE
+            assert asked.error is not None and asked.error["code"] == "all_deployments_busy"
+            assert 0 < int(asked.headers["retry-after-ms"]) <= 5000
+            await holder
+            relay.check()
+
+    play(main)
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    """limits.queue_size bounds who waits."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a", settings=Settings(queue_size=2))
+        tasks = [relay.start(stream=True) for _ in range(4)]
+        asked = [await t for t in tasks]
+        assert [a.status for a in asked] == [200, 200, 200, 503]
+        assert asked[3].took_s == 0 and int(asked[3].headers["retry-after-ms"]) > 0
+        relay.check()
+
+    play(main)
+
+
+def test_the_end_of_the_daemon_ends_a_wait() -> None:
+    """With the failure that says so."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a")
+        relay.stage.always(0.1, head(), say(ROLE, content("hel")), host="a")
+        holder = relay.start(stream=True)
+        await env.sleep(0.2)
+        waiting = relay.start(stream=True)
+        await env.sleep(0.1)
+        await relay.flights.drain(0.5)
+        asked = await waiting
+        assert asked.status == 503 and asked.error is not None and asked.error["code"] == "draining"
+        await holder
+        relay.check()
+
+    play(main)
+
+
+def test_a_client_that_leaves_the_queue_leaves_no_trace_in_it() -> None:
+    """The next one is served in its place."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a")
+        tasks = [relay.start(stream=True) for _ in range(3)]
+        await env.sleep(0.5)
+        tasks[1].cancel()
+        assert (await tasks[2]).took_s == pytest.approx(2.2, abs=0.001)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        gone = next(r for r in relay.records if r.outcome == K.CLIENT_GONE)
+        assert gone.attempts == () or all(a.refused for a in gone.attempts)
+        relay.check()
+
+    play(main)
+
+
+def test_a_short_quota_wait_is_waited_for() -> None:
+    """A provider that is limited for a moment is asked again right after it, if the deadline allows."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.plan(0.1, *answer(refusal("slow"), 429, retry_after="3"), host="a")
+        relay.stage.always(*LONG, host="a")
+        first = await relay.ask(stream=True)
+        assert first.status == 429 and first.headers["retry-after-ms"] == "3000"
+        await env.sleep(0.5)
+        second = await relay.ask(stream=True)
+        assert second.status == 200
+        assert second.took_s == pytest.approx(2.5 + 1.1, abs=0.02)
+        assert relay.last.waited_s == pytest.approx(2.5, abs=0.02)
+        relay.check()
+
+    play(main)
+
+
+def test_a_long_quota_wait_is_told_at_once_and_exactly() -> None:
+    """429 with the time until the limit ends; nobody is asked before it."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.plan(0.0, *answer(refusal("slow"), 429, retry_after="60"), host="a")
+        await relay.ask(stream=True)
+        await env.sleep(20)
+        asked = await relay.ask(stream=True)
+        assert asked.status == 429 and asked.took_s == 0
+        assert asked.error is not None and asked.error["code"] == "rate_limit_exceeded"
+        assert int(asked.headers["retry-after-ms"]) == pytest.approx(40_000, abs=50)
+        assert len(relay.stage.taken) == 1
+        relay.check()
+
+    play(main)
+
+
+def test_the_soonest_of_several_limits_is_told() -> None:
+    """The whole fleet is limited: the first that comes back counts."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b"))
+        for host, wait in (("a", "90"), ("b", "30")):
+            relay.stage.always(0.0, *answer(refusal("slow"), 429, retry_after=wait), host=host)
+        first = await relay.ask(stream=True)
+        assert first.status == 429 and first.headers["retry-after-ms"] == "30000"
+        second = await relay.ask(stream=True)
+        assert second.status == 429 and int(second.headers["retry-after-ms"]) == pytest.approx(30_000, abs=50)
+        assert len(relay.stage.taken) == 2
+        relay.check()
+
+    play(main)
+
+
+def tripped(env: VirtualEnv, **config: Any) -> Relay:
+    """One deployment whose breaker is open."""
+    return Relay(env, row("a"), **config)
+
+
+async def trip(relay: Relay) -> None:
+    relay.stage.always(0.0, cut(K.RESET), host="a")
+    while relay.find("a").breaker.phase != "open":
+        await relay.ask(stream=True)
+
+
+def test_an_open_breaker_with_nobody_else_gets_its_provider_probed_and_says_when() -> None:
+    """Somebody needs it: whether it is well again should be known at once; the rest are told the next trial."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = tripped(env, deadlines={"interactive_first_content_s": 2.0})
+        await trip(relay)
+        relay.silences.clear()
+        seen = len(relay.stage.taken)
+        asked = await relay.ask(stream=True)
+        assert relay.silences
+        assert asked.status == 503 and asked.error is not None and asked.error["code"] == "all_deployments_unavailable"
+        assert 0 < int(asked.headers["retry-after-ms"]) <= 60_000
+        assert len(relay.stage.taken) == seen
+        relay.check()
+
+    play(main)
+
+
+def test_what_opens_again_while_a_request_waits_is_noticed_within_a_second() -> None:
+    """The table is looked at again although nobody frees a slot."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = tripped(env)
+        await trip(relay)
+        task = relay.start(stream=True)
+        await env.sleep(1.5)
+        relay.stage.always(*LONG, host="a")
+        a = relay.find("a")
+        a.breaker = type(a.breaker)()
+        a.suspect = None
+        relay.owner.touch(0, transition=True)
+        asked = await task
+        assert asked.status == 200 and asked.took_s <= 1.5 + LOOK_AGAIN + 1.1 + LATE
+        relay.check()
+
+    play(main)
+
+
+# --- nobody -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [AdminState.DRAIN, AdminState.MAINT])
+def test_what_an_operator_took_out_is_unavailable_without_a_promise(state: AdminState) -> None:
+    """Nobody knows when it comes back: no retry-after, and no SDK retries."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.owner.order(relay.find("a"), state, by="me", reason="x")
+        asked = await relay.ask(stream=True)
+        assert asked.status == 503 and asked.took_s == 0
+        assert "retry-after" not in asked.headers and asked.headers["x-should-retry"] == "false"
+        assert asked.error is not None and f"a/m: admin_{state}" in asked.error["message"]
+        relay.check()
+
+    play(main)
+
+
+def test_a_lock_out_is_unavailable_and_named() -> None:
+    """A key that is refused waits for a person."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.plan(0.0, *answer(refusal("wrong key", "invalid_api_key"), 401), host="a")
+        await relay.ask(stream=True)
+        asked = await relay.ask(stream=True)
+        assert asked.status == 503 and len(relay.stage.taken) == 1
+        assert asked.error is not None and "locked_auth" in asked.error["message"]
+        relay.check()
+
+    play(main)
+
+
+def test_what_no_deployment_can_do_is_the_clients_to_change() -> None:
+    """400 with the reason for each; waiting would not help."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", deployment={"supports": ["tools"]}), row("b", deployment={"context_tokens": 10}))
+        asked = await relay.ask(stream=True, response_format={"type": "json_schema"})
+        assert asked.status == 400 and asked.error is not None
+        assert asked.error["type"] == "invalid_request_error" and asked.error["code"] == "no_eligible_deployment"
+        assert "a/m: capability (json_schema)" in asked.error["message"]
+        assert "b/m: context" in asked.error["message"]
+        assert "retry-after" not in asked.headers
+        relay.check()
+
+    play(main)
+
+
+def test_a_cost_cap_is_never_overridden() -> None:
+    """Also where only dear deployments are left."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), surfaces=[{"name": "poor", "max_usd_per_request": 1e-9}])
+        asked = await relay.ask(stream=True, headers={"x-lbd-surface": "poor"})
+        assert asked.status == 400 and asked.error is not None and "over_max_usd" in asked.error["message"]
+        assert not relay.stage.taken
+        relay.check()
+
+    play(main)
+
+
+def test_after_failures_the_last_word_is_a_failure_and_not_that_nobody_is_left() -> None:
+    """Every attempt named."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", model="m-a"), row("b", model="m-b", tier="secondary"))
+        for host in "ab":
+            relay.stage.always(0.0, cut(K.RESET), host=host)
+        asked = await relay.ask(stream=True)
+        assert asked.status == 502 and asked.error is not None
+        assert "a/m-a: reset; b/m-b: reset" in asked.error["message"]
+        relay.check()
+
+    play(main)
+
+
+# --- further attempts ---------------------------------------------------------------------------------
+
+
+def test_where_no_twin_can_take_it_any_other_model_may() -> None:
+    """The preference for the same model is no condition."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(
+            env, row("a"), row("b", deployment={"max_concurrency": 1}), row("c", model="other", tier="secondary")
+        )
+        relay.stage.always(0.5, cut(K.RESET), host="a")
+        relay.stage.always(*LONG, host="c")
+        relay.stage.always(0.1, head(), say(ROLE, content("x")), 60.0, host="b")
+        relay.find("a").suspect = None
+        task = relay.start("auto", stream=True)
+        await env.sleep(0.01)
+        if relay.stage.taken[0].endpoint.origin.host == "a":
+            holder = relay.owner.lease(1, env.now())  # b's only slot
+            assert not isinstance(holder, str)
+            asked = await task
+            assert asked.headers["x-lbd-deployment"] == "c/other"
+            holder.ignore()
+        else:
+            pytest.fail("the seed chose the other twin")
+        relay.check()
+
+    play(main)
+
+
+def test_trying_the_same_row_again_needs_a_slot_again() -> None:
+    """Taken meanwhile: another decision, the row excluded."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", deployment={"max_concurrency": 1}), row("b", model="m-b", tier="secondary"))
+        relay.stage.plan(0.1, *answer(refusal("broken"), 500), host="a")
+        relay.stage.always(*LONG, host="a")
+        relay.stage.always(*LONG, host="b")
+        task = relay.start(stream=True)
+        await env.sleep(0.2)  # between the failure and the second try
+        holder = relay.owner.lease(0, env.now())
+        assert not isinstance(holder, str)
+        asked = await task
+        assert asked.headers["x-lbd-deployment"] == "b/m-b" and len(relay.stage.at("a")) == 1
+        holder.ignore()
+        relay.check()
+
+    play(main)
+
+
+def test_a_row_that_a_reload_took_away_is_not_tried_again() -> None:
+    """Between the failure and the second try."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", model="m-a"), row("b", model="m-b", tier="secondary"))
+        relay.stage.plan(0.1, *answer(refusal("broken"), 500), host="a")
+        relay.stage.always(*LONG, host="b")
+        task = relay.start(stream=True)
+        await env.sleep(0.2)
+        relay.configure(row("b", model="m-b", tier="secondary"))
+        asked = await task
+        assert asked.headers["x-lbd-deployment"] == "b/m-b"
+        relay.check()
+
+    play(main)
+
+
+def test_a_name_that_a_reload_takes_away_ends_a_wait_in_a_typed_error() -> None:
+    """There is nothing left to wait for."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a")
+        holder = relay.start("m", stream=True)
+        await env.sleep(0.01)
+        waiting = relay.start("m", stream=True)
+        await env.sleep(0.1)
+        relay.configure(row("b", model="other"))
+        asked = await waiting
+        assert asked.status in (400, 503) and asked.error is not None
+        await holder
+        relay.check()
+
+    play(main)
+
+
+def test_refusals_on_the_record_are_bounded() -> None:
+    """A request that meets a table in turmoil must not grow without end."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.always(*LONG, host="a")
+        ask = await an_ask(relay)
+        take = relay.owner.lease
+        left = [3 * MOST_REFUSALS]
+
+        def stingy(i: int, now: float, *, last_resort: bool = False) -> Any:
+            left[0] -= 1
+            return "at_limit" if left[0] > 0 else take(i, now, last_resort=last_resort)
+
+        relay.owner.lease = stingy  # type: ignore[method-assign,assignment]
+        at = desk(relay, ask)
+        task = asyncio.get_running_loop().create_task(
+            at.acquire(Flight(env.now(), env.now() + 1e6, env.now() + 1e6), Query())
+        )
+        while not task.done():
+            relay.flights.queue.freed(0)
+            await env.sleep(0.001)
+        acquired = await task
+        assert isinstance(acquired, Acquired)
+        assert len(at.refusals) == MOST_REFUSALS
+        acquired.lease.ignore()
+
+    play(main)
+
+
+def test_a_decision_is_made_at_one_instant() -> None:
+    """The record's time is the lease's, and the ask is the request's own."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.always(*LONG, host="a")
+        await env.sleep(5)
+        await relay.ask(stream=True)
+        decision = relay.last.attempts[0].decision
+        assert decision.at == START + 5
+        assert decision.chosen == "a/m" and decision.reason == "only" and decision.manner == "normal"
+        relay.check()
+
+    play(main)

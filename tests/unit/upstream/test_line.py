@@ -1,0 +1,141 @@
+"""The way to a deployment: endpoints built once, keys where they belong, and what an answer cost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.outcome import Usage
+from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
+from lbd.model.secret import Secret
+from lbd.shapes.providers import PROVIDERS
+from lbd.upstream import line
+from tests.fakes.world import World
+
+SHAPES = PROVIDERS.load()
+PROVIDER = ProviderSpec("p", "openai", "https://api.example/v1", Secret("sk-1"))
+SPEC = DeploymentSpec("p/m", "p", "m", "m-2025", "primary")
+
+
+def build(provider: ProviderSpec = PROVIDER, shape: str = "openai") -> line.Line:
+    return line.build(SPEC, provider, SHAPES[shape], World(None, []))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "host", "port", "authority"),
+    [
+        ("https://api.example/v1", "https", "api.example", 443, "api.example"),
+        ("http://api.example", "http", "api.example", 80, "api.example"),
+        ("https://api.example:8443/v1", "https", "api.example", 8443, "api.example:8443"),
+        ("http://[::1]:8080/v1", "http", "::1", 8080, "[::1]:8080"),
+        ("http://[::1]/v1", "http", "::1", 80, "[::1]"),
+        ("http://127.0.0.1:443", "http", "127.0.0.1", 443, "127.0.0.1:443"),
+    ],
+)
+def test_a_base_url_says_where_and_the_host_header_says_the_same(
+    url: str, scheme: str, host: str, port: int, authority: str
+) -> None:
+    """Default ports are left out, IPv6 addresses are put in brackets."""
+    origin = line.origin_of(replace(PROVIDER, base_url=url))
+    assert (origin.scheme, origin.host, origin.port, origin.authority) == (scheme, host, port, authority)
+
+
+def test_time_outs_trust_and_proxy_are_part_of_the_origin() -> None:
+    """Two providers at one address that differ in them share no connection."""
+    provider = replace(PROVIDER, connect_timeout_s=1.5, keepalive_s=7.0, ca_file="/ca", proxy="http://proxy:1")
+    origin = line.origin_of(provider)
+    assert (origin.connect_timeout_s, origin.keepalive_s) == (1.5, 7.0)
+    assert (origin.ca_file, origin.proxy) == ("/ca", "http://proxy:1")
+    assert origin != line.origin_of(PROVIDER)
+
+
+def test_paths_are_put_below_the_base_path() -> None:
+    """With one slash between them, whatever the configuration ends in."""
+    for base in ("https://h/v1", "https://h/v1/"):
+        made = build(replace(PROVIDER, base_url=base))
+        assert made.unary["chat"].path == made.stream["chat"].path == "/v1/chat/completions"
+    assert build(replace(PROVIDER, base_url="https://h")).unary["chat"].path == "/chat/completions"
+
+
+def test_headers_carry_the_key_and_say_what_is_wanted() -> None:
+    """No compression, a JSON body, and an event stream where one is asked for."""
+    made = build()
+    unary, stream = dict(made.unary["chat"].headers), dict(made.stream["chat"].headers)
+    assert unary["authorization"] == "Bearer sk-1"
+    assert unary["accept-encoding"] == "identity"
+    assert unary["content-type"] == "application/json"
+    assert (unary["accept"], stream["accept"]) == ("application/json", "text/event-stream")
+    assert unary["user-agent"].startswith("lbd/")
+    assert made.unary["chat"].method == "POST"
+
+
+def test_configured_headers_win_over_lbds_own() -> None:
+    """An operator may need another credential header, whatever its case."""
+    provider = replace(PROVIDER, headers=(("User-Agent", "x"), ("Authorization", "Custom y"), ("OpenAI-Project", "z")))
+    headers = build(provider).unary["chat"].headers
+    assert dict(headers)["user-agent"] == "x"
+    assert dict(headers)["authorization"] == "Custom y"
+    assert dict(headers)["openai-project"] == "z"
+    assert len(headers) == len(dict(headers))
+
+
+def test_a_provider_without_a_key_gets_no_credential() -> None:
+    """A local server needs none, and an empty Bearer would be refused."""
+    assert "authorization" not in dict(build(replace(PROVIDER, api_key=None)).unary["chat"].headers)
+
+
+def test_streams_are_not_pooled_where_the_server_closes_after_them() -> None:
+    """llama.cpp announces keep-alive after a stream and closes all the same."""
+    assert not build(shape="llamacpp").stream["chat"].pool
+    assert build(shape="llamacpp").unary["chat"].pool
+    assert build().stream["chat"].pool
+
+
+def test_the_deployment_is_named_in_a_ready_header_field() -> None:
+    """Every answer carries it; it is encoded once."""
+    assert build().field == b"x-lbd-deployment: p/m\r\n"
+
+
+PRICE = Price(2.0, 8.0, 0.5)
+
+
+def test_cost_is_tokens_times_price_in_nano_usd() -> None:
+    """1 USD a million tokens is 1000 nano-USD a token; cached tokens have a price of their own."""
+    assert line.cost(PRICE, Usage(100, 10)) == 100 * 2000 + 10 * 8000
+    assert line.cost(PRICE, Usage(100, 10, cached=60)) == 40 * 2000 + 60 * 500 + 10 * 8000
+    assert line.cost(Price(2.0, 8.0), Usage(100, 10, cached=60)) == 100 * 2000 + 10 * 8000
+
+
+def test_an_unknown_price_or_usage_costs_nothing_that_could_be_booked() -> None:
+    """No number is better than an invented one."""
+    assert line.cost(None, Usage(100, 10)) == 0
+    assert line.cost(PRICE, None) == 0
+    assert line.cost(Price(0, 0, 0), Usage(100, 10, 50)) == 0
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**6), st.integers(0, 10**7))
+def test_a_cheaper_cache_never_makes_an_answer_dearer(prompt: int, completion: int, cached: int) -> None:
+    """And the cost is never negative."""
+    usage = Usage(prompt, completion, min(cached, prompt))
+    assert 0 <= line.cost(PRICE, usage) <= line.cost(Price(2.0, 8.0), usage)
+
+
+def test_credentials_are_taken_out_of_a_failure() -> None:
+    """The key and the values of configured headers, in the message and in the body; short words are none."""
+    provider = replace(
+        PROVIDER, api_key=Secret("sk-canary"), headers=(("x-secret", "header-canary"), ("x-org", "acme"))
+    )
+    failure = Failure(FailureKind.AUTH, "sk-canary and header-canary of acme", body=b'{"error":"sk-canary sk-canary"}')
+    masked = line.masked(failure, provider)
+    assert masked.message == "*** and *** of acme" and masked.body == b'{"error":"*** ***"}'
+    assert (masked.kind, masked.status) == (failure.kind, failure.status)
+
+
+def test_a_failure_without_credentials_in_it_is_the_same_value() -> None:
+    """The usual case."""
+    failure = Failure(FailureKind.SERVER, "broken", body=b"{}")
+    assert line.masked(failure, PROVIDER) is failure
+    assert line.masked(failure, replace(PROVIDER, api_key=None)) is failure
