@@ -21,6 +21,7 @@ _REASONS = {
 _MANNERS = {
     "slo_missed": "nobody was predicted to meet the target: this comes closest",
     "suspect": "only suspects were left: their last sign was bad",
+    "ejected": "only what stands out from its peers was left",
     "trial": "last resort: nothing was left but an open breaker",
 }
 _EXCLUSIONS = {
@@ -41,6 +42,7 @@ _EXCLUSIONS = {
     "ejected": "stands out from its peers",
     "over_slo": "predicted to be too slow for the target",
     "over_deadline": "predicted to miss the deadline",
+    "over_total": "predicted not to finish in time",
 }
 
 
@@ -268,9 +270,10 @@ def _columns(weights: Sequence[tuple[str, float]]) -> list[Column]:
         Column("share", "SHARE %", right=True),
         Column("score", "SCORE", right=True),
         Column("ttft", "TTFT p95 ms", right=True),
+        Column("total", "WHOLE ms", right=True, rank=4),
         Column("from", "FROM", rank=2),
         Column("usd", "USD", right=True, rank=3),
-        *(Column(name, f"{name} x{weight:g}", right=True, rank=4 + i) for i, (name, weight) in enumerate(weights)),
+        *(Column(name, f"{name} x{weight:g}", right=True, rank=5 + i) for i, (name, weight) in enumerate(weights)),
     ]
 
 
@@ -286,6 +289,7 @@ def _candidate(number: int, stage: dict[str, Any], c: dict[str, Any], names: Seq
         "share": Cell(percent(c["share"], 0)),
         "score": Cell(f"{c['score']:.3f}"),
         "ttft": Cell(ms(c["predicted_ttft_p95_s"])),
+        "total": Cell(ms(c["predicted_total_s"])),
         "from": Cell(c["estimate"], "" if c["estimate"] == "samples" else "dim"),
         "usd": Cell(NONE if usd is None else f"{usd:.6f}"),
         **{name: Cell(f"{c['terms'][name]:.2f}") for name in names},

@@ -27,26 +27,22 @@ def predict(row: DeploymentView, ask: Ask, size: int, target_s: Seconds | None) 
     there is one, since a tier promises no more.
     """
     goal = target_s if target_s is not None else ask.slo_s
-    return Predicted(
-        row.ttft_p95_s[size] + row.wait_s, ask.first_content_s if goal is None else goal, expected_usd(row, ask)
-    )
-
-
-def expected_output(row: DeploymentView, ask: Ask) -> Tokens:
-    """Return how many tokens the answer is expected to have."""
-    usual = row.output_tokens or USUAL_OUTPUT
-    return usual if ask.output_tokens is None else min(usual, ask.output_tokens)
-
-
-def expected_usd(row: DeploymentView, ask: Ask) -> float | None:
-    """Return the expected cost in USD, None where the price is not known."""
-    price = row.spec.price
-    if price is None:
-        return None
+    ttft = row.ttft_p95_s[size] + row.wait_s
     output = row.output_tokens or USUAL_OUTPUT
     if ask.output_tokens is not None and ask.output_tokens < output:
         output = ask.output_tokens
-    return (ask.input_tokens * price.input_usd_per_mtok + output * price.output_usd_per_mtok) / 1e6
+    price = row.spec.price
+    usd = None
+    if price is not None:
+        all_output = output * ask.choices
+        usd = (ask.input_tokens * price.input_usd_per_mtok + all_output * price.output_usd_per_mtok) / 1e6
+    return Predicted(ttft, ask.first_content_s if goal is None else goal, usd, ttft + output * row.tpot_s)
+
+
+def expected_output(row: DeploymentView, ask: Ask) -> Tokens:
+    """Return how many tokens the answer is expected to have, all its choices together."""
+    usual = row.output_tokens or USUAL_OUTPUT
+    return (usual if ask.output_tokens is None else min(usual, ask.output_tokens)) * ask.choices
 
 
 def bounded(ask: Ask, target: Target) -> bool:
@@ -64,6 +60,7 @@ def plainly(row: DeploymentView, ask: Ask, predicted: Predicted, within_s: Secon
         and row.admin is _READY
         and row.weight > 0
         and predicted.ttft_s <= within_s
+        and predicted.total_s <= ask.total_s
         and (context is None or ask.input_tokens <= context)
     )
 
@@ -131,4 +128,6 @@ def _late(ask: Ask, predicted: Predicted) -> tuple[str, str] | None:
         return "over_slo", f"{predicted.ttft_s:.2f} > {ask.slo_s:g} s"
     if predicted.ttft_s > ask.first_content_s:
         return "over_deadline", f"{predicted.ttft_s:.2f} > {ask.first_content_s:g} s"
+    if predicted.total_s > ask.total_s:
+        return "over_total", f"{predicted.total_s:.2f} > {ask.total_s:g} s"
     return None

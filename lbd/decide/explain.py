@@ -31,6 +31,7 @@ def ranking_facts(ranking: Ranking, snapshot: Snapshot, chosen: str | None = Non
                     "share": round((cum - before) / total, 6),
                     "standing": c.standing,
                     "predicted_ttft_p95_s": round(c.predicted_s, 6),
+                    "predicted_total_s": round(c.total_s, 6),
                     "cutoff_s": round(c.cutoff_s, 6),
                     "predicted_usd": c.usd,
                     "estimate": "samples" if c.fresh else "prior",

@@ -1,8 +1,8 @@
 """Filter and score: from a snapshot and an Ask to a Ranking.
 
 A ranking holds the stages in which candidates are tried: the target's own stages (tiers, or a rule's
-groups), then what missed only a predicted latency, then suspects, then open breakers for one last-resort
-trial. Background work has one stage per price level, cheapest first. Being a pure function of (snapshot,
+groups), then what missed only a predicted latency, then suspects, then what stands out from its peers, then
+open breakers for one last-resort trial. Background work has one stage per price level, cheapest first. Being a pure function of (snapshot,
 ask), a ranking is remembered per generation by whoever calls it.
 """
 
@@ -44,7 +44,8 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     if ejected and obey:
         for stage, candidate in ejected:
             staged[stage.name].remove(candidate)
-            out.append(Excluded(candidate.row, candidate.id, "ejected", snapshot.rows[candidate.row].reason.text))
+            text = snapshot.rows[candidate.row].reason.text
+            out.append(Excluded(candidate.row, candidate.id, "ejected", text, soft=True))
     if ask.urgency is Urgency.BACKGROUND:
         normal = _by_price(c for chosen in staged.values() for c in chosen)
     else:
@@ -52,10 +53,12 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     late = sorted(sorting.late, key=lambda c: c.predicted_s)
     # the better tier or group first, in it the better score; where a row stands in the configuration is no reason
     suspects, trials = sorted(sorting.suspects, key=_place), sorted(sorting.trials, key=_place)
+    outliers = sorted(((target.stages.index(s), c) for s, c in ejected), key=_place) if obey else ()
     stages = [
         *normal,
         *(ranked("closest", "slo_missed", [c], steered=False) for c in late),
         *(ranked("suspect", "suspect", [c], steered=False) for _, c in suspects),
+        *(ranked("ejected", "ejected", [c], steered=False) for _, c in outliers),
         *(ranked("last resort", "trial", [c], steered=False) for _, c in trials),
     ]
     bonus = dict(snapshot.scorer.weights).get("affinity", 0.0) / sorting.total
@@ -135,6 +138,7 @@ class _Sorting:
             row.weight,
             row.standing[size] if stage.target_s is not None else 1.0,
             predicted.ttft_s,
+            predicted.total_s,
             slow,
             slow if slow > target else target,
             predicted.usd,

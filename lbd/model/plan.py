@@ -67,7 +67,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An eligible deployment with what it was judged by.
 
     ``terms`` follow the scorer's weights in order. ``weight`` is the operator's weight times slow start.
-    ``predicted_s`` is the p95 of the first content, wait for a slot included.
+    ``predicted_s`` is the p95 of the first content, wait for a slot included; ``total_s`` of the whole answer.
     """
 
     row: int
@@ -78,6 +78,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     weight: float
     standing: Ratio
     predicted_s: Seconds
+    total_s: Seconds
     slow_s: Seconds  # 2 x predicted p99, wait included: longer than this is not its normal way
     cutoff_s: Seconds  # the same, at least the tier's target
     usd: float | None
@@ -113,7 +114,7 @@ class RankedStage(msgspec.Struct, frozen=True):
     """A stage with its candidates, best score first. ``manner`` says when the stage may be used."""
 
     name: str
-    manner: str  # "normal", "slo_missed", "suspect", "trial"
+    manner: str  # "normal", "slo_missed", "suspect", "ejected", "trial"
     candidates: tuple[Candidate, ...]
     cumulative: tuple[float, ...]
     standing: Ratio  # highest of its candidates; 1 where no target steers

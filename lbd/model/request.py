@@ -75,7 +75,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     urgency: Urgency = Urgency.INTERACTIVE
     stream: bool = False
     input_tokens: Tokens = 0
-    output_tokens: Tokens | None = None  # the client's own limit, where it set one
+    output_tokens: Tokens | None = None  # the client's own limit on each of its answers, where it set one
+    choices: int = 1  # answers to one prompt
     needs: frozenset[str] = frozenset()
     surface: str = ""
     slo_s: Seconds | None = None  # the request's or surface's target for the first content

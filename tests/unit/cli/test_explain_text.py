@@ -35,6 +35,7 @@ def candidate(name: str, **more: Any) -> dict[str, Any]:
         "terms": {"latency": 0.63, "cost": 0.99},
         "share": 0.52,
         "predicted_ttft_p95_s": 0.896,
+        "predicted_total_s": 2.5,
         "predicted_usd": 7.2e-05,
         "estimate": "samples",
         "state": "up",
@@ -191,6 +192,7 @@ def test_the_chosen_candidate_is_marked() -> None:
         "48",
         "0.785",
         "896",
+        "2500",
         "samples",
         "0.000072",
         "0.63",
@@ -231,7 +233,7 @@ def test_a_plan_with_one_candidate_is_certain() -> None:
     assert plan(ranking(candidate("us/big"))).startswith("us/big would be chosen.\n")
 
 
-@pytest.mark.parametrize("manner", ["slo_missed", "suspect", "trial"])
+@pytest.mark.parametrize("manner", ["slo_missed", "suspect", "ejected", "trial"])
 def test_a_last_choice_is_told_as_one(manner: str) -> None:
     """Why it comes to this."""
     stages = [{"stage": "x", "manner": manner, "candidates": [candidate("us/big", state="down")]}]

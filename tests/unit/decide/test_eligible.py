@@ -62,23 +62,24 @@ def test_the_expected_answer_is_what_the_row_usually_gives_within_the_client_s_l
 @given(
     usual=st.integers(0, 5000),
     limit=st.none() | st.integers(1, 5000),
+    choices=st.integers(1, 8),
     tokens=st.integers(0, 10**6),
     prices=st.tuples(st.floats(0, 100), st.floats(0, 100)),
 )
 def test_the_expected_cost_is_price_times_size(
-    usual: int, limit: int | None, tokens: int, prices: tuple[float, float]
+    usual: int, limit: int | None, choices: int, tokens: int, prices: tuple[float, float]
 ) -> None:
     """USD = (input x price + expected output x price) / 10^6; the two ways of counting the output agree."""
     row = view(deployment(price=Price(*prices)), output_tokens=usual)
-    of = ask(input_tokens=tokens, output_tokens=limit)
-    usd = eligible.expected_usd(row, of)
+    of = ask(input_tokens=tokens, output_tokens=limit, choices=choices)
+    usd = eligible.predict(row, of, 0, None).usd
     assert usd is not None
     assert usd == pytest.approx((tokens * prices[0] + eligible.expected_output(row, of) * prices[1]) / 1e6)
 
 
 def test_without_a_price_the_cost_is_not_known() -> None:
     """Unknown is not free."""
-    assert eligible.expected_usd(view(deployment(price=None)), ask()) is None
+    assert eligible.predict(view(deployment(price=None)), ask(), 0, None).usd is None
 
 
 # --- cannot ----------------------------------------------------------------------------------------------
@@ -303,6 +304,23 @@ def test_every_bound_of_a_request_asks_for_the_full_look(more: dict[str, object]
 
 def test_predictions_are_handed_to_the_terms_as_they_are() -> None:
     """One prediction serves eligibility and scoring."""
-    row = view(deployment(price=Price(1.0, 1.0)), output_tokens=100)
+    row = view(deployment(price=Price(1.0, 1.0)), output_tokens=100, tpot_s=0.01)
     of = ask(input_tokens=100, output_tokens=None)
-    assert eligible.predict(row, of, 0, 1.5) == Predicted(0.4, 1.5, 200 / 1e6)
+    assert eligible.predict(row, of, 0, 1.5) == Predicted(0.4, 1.5, 200 / 1e6, 0.4 + 100 * 0.01)
+
+
+def test_several_answers_take_the_time_of_one() -> None:
+    """They are made side by side, and cost each."""
+    row = view(deployment(price=Price(0.0, 1.0)), output_tokens=100, tpot_s=0.01)
+    one, three = (eligible.predict(row, ask(choices=n), 0, 1.5) for n in (1, 3))
+    assert three.total_s == one.total_s
+    assert three.usd == pytest.approx(3 * (one.usd or 0))
+
+
+def test_what_cannot_finish_in_time_is_late() -> None:
+    """The whole answer has a bound too: a soft one, since a prediction is no certainty."""
+    row = view(deployment(), output_tokens=100, tpot_s=0.1)
+    no = judged(row, ask(total_s=5.0))
+    assert no is not None
+    assert (no.reason, no.soft, no.detail) == ("over_total", True, "10.40 > 5 s")
+    assert judged(row, ask(total_s=5.0, output_tokens=20)) is None

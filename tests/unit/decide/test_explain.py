@@ -144,6 +144,7 @@ def test_the_facts_name_everything_a_candidate_was_judged_by() -> None:
         "share",
         "standing",
         "predicted_ttft_p95_s",
+        "predicted_total_s",
         "cutoff_s",
         "predicted_usd",
         "estimate",

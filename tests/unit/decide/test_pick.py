@@ -416,7 +416,7 @@ def test_everything_that_is_left_is_found_before_nothing_is(case: tuple[Snapshot
     while (choice := pick.choose(ranking, query, data.draw(seeds), idle)) is not None:
         visited.append((choice.manner, choice.candidate.id))
         query = Query((*query.out, choice.candidate.id))
-    order = [("normal", "slo_missed", "suspect", "trial").index(m) for m, _ in visited]
+    order = [("normal", "slo_missed", "suspect", "ejected", "trial").index(m) for m, _ in visited]
     assert order == sorted(order)
     assert {i for _, i in visited} == {c.id for c in all_of(ranking)}
     assert pick.left(ranking, query) == 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lbd.decide import route
+from lbd.decide import eligible, route
 from lbd.model.plan import Candidate, Ranking
 from lbd.model.provider import Price, RuleSpec
 from lbd.model.request import Ask, Urgency
@@ -259,12 +259,12 @@ def test_affinity_may_cost_as_much_score_as_its_weight() -> None:
 
 
 def test_an_ejected_row_is_out_with_its_reason() -> None:
-    """A row that stands out from its peers is set aside."""
+    """A row that stands out from its peers is set aside: better than no answer, and than an open breaker."""
     why = Reason("outlier_errors", "stands out from its peers")
     table = snapshot([*rows("p/a", "q/b"), view("r/c", ejected=True, reason=why)])
     ranking = ranked(table)
-    assert shape(ranking) == [("primary", "normal", ["p/a", "q/b"])]
-    assert [(e.id, e.reason, e.detail, e.soft) for e in ranking.excluded] == [("r/c", "ejected", why.text, False)]
+    assert shape(ranking) == [("primary", "normal", ["p/a", "q/b"]), ("ejected", "ejected", ["r/c"])]
+    assert [(e.id, e.reason, e.detail, e.soft) for e in ranking.excluded] == [("r/c", "ejected", why.text, True)]
     assert not ranking.panic
 
 
@@ -353,6 +353,7 @@ def test_a_normal_stage_holds_only_what_is_well_and_on_time(case: tuple[Snapshot
             row = table.rows[c.row]
             predicted = row.ttft_p95_s[size] + row.wait_s
             late = predicted > of.first_content_s or (of.slo_s is not None and predicted > of.slo_s)
+            late = late or predicted + eligible.expected_output(row, of) / of.choices * row.tpot_s > of.total_s
             assert row.refusal == ("breaker_open" if stage.manner == "trial" else None)
             assert stage.manner in ("trial", "suspect") or late is (stage.manner == "slo_missed")
             assert stage.manner == "trial" or row.suspect is (stage.manner == "suspect")
@@ -368,8 +369,8 @@ def test_every_deployment_of_the_target_is_a_candidate_or_excluded_with_a_reason
     out = Counter(e.row for e in ranking.excluded)
     both = Counter(e.row for e in ranking.excluded if e.soft or e.reason == "breaker_open")
     assert used + out - both == members
-    assert not both - Counter(c.row for c in candidates(ranking, "slo_missed", "suspect", "trial"))
-    assert not Counter(c.row for c in candidates(ranking, "slo_missed", "trial")) - both
+    assert not both - Counter(c.row for c in candidates(ranking, "slo_missed", "suspect", "ejected", "trial"))
+    assert not Counter(c.row for c in candidates(ranking, "slo_missed", "ejected", "trial")) - both
     assert all(e.reason and e.id == table.rows[e.row].spec.id for e in ranking.excluded)
     assert ranking.count == len(candidates(ranking))
 
@@ -383,9 +384,9 @@ def test_the_same_inputs_give_the_same_ranking(case: tuple[Snapshot, Ask]) -> No
 
 @given(cases())
 def test_a_ranking_is_sorted_and_its_draw_has_weight(case: tuple[Snapshot, Ask]) -> None:
-    """Stages normal, closest, suspect, trial; scores fall; cumulative weights rise from above 0; [0, 1] everywhere."""
+    """Stages normal, closest, suspect, ejected, trial; scores fall; cumulative weights rise from above 0; [0, 1] everywhere."""
     ranking = ranked(*case)
-    order = [("normal", "slo_missed", "suspect", "trial").index(s.manner) for s in ranking.stages]
+    order = [("normal", "slo_missed", "suspect", "ejected", "trial").index(s.manner) for s in ranking.stages]
     assert order == sorted(order)
     for stage in ranking.stages:
         scores = [c.score for c in stage.candidates]
