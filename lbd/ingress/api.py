@@ -13,7 +13,7 @@ import orjson
 from lbd.decide import names
 from lbd.ingress import guard
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.server import HttpReply
+from lbd.ingress.reply import HttpReply
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue
 from lbd.model.provider import ClientSpec

@@ -66,6 +66,20 @@ class Inbound:
             self.path = slash + path or "/"
             self._fields = {**self._fields, b"host": authority.encode("latin-1")}
 
+    @property
+    def plain(self) -> bool:
+        """Tell whether nothing about it is out of the ordinary: what would have to be looked at again each time."""
+        odd = self.refusal is not None or self.closed or self.old or not self.keep_alive
+        return not odd and b"expect" not in self._fields and b"upgrade" not in self._fields
+
+    def again(self, body: bytes) -> Inbound:
+        """Return another request with the same head; its content-length is not to be relied on."""
+        new = Inbound()
+        new._fields, new._wishes = self._fields, self._wishes
+        new.method, new.path, new.query = self.method, self.path, self.query
+        new.body = body
+        return new
+
     def close(self) -> None:
         """Take in no more: what comes after the head are trailers, which are no headers (RFC 9110, 6.5.1)."""
         self._fields = _Closed(self._fields)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 
 import httptools
 
 from lbd.ingress.inbound import Inbound
+from lbd.ingress.repeat import Repeat, learn
+from lbd.ingress.reply import HttpReply
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Env
@@ -27,84 +28,9 @@ LINGER: Seconds = 2.0  # after a refusal, for the client to read it before the r
 SWEEP_EVERY: Seconds = 1.0
 MOST_HEAD = 64 * 1024
 MOST_FIELDS = 128
+MOST_MISSES = 4  # a client whose heads differ as often as this in a row is not worth looking for a repetition
 MOST_READ = 256 * 1024  # bytes that one read may bring, the end of another request included
-_STATUS = {int(s): b"HTTP/1.1 %d %b\r\n" % (s, s.phrase.encode()) for s in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LAST_CHUNK = b"0\r\n\r\n"
-
-
-class HttpReply:
-    """One answer. Implements :class:`lbd.ports.Reply`."""
-
-    __slots__ = ("_chunked", "_connection", "_old", "ended", "keep_alive", "started")
-
-    def __init__(self, connection: Connection, *, old: bool, keep_alive: bool) -> None:
-        self._connection = connection
-        self._old = old
-        self._chunked = not old
-        self.keep_alive = keep_alive
-        self.started = False
-        self.ended = False
-
-    def send(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send a whole answer. ``headers`` are encoded lines, each with its line end."""
-        self.started = self.ended = True
-        end = b"content-length: %d\r\n\r\n" if self.keep_alive and not self._old else self._other_end()
-        self._connection.write(b"%b%b%b%b" % (_status(status), headers, end % len(body), body))
-
-    def send_head(self, status: int, headers: bytes, length: int) -> None:
-        """Answer HEAD: what ``send`` would, less the body."""
-        self.started = self.ended = True
-        self._connection.write(b"%b%b%b" % (_status(status), headers, self._other_end() % length))
-
-    def _other_end(self) -> bytes:
-        how = b"keep-alive" if self.keep_alive else b"close"
-        return b"content-length: %d\r\nconnection: " + how + b"\r\n\r\n"
-
-    def start(self, status: int, headers: bytes) -> None:
-        """Send the head of a streamed answer."""
-        self.started = True
-        if self._old:
-            self.keep_alive = False  # without chunks the end of the connection is the end of the answer
-        more = b"transfer-encoding: chunked\r\n" if self._chunked else b""
-        if not self.keep_alive:
-            more += b"connection: close\r\n"
-        self._connection.write(b"%b%b%b\r\n" % (_status(status), headers, more))
-
-    def write(self, data: bytes) -> None:
-        """Send a piece of a streamed answer."""
-        if data:
-            self._connection.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-
-    def end(self, data: bytes = b"") -> None:
-        """Send the last piece and finish."""
-        if self.ended:
-            return
-        self.ended = True
-        connection = self._connection
-        connection.on_pause = connection.on_resume = None
-        if not self._chunked:
-            connection.write(data)
-        elif data:
-            connection.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
-        else:
-            connection.write(_LAST_CHUNK)
-
-    def flow(self, pause: Callable[[], object], resume: Callable[[], object]) -> None:
-        """Say whom to stop while the client cannot take more."""
-        connection = self._connection
-        connection.on_pause, connection.on_resume = pause, resume
-        if connection.full:
-            pause()
-
-    def abort(self) -> None:
-        """Close the connection: a streamed answer that cannot be finished must not look finished."""
-        self.keep_alive = False
-        self._connection.abort()
-
-
-def _status(status: int) -> bytes:
-    return _STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
 
 
 Handle = Callable[[Inbound, HttpReply], Awaitable[None]]
@@ -120,10 +46,13 @@ class Connection(asyncio.Protocol):
         "_gathered",
         "_head_size",
         "_inbound",
+        "_latest",
         "_lingering",
+        "_misses",
         "_offered",
         "_parser",
         "_pending",
+        "_repeat",
         "_reply",
         "_server",
         "_since",
@@ -140,6 +69,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._inbound: Inbound | None = None  # being received
+        self._latest: Inbound | None = None  # received last
+        self._repeat: Repeat | None = None
+        self._misses = 0
         self._offered: Inbound | None = None  # offers another protocol, and its body is not read yet
         self._pending: list[Inbound] = []  # received while another is served
         self._task: asyncio.Task[None] | None = None
@@ -176,6 +108,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
+        begun = self._begun
+        if self._repeat is not None and not begun:
+            inbound = self._repeat.read(data, self._server.max_body())
+            if inbound is not None:
+                self._misses = 0
+                self._received(inbound)
+                return
+            self._misses += 1
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as e:
@@ -190,6 +130,9 @@ class Connection(asyncio.Protocol):
         else:
             if self._begun:
                 self._unfinished(len(data))
+            elif not begun and self._latest is not None and self._misses < MOST_MISSES:
+                self._repeat = learn(data, self._latest)
+            self._latest = None
             return
         self._decline(rest)
 
@@ -245,7 +188,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
-        self._count(len(name) + len(value) + 4)
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > MOST_HEAD:
+            self._count(0)
         inbound = self._inbound
         if inbound is not None and inbound.add(name, value) > MOST_FIELDS:
             raise _Enough(Failure(FailureKind.TOO_LARGE, f"more than {MOST_FIELDS} header fields", status=431))
@@ -298,6 +243,7 @@ class Connection(asyncio.Protocol):
         if inbound is None:
             return
         inbound.keep_alive = self._parser.should_keep_alive()
+        self._latest = inbound
         body = self._body
         inbound.body = body[0] if len(body) == 1 else b"".join(body)
         self._body = []

@@ -13,7 +13,8 @@ from typing import NamedTuple, Self
 import orjson
 
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.server import HttpReply, Server
+from lbd.ingress.reply import HttpReply
+from lbd.ingress.server import Server
 from lbd.model.failure import Failure
 from lbd.ports import Env
 from tests.fakes.env import FakeEnv

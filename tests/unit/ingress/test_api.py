@@ -15,7 +15,7 @@ import pytest
 from lbd.app import RealEnv
 from lbd.ingress.api import Api, Limits
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.server import HttpReply
+from lbd.ingress.reply import HttpReply
 from lbd.model.failure import FailureKind
 from tests.fakes.caller import Answer, Listening, get, request
 from tests.fakes.relay import Relay, row

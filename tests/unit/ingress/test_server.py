@@ -10,7 +10,8 @@ import pytest
 
 from lbd.ingress import server as module
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.server import BODY_TIME, HEAD_TIME, KEEPALIVE, LINGER, MOST_FIELDS, MOST_HEAD, HttpReply
+from lbd.ingress.reply import HttpReply
+from lbd.ingress.server import BODY_TIME, HEAD_TIME, KEEPALIVE, LINGER, MOST_FIELDS, MOST_HEAD
 from tests.fakes.caller import Listening, get, request
 from tests.fakes.wire import LOOPS, a_moment, on, until
 
@@ -973,5 +974,32 @@ def test_a_thousand_idle_connections_cost_little_and_go_quietly(loop: str) -> No
             for caller in callers:
                 caller.writer.transport.abort()
         gc.collect()
+
+    on(loop, main())
+
+
+@loops
+def test_who_has_just_connected_may_still_ask(loop: str) -> None:
+    """A graceful end spares new connections for a moment: their request may be in the kernel already."""
+
+    async def main() -> None:
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            reply.send(200, b"", inbound.path.encode())
+
+        async with Listening(handle) as listening:
+            server = listening.server
+            kept, new = [await listening.caller() for _ in range(2)]
+            await kept.send(get("/first"))
+            assert (await kept.answer()).body == b"/first"
+            await until(lambda: len(server.connections) == 2)
+            assert server.asking
+            server.close_idle(also_new=False)
+            assert await kept.closed() == b""
+            assert server.asking and len(server.connections) == 1
+            await new.send(get("/last"))
+            answer = await new.answer()
+            assert answer.body == b"/last" and answer.headers["connection"] == "close"
+            assert await new.closed() == b""
+            assert not server.asking and not server.connections
 
     on(loop, main())
