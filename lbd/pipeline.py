@@ -65,7 +65,6 @@ class Pipeline:
         self._prefix = secrets.token_hex(6)
         self._serial = itertools.count(1)
         self.rules = Rules(Clients(()), {}, Deadlines())
-        self.draining = False
         self._asks: dict[tuple[object, ...], Ask] = {}
         self._asks_of: Catalogue | None = None
 
@@ -86,10 +85,10 @@ class Pipeline:
             told = [("x-request-id", request_id), ("content-type", "application/json")]
             reply.send(200, fields(told), msgspec.json.encode(self.plan(ask, head)))
 
-    def refuse(self, request_id: str, failure: Failure, shape: ClientShape, reply: Sends) -> None:
-        """Answer a request that gets no flight."""
+    def refuse(self, request_id: str, failure: Failure, shape: ClientShape, reply: Sends, more: bytes = b"") -> None:
+        """Answer a request that gets no flight; ``more`` are further header lines."""
         status, told, body = answer(failure, shape)
-        reply.send(status, b"x-request-id: %b\r\n" % request_id.encode() + told, body)
+        reply.send(status, b"x-request-id: %b\r\n%b%b" % (request_id.encode(), told, more), body)
 
     def prepare(
         self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, *, trusted: bool = False
@@ -103,9 +102,6 @@ class Pipeline:
     def _prepared(
         self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, trusted: bool
     ) -> Ticket | tuple[Ask, Head]:
-        if self.draining:
-            text = "lbd is shutting down; try another host"
-            raise LbdError(Failure(FailureKind.DRAINING, text, retry_after_s=1.0))
         client = LOCAL if trusted or self.rules.clients.open else self._client(inbound)
         head = shape.read(raw)
         if isinstance(head, Failure):

@@ -100,7 +100,11 @@ class Api:
                     reply.end((shape or self._default).error_event(refusal))
                 return
         if refusal is not None:
-            self._pipeline.refuse(self._pipeline.next_id(), refusal, shape or self._default, _to(inbound, reply))
+            more = b""
+            if refusal.status == 405:
+                more = b"allow: POST\r\n" if shape is not None else b"allow: GET, HEAD\r\n"
+            to = _to(inbound, reply)
+            self._pipeline.refuse(self._pipeline.next_id(), refusal, shape or self._default, to, more)
 
     def _guard(self, inbound: Inbound) -> Failure | None:
         host, origin = inbound.field(b"host"), inbound.field(b"origin")

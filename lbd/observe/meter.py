@@ -82,6 +82,8 @@ class Meter:
                 continue
             to = attempt.decision.chosen
             ended = attempt.failure or "ok"
+            if attempt.resent:
+                self.stale_retries += 1
             self.attempts[to, ended] += 1
             if before is not None and before[0] != to:
                 self.moves[before[0], to, before[1]] += 1

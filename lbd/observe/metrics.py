@@ -92,6 +92,11 @@ class _Page(Collector):
         yield _histograms("lbd_ttft_seconds", "Time to the first content of streams.", m.ttft)
         yield _histograms("lbd_overhead_seconds", "Time spent in lbd itself.", {"": m.overhead}, label=None)
         yield _gauge("lbd_inflight", "Requests under way.", m.inflight)
+        yield CounterMetricFamily(
+            "lbd_stale_connections",
+            "Requests sent again because the kept connection to the provider had been closed.",
+            value=m.stale_retries,
+        )
 
     def _rows(self) -> Iterator[Metric]:
         state = GaugeMetricFamily(

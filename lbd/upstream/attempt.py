@@ -103,6 +103,7 @@ class Attempt:
         "paused",
         "quota",
         "rescued",
+        "resent",
         "sent_at",
         "settled_at",
         "status",
@@ -153,6 +154,7 @@ class Attempt:
         self.committed = False
         self.paused = False
         self.rescued = False
+        self.resent = False
         self.sent_at: Instant = 0.0
         self.last_at: Instant = 0.0
         self.settled_at: Instant = 0.0
@@ -183,6 +185,7 @@ class Attempt:
                     return
                 # the server had given up the kept connection: no news about it, so once more on a fresh one
                 self.failure = None
+                self.resent = True
         finally:
             self._stop()
 

@@ -131,6 +131,9 @@ class Flights:
         except asyncio.CancelledError:
             self.done(run.abandoned())
             raise
+        except Exception:
+            self.done(run.broken())  # a fault of lbd's own; ingress answers
+            raise
         finally:
             self.running.discard(run)
         self.done(record)
@@ -348,6 +351,8 @@ class Run:
                 usage,
                 nano,
                 attempt.upstream_id,
+                None,
+                attempt.resent,
             )
         )
 
@@ -423,6 +428,10 @@ class Run:
     def abandoned(self) -> RequestRecord:
         """Return the record of a flight whose client left."""
         return self._close(FailureKind.CLIENT_GONE, 499)
+
+    def broken(self) -> RequestRecord:
+        """Return the record of a flight that lbd itself failed."""
+        return self._close(FailureKind.INTERNAL, 500)
 
     def _close(self, outcome: str, status: int) -> RequestRecord:
         self._closed = True

@@ -11,9 +11,9 @@ given the connection up. Whoever sent it sends it again on a fresh one.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
-from collections.abc import Callable
 
 import httptools
 
@@ -309,9 +309,8 @@ class Client:
         self._env = env
         self._loop = loop or asyncio.get_running_loop()
         self._pool: Pool[Connection] = Pool()
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self._contexts: dict[str | None, tuple[int, ssl.SSLContext]] = {}
         self._sweeping = False
-        self.on_stale: Callable[[], None] = lambda: None
 
     def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> Connection | None:
         """Send on an idle connection at once; None where there is none."""
@@ -352,11 +351,14 @@ class Client:
         return connection
 
     def _context(self, origin: Origin) -> ssl.SSLContext:
-        context = self._contexts.get(origin.ca_file)
-        if context is None:
-            context = ssl.create_default_context(cafile=origin.ca_file)
-            context.set_alpn_protocols(["http/1.1"])
-            self._contexts[origin.ca_file] = context
+        file = origin.ca_file
+        changed = 0 if file is None else os.stat(file).st_mtime_ns  # authorities are replaced while lbd runs
+        known = self._contexts.get(file)
+        if known is not None and known[0] == changed:
+            return known[1]
+        context = ssl.create_default_context(cafile=file)
+        context.set_alpn_protocols(["http/1.1"])
+        self._contexts[file] = (changed, context)
         return context
 
     def idle(self, connection: Connection, keepalive_s: float) -> None:

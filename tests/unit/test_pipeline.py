@@ -114,9 +114,6 @@ def test_what_is_wrong_first_is_told_first() -> None:
         refused(prepare(relay, {**good, **bad}, raw=b"{"), K.BAD_REQUEST)
         assert "x-lbd-nonsense" in refused(prepare(relay, {**good, **bad}, model="no"), K.BAD_REQUEST).message
         refused(prepare(relay, good, model="no"), K.UNKNOWN_MODEL)
-        relay.pipeline.draining = True
-        failure = refused(prepare(relay, bad, raw=b"{"), K.DRAINING)
-        assert failure.retry_after_s == 1.0
 
     play(main)
 

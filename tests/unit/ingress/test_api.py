@@ -140,14 +140,6 @@ async def test_a_dry_run_sends_nothing() -> None:
         assert not f.relay.stage.taken and not f.relay.records
 
 
-async def test_a_daemon_that_ends_sends_clients_elsewhere() -> None:
-    """503, and when to ask again."""
-    async with front() as f:
-        f.relay.pipeline.draining = True
-        told = await f.ask()
-        assert error(told, 503)["code"] == "draining" and told.headers["retry-after-ms"] == "1000"
-
-
 # --- models -------------------------------------------------------------------------------------------
 
 ROWS = (row("a", model="gpt-4.1"), row("b", model="org/model:tag"), row("c", model="caf\u00e9 #1?"))
@@ -322,6 +314,7 @@ async def test_another_method_is_a_405(method: str, path: str) -> None:
             request(method, path, b"{}" if method in ("POST", "PUT") else None, KIND, host="localhost")
         )
         assert "takes" in error(told, 405)["message"]
+        assert told.headers["allow"] == ("GET, HEAD" if path.startswith("/v1/models") else "POST")
 
 
 @pytest.mark.parametrize(

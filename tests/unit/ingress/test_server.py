@@ -976,30 +976,3 @@ def test_a_thousand_idle_connections_cost_little_and_go_quietly(loop: str) -> No
         gc.collect()
 
     on(loop, main())
-
-
-@loops
-def test_who_has_just_connected_may_still_ask(loop: str) -> None:
-    """A graceful end spares new connections for a moment: their request may be in the kernel already."""
-
-    async def main() -> None:
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            reply.send(200, b"", inbound.path.encode())
-
-        async with Listening(handle) as listening:
-            server = listening.server
-            kept, new = [await listening.caller() for _ in range(2)]
-            await kept.send(get("/first"))
-            assert (await kept.answer()).body == b"/first"
-            await until(lambda: len(server.connections) == 2)
-            assert server.asking
-            server.close_idle(also_new=False)
-            assert await kept.closed() == b""
-            assert server.asking and len(server.connections) == 1
-            await new.send(get("/last"))
-            answer = await new.answer()
-            assert answer.body == b"/last" and answer.headers["connection"] == "close"
-            assert await new.closed() == b""
-            assert not server.asking and not server.connections
-
-    on(loop, main())

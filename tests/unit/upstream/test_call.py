@@ -252,7 +252,7 @@ def test_the_clients_answer_ends_with_the_end_mark_though_the_provider_goes_on()
 
 
 def test_a_stale_connection_is_no_attempt_of_its_own() -> None:
-    """Nobody hears of it: not the client, not the table, not the record."""
+    """The client hears nothing of it, nor does the table; the record and the counter say that it was sent again."""
 
     async def main(env: VirtualEnv) -> None:
         relay = Relay(env, row("a"))
@@ -261,9 +261,29 @@ def test_a_stale_connection_is_no_attempt_of_its_own() -> None:
         relay.stage.plan(*GOOD, host="a")
         asked = await relay.ask(stream=True)
         assert asked.body == stream("hel", "lo") and asked.headers["x-lbd-attempts"] == "1"
-        assert len(relay.last.attempts) == 1
+        assert [a.resent for a in relay.last.attempts] == [True]
         assert relay.find("a").breaker.fails == 0 and relay.find("a").suspect is None
         relay.check()
+
+    play(main)
+
+
+def test_a_fault_of_lbds_own_leaves_a_record() -> None:
+    """Whatever ingress says then, nothing that was asked goes uncounted."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = two(env)
+
+        def fault(*_: object) -> bytes:
+            raise ZeroDivisionError
+
+        line = relay.flights.lines["a/m-a"]
+        relay.flights.lines["a/m-a"] = replace(line, shape=dataclasses.replace(line.shape, encode=fault))
+        with pytest.raises(ZeroDivisionError):
+            await relay.ask(stream=True)
+        assert (relay.last.outcome, relay.last.status) == (K.INTERNAL, 500)
+        assert not relay.flights.running
+        assert relay.find("a").inflight == 0
 
     play(main)
 
