@@ -24,6 +24,7 @@ from lbd.model.secret import Secret
 from lbd.model.units import Instant
 from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
 from lbd.plugins import read_config
+from lbd.state import spend
 from lbd.state.row import Row, capacity
 from lbd.table import report
 
@@ -137,6 +138,11 @@ class Console:
 
     # --- table ---------------------------------------------------------------------------------------
 
+    def _probe_spend(self) -> out.ProbeSpendOut:
+        probing = self._app.probing
+        today = spend.at(probing.spend, self._app.env.wall())
+        return out.ProbeSpendOut(today.spent / 1e9, probing.settings.budget / 1e9, today.total / 1e9)
+
     def providers(self) -> tuple[str, bytes]:
         """Return the dashboard's document and its ETag; built at most once a second."""
         app = self._app
@@ -152,6 +158,7 @@ class Console:
                 probe_every_s=app.probing.settings.every_s,
                 queue=len(app.flights.queue),
                 config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
+                probe_spend=self._probe_spend(),
             )
             # the same verdict as /health: what is wrong with the daemon itself counts too
             document.status, summary, notes = self._verdict()

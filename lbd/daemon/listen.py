@@ -22,7 +22,8 @@ class ListenError(Exception):
 def passed(environ: MutableMapping[str, str] = os.environ) -> dict[str, list[socket.socket]]:
     """Return the sockets that the service manager passed, by their FileDescriptorName (``api``, ``admin``).
 
-    One without a known name is the API's. The variables are taken out, so that children do not see them.
+    One without a known name is the API's. The variables are taken out, so that children do not see them. Raises
+    ListenError.
     """
     pid, count = environ.pop("LISTEN_PID", None), environ.pop("LISTEN_FDS", "0")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")
@@ -30,13 +31,23 @@ def passed(environ: MutableMapping[str, str] = os.environ) -> dict[str, list[soc
         return {}
     out: dict[str, list[socket.socket]] = {}
     for i in range(int(count)):
-        fd = FIRST_FD + i
-        os.set_inheritable(fd, False)
-        sock = socket.socket(fileno=fd)
-        sock.setblocking(False)
+        sock = _listening(FIRST_FD + i)
         name = names[i] if i < len(names) else ""
         out.setdefault(name if name in ("api", "admin") else "api", []).append(sock)
     return out
+
+
+def _listening(fd: int) -> socket.socket:
+    try:
+        os.set_inheritable(fd, False)
+        sock = socket.socket(fileno=fd)
+        listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as e:
+        raise ListenError(f"descriptor {fd}, passed by LISTEN_FDS, is no listening socket: {e.strerror}") from None
+    if not listens:
+        raise ListenError(f"descriptor {fd}, passed by LISTEN_FDS, is no listening socket")
+    sock.setblocking(False)
+    return sock
 
 
 def bind(text: str, *, mode: int = 0o660) -> list[socket.socket]:
@@ -66,6 +77,8 @@ def _tcp(address: Address) -> list[socket.socket]:
             sock.close()
             if e.errno == errno.EADDRNOTAVAIL and (out or len(infos) > 1):
                 continue  # localhost names ::1 too, on hosts without IPv6
+            for bound in out:
+                bound.close()
             raise
         port = port or sock.getsockname()[1]
         sock.listen(BACKLOG)
@@ -82,13 +95,20 @@ def _unix(path: Path, mode: int) -> socket.socket:
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise OSError(0, f"{path} exists and is no socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(str(path)) == 0:
-                raise OSError(0, f"another process listens on {path}")
+            probe.setblocking(False)  # a full queue is no reason to wait, and a sign of life
+            found = probe.connect_ex(str(path))
+        if found in (0, errno.EAGAIN):
+            raise OSError(0, f"another process listens on {path}")
+        if found != errno.ECONNREFUSED:  # only a socket that nobody listens on is taken away
+            raise OSError(found, os.strerror(found))
         path.unlink()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~mode)
     try:
         sock.bind(str(path))
+    except OSError:
+        sock.close()
+        raise
     finally:
         os.umask(before)
     sock.listen(BACKLOG)

@@ -27,7 +27,10 @@ from lbd.observe import log
 from lbd.upstream.client import Client
 
 STATUS_EVERY: Seconds = 5.0
-DRAIN_SLACK: Seconds = 5.0
+DRAIN_SLACK: Seconds = 5.0  # on top of limits.drain_timeout_s, until the process is gone
+HEAR_OUT: Seconds = 1.0  # of that, for the request of a connection that was accepted just before
+SEE_OFF: Seconds = 1.0  # of that, for the last answers to reach their clients
+ADMIN_SLACK: Seconds = 1.0  # of that, for answers of the admin API
 
 
 class Daemon:
@@ -49,14 +52,22 @@ class Daemon:
         self._passed = listen.passed()
 
     async def run(self) -> None:
-        """Serve until told to stop."""
+        """Serve until told to stop. Raises ListenError."""
+        try:
+            await self._run()
+        finally:
+            self._writer.close()
+            self._notifier.close()
+
+    async def _run(self) -> None:
         app = self._app
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: app.tasks.once("reload", self._reload("SIGHUP")))
+        api, admin = self._bind()  # first of all: who cannot listen must not touch the state of somebody who does
         await app.start()
-        await self._listen()
+        await self._serve(api, admin)
         for warning in app.compiled.warnings:
             self._log.warning("config_warning", text=str(warning))
         app.tasks.loop("service", self._service)
@@ -67,21 +78,27 @@ class Daemon:
 
     # --- sockets -------------------------------------------------------------------------------------
 
-    async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        api_side = self._app.api
-        server = self._server = Server(api_side.handle, self._app.env, lambda: api_side.limits.max_body_bytes)
-        self._app.tasks.loop("sweep", server.sweep)
+    def _bind(self) -> tuple[list[socket.socket], list[socket.socket]]:
+        """Return the sockets of the API and of the admin API: those passed, else those configured."""
         api = self._passed.get("api") or listen.bind(self._config.listen)
-        for sock in api:
-            self._listeners.append(await loop.create_server(server, sock=sock, backlog=listen.BACKLOG))
-        self._runner = web.AppRunner(Admin(self._console).app, access_log=None, handle_signals=False)
-        await self._runner.setup()
-        admin: list[socket.socket] = list(self._passed.get("admin", ()))
+        admin = self._passed.get("admin", [])
         if not admin:
             where = self._config.admin
             admin += listen.bind(where.listen) if where.listen is not None else []
             admin += listen.bind(f"unix:{where.socket}") if where.socket is not None else []
+        return api, admin
+
+    async def _serve(self, api: list[socket.socket], admin: list[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        api_side = self._app.api
+        server = self._server = Server(api_side.handle, self._app.env, lambda: api_side.limits.max_body_bytes)
+        self._app.tasks.loop("sweep", server.sweep)
+        for sock in api:
+            self._listeners.append(await loop.create_server(server, sock=sock, backlog=listen.BACKLOG))
+        self._runner = web.AppRunner(
+            Admin(self._console).app, access_log=None, handle_signals=False, shutdown_timeout=ADMIN_SLACK
+        )
+        await self._runner.setup()
         for sock in admin:
             await web.SockSite(self._runner, sock).start()
         self._log.info(
@@ -116,7 +133,7 @@ class Daemon:
         every = min(STATUS_EVERY, watchdog / 3) if watchdog is not None else STATUS_EVERY
         while True:
             await self._app.env.sleep(every)
-            if self._app.env.now() - self._app.ticked_at < TICK_LATE_S:
+            if watchdog is not None and self._app.env.now() - self._app.ticked_at < TICK_LATE_S:
                 self._notifier.watchdog()
             self._notifier.status(self._console.status_line())
 
@@ -124,20 +141,39 @@ class Daemon:
 
     async def _end(self) -> None:
         timeout = self._app.compiled.config.limits.drain_timeout_s
+        self._app.draining = True  # /readyz says so before anybody is turned away
         self._notifier.stopping(timeout + DRAIN_SLACK)
         for listener in self._listeners:
             listener.close()
         if self._server is not None:
-            self._server.close_idle()
+            await self._hear_out(self._server)
         await self._app.drain(timeout)
         if self._server is not None:
-            self._server.abort()
+            await self._see_off(self._server)
+        self._app.timeline.close()  # followers would wait for the next event
         if self._runner is not None:
             await self._runner.cleanup()
         await self._app.stop()
         self._log.info("stopped")
-        self._writer.close()
-        self._notifier.close()
+
+    async def _hear_out(self, server: Server) -> None:
+        """Let those ask who have just connected: the request may be there, and only not be read yet."""
+        env = self._app.env
+        server.close_idle(also_new=False)
+        until = env.now() + HEAR_OUT
+        asking = True
+        while asking and env.now() < until:
+            asking = server.asking
+            await env.sleep(0.01)  # after the last look, too: what has just been read is under way then
+        server.close_idle()
+
+    async def _see_off(self, server: Server) -> None:
+        """Let the last answers reach the clients; then cut off whoever does not read."""
+        env = self._app.env
+        until = env.now() + SEE_OFF
+        while server.connections and env.now() < until:
+            await env.sleep(0.01)
+        server.abort()
 
 
 def _calm_collector() -> None:

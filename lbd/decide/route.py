@@ -2,8 +2,8 @@
 
 A ranking holds the stages in which candidates are tried: the target's own stages (tiers, or a rule's
 groups), then what missed only a predicted latency, then suspects, then what stands out from its peers, then
-open breakers for one last-resort trial. Background work has one stage per price level, cheapest first. Being a pure function of (snapshot,
-ask), a ranking is remembered per generation by whoever calls it.
+open breakers for one last-resort trial. Background work has one stage per price level, cheapest first. Being
+a pure function of (snapshot, ask), a ranking is remembered per generation by whoever calls it.
 """
 
 from __future__ import annotations

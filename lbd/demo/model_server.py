@@ -42,7 +42,8 @@ def main(raw: str) -> None:
     if os.getppid() != told["parent"]:
         os._exit(0)
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: os._exit(0))
+        # the kernel's own way: a handler in Python would wait for this thread, and another one may get the signal
+        signal.signal(signum, signal.SIG_DFL)
     xllamacpp = importlib.import_module("xllamacpp")  # in the extra `demo`; loads a large library
     server = xllamacpp.Server(configure(xllamacpp, told))  # returns once the weights are loaded
     if not server.listening_address.endswith(f":{told['port']}"):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from rich.console import Console
 from rich.live import Live
@@ -35,6 +35,7 @@ OUTAGE: tuple[tuple[float, str, str], ...] = (
     (24.0, "restart", "medium"),
 )
 LENGTH_S = 48.0
+_DIRECT = build_opener(ProxyHandler({}))  # a proxy of the environment does not reach this host's loopback
 
 
 def config(servers: ModelServers, api: int, admin: int, folder: Path) -> str:
@@ -84,8 +85,15 @@ class Demo:
 
     def document(self) -> dict[str, Any]:
         """Return the provider table's document."""
-        with urlopen(f"{self.admin}/v1/providers", timeout=5) as response:
-            return dict(json.load(response))
+        try:
+            with _DIRECT.open(f"{self.admin}/v1/providers", timeout=5) as response:
+                return dict(json.load(response))
+        except OSError as e:
+            raise DemoError(f"lbd does not answer any more ({e}): {self.log()}") from None
+
+    def log(self) -> str:
+        """Return the end of the daemon's log."""
+        return (self.folder / "lbd.log").read_text()[-2000:]
 
     def curl(self) -> str:
         """Return a line that works as pasted."""
@@ -129,11 +137,11 @@ def _wait(demo: Demo, daemon: subprocess.Popen[bytes]) -> None:
         if daemon.poll() is not None:
             break
         try:
-            with urlopen(f"{demo.admin}/readyz", timeout=1):
+            with _DIRECT.open(f"{demo.admin}/readyz", timeout=1):
                 return
         except (URLError, OSError):
             time.sleep(0.05)
-    raise DemoError(f"lbd did not start: {(demo.folder / 'lbd.log').read_text()[-2000:]}")
+    raise DemoError(f"lbd did not start: {demo.log()}")
 
 
 def show(console: Console, *, api: int, admin: int, seconds: float | None) -> int:

@@ -43,6 +43,13 @@ class _Bare:
         self._reply.send_head(status, headers, len(body))
 
 
+def _allow(refusal: Failure, shape: object | None) -> bytes:
+    """Return the header that a 405 owes its client (RFC 9110 15.5.6)."""
+    if refusal.status != 405:
+        return b""
+    return b"allow: POST\r\n" if shape is not None else b"allow: GET, HEAD\r\n"
+
+
 def _to(inbound: Inbound, reply: HttpReply) -> Sends:
     return _Bare(reply) if inbound.method == "HEAD" else reply
 
@@ -100,11 +107,9 @@ class Api:
                     reply.end((shape or self._default).error_event(refusal))
                 return
         if refusal is not None:
-            more = b""
-            if refusal.status == 405:
-                more = b"allow: POST\r\n" if shape is not None else b"allow: GET, HEAD\r\n"
-            to = _to(inbound, reply)
-            self._pipeline.refuse(self._pipeline.next_id(), refusal, shape or self._default, to, more)
+            self._pipeline.refuse(
+                self._pipeline.next_id(), refusal, shape or self._default, _to(inbound, reply), _allow(refusal, shape)
+            )
 
     def _guard(self, inbound: Inbound) -> Failure | None:
         host, origin = inbound.field(b"host"), inbound.field(b"origin")

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from lbd.loops.target import ProbeTarget
+from lbd.model.failure import TIMEOUTS, FailureKind
 from lbd.model.outcome import ProbeResult, Usage, Verdict
 from lbd.model.provider import ProviderSpec
 from lbd.model.table import AdminState
@@ -38,7 +39,15 @@ KICK_TIMEOUT: Seconds = 1.0  # a probe that was called for answers within this, 
 KICK_GAP: Seconds = 1.0  # between the starts of two rounds that were called for
 IDLE_AFTER: Seconds = 600.0
 PAID_EVERY: Seconds = 10.0  # between two paid probes of one row in trouble
+PAID_TIME: Seconds = 5.0  # in one round; silent rows must not keep the free probes of their provider waiting
+JUST: Seconds = 3.0  # a load reading this young still describes the server
 USUAL_PROBE = Usage(prompt=20, completion=4)
+# The provider computed something, although nothing that could be used came of it.
+_WORKED = TIMEOUTS - {FailureKind.CONNECT_TIMEOUT} | {
+    FailureKind.BROKEN_STREAM,
+    FailureKind.STREAM_ERROR,
+    FailureKind.BAD_BODY,
+}
 
 
 class ProbeSettings(msgspec.Struct, frozen=True):
@@ -80,40 +89,50 @@ class Probing:
 
         async def run() -> None:
             kick = self._kicks.setdefault(provider.name, asyncio.Event())
+            kick.clear()
+            for key in [k for k in self._asked if k[1] == provider.name]:
+                del self._asked[key]  # it may be another server now
             while True:
                 kicked = kick.is_set()
                 kick.clear()
                 rows = [r for r in self.owner.rows if r.provider.name == provider.name]
+                self._began[provider.name] = self.env.now()
                 if any(r.admin is not AdminState.MAINT for r in rows):
-                    self._began[provider.name] = self.env.now()
                     await _Round(self, provider, shape, transport, rows).run(kicked=kicked)
                 await self._wait(provider.name, rows, kick)
 
         return run
 
     async def _wait(self, provider: str, rows: Sequence[Row], kick: asyncio.Event) -> None:
-        """Wait for the next round, or for a kick; two rounds never start within ``KICK_GAP``."""
-        now = self.env.now()
-        due = now + self._pause(rows)
+        """Wait for the next round, or for a kick; two rounds never start within ``KICK_GAP``.
+
+        The period runs from start to start, so that a server that takes long to answer is not asked less often.
+        """
+        began = self._began[provider]
+        due = max(began + self._pause(rows), self.env.now() + AGAIN_AFTER)
         timer = self.env.call_at(due, kick.set)
-        await kick.wait()
-        timer.cancel()
+        try:
+            await kick.wait()
+        finally:
+            timer.cancel()
         if self.env.now() >= due:
             kick.clear()
-        gap = self._began.get(provider, 0.0) + KICK_GAP - self.env.now()
+        gap = began + KICK_GAP - self.env.now()
         if gap > 0:
             await self.env.sleep(gap)
 
     def _pause(self, rows: Sequence[Row]) -> Seconds:
+        """Return the time between the starts of two rounds; the bound of a row in trouble is never passed."""
         now = self.env.now()
-        every = self.settings.every_s
+        bound = float("inf")
         for row in rows:
             if row.suspect is not None or row.breaker.phase is Phase.HALF_OPEN:
-                every = min(every, SUSPECT_EVERY)
+                bound = min(bound, SUSPECT_EVERY)
             elif row.breaker.phase is Phase.OPEN:
                 newly = now - row.breaker.since < NEWLY
-                every = min(every, SUSPECT_EVERY if newly else TROUBLED_EVERY)
-        return every * (1 + self.settings.jitter * (2 * self.env.uniform() - 1))
+                bound = min(bound, SUSPECT_EVERY if newly else TROUBLED_EVERY)
+        jitter, draw = self.settings.jitter, self.env.uniform()
+        return min(self.settings.every_s * (1 + jitter * (2 * draw - 1)), bound * (1 - jitter * draw))
 
     def due(self, kind: Kind, provider: str) -> bool:
         """Tell whether a kind is to be asked in this round; notes that it is."""
@@ -125,6 +144,10 @@ class Probing:
         self._asked[key] = now
         return True
 
+    def paid_at(self, row: Row) -> Instant:
+        """Return when ``row`` had its last paid probe."""
+        return self._paid_at.get(row.spec.id, float("-inf"))
+
     def affords(self, row: Row, need: str) -> bool:
         """Tell whether the budget allows a paid probe of ``row`` now; notes that it is made."""
         expected = cost(row.spec.price, USUAL_PROBE)
@@ -134,18 +157,34 @@ class Probing:
         self._paid_at[row.spec.id] = self.env.now()
         return True
 
+    def charge(self, row: Row, result: ProbeResult) -> None:
+        """Book a paid probe of ``row``; work whose usage nobody told is booked at what it usually costs."""
+        worked = result.verdict is Verdict.UP or result.failure in _WORKED
+        told = result.cost or (cost(row.spec.price, USUAL_PROBE) if worked else 0)
+        self.spend = spend.add(self.spend, told, self.env.wall())
+
     def need(self, row: Row) -> str | None:
         """Return why row needs a paid probe now: ``recovery``, ``idle``, or None."""
         now = self.env.now()
-        last = self._paid_at.get(row.spec.id, float("-inf"))
-        if row.admin is not AdminState.READY or locked(row, now):
+        last = self.paid_at(row)
+        if row.admin is not AdminState.READY or locked(row, now) or _saturated(row, now):
             return None
         troubled = row.suspect is not None or row.breaker.phase is not Phase.CLOSED
-        if (troubled or row.lock is not None) and now - last >= PAID_EVERY:
+        unlocked = row.lock is not None and last <= row.lock.since  # its time has run out: asked once whether it is so
+        if (troubled or unlocked) and now - last >= PAID_EVERY:
             return "recovery"
         if now - max(row.last_used, self._born) >= IDLE_AFTER and now - last >= IDLE_AFTER:
             return "idle"
         return None
+
+
+def _saturated(row: Row, now: Instant) -> bool:
+    """Tell whether the server has just said that it has no slot free: a completion could only wait there.
+
+    A silent answer would be held against a row that is merely busy, and would make it busier.
+    """
+    told = row.probes.get("load")
+    return told is not None and told.verdict is Verdict.BUSY and now - told.at <= JUST
 
 
 class _Round:
@@ -195,7 +234,10 @@ class _Round:
         if not probing.settings.paid:
             return
         kinds = {k.name: k for k in probing.settings.kinds if k.paid}
-        for row in self._rows:
+        until = self._env.now() + PAID_TIME
+        for row in sorted(self._rows, key=probing.paid_at):
+            if self._env.now() >= until:
+                return
             need = probing.need(row)
             kind = kinds.get("stream" if need == "idle" else "completion") or next(iter(kinds.values()), None)
             line = probing.lines.get(row.spec.id)
@@ -203,5 +245,5 @@ class _Round:
                 continue
             result = await kind.run(self._target(row.tier.ttft_p95_s + probing.settings.timeout_s, line))
             if result is not None:
-                probing.spend = spend.add(probing.spend, result.cost, self._env.wall())
+                probing.charge(row, result)
                 self._tell([row], result, completion=True)

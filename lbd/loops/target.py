@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from lbd.model.failure import Failure, FailureKind, LbdError
@@ -13,7 +12,7 @@ from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Headers, Transport
 from lbd.shapes.providers import Shape, Watch
-from lbd.upstream.line import Line, base_headers, cost, origin_of
+from lbd.upstream.line import Line, base_headers, cost, masked, origin_of
 from probes import Answer, Completed
 
 LARGEST = 4 * 1024 * 1024
@@ -111,7 +110,11 @@ class ProbeTarget:
         endpoint = Endpoint(origin_of(self._provider), "GET", full, headers, pool=False)
         began = self._env.now()
         got = await self._exchange(endpoint, b"", _Gather(self._env))
-        return Answer(got.status, got.headers, bytes(got.body), self._env.now() - began)
+        return Answer(got.status, got.headers, self._masked(got.body), self._env.now() - began)
+
+    def _masked(self, body: bytearray) -> bytes:
+        """Return an answer without the credentials that it may repeat: probes quote from it."""
+        return masked(Failure(FailureKind.BAD_BODY, "", body=bytes(body)), self._provider).body or b""
 
     async def complete(self, *, stream: bool) -> Completed:
         """Ask the deployment for the smallest completion, as a request would."""
@@ -123,16 +126,17 @@ class ProbeTarget:
         watch = self._shape.watch(1, False) if stream else None
         began = self._env.now()
         got = await self._exchange(endpoint, body, _Gather(self._env, watch))
+        failure: Failure | None
+        usage: Usage | None = None
         if not 200 <= got.status < 300:
-            raise LbdError(self._shape.classify(got.status, got.headers, bytes(got.body), self._env.wall()))
-        usage: Usage | None
-        if watch is None:
+            failure = self._shape.classify(got.status, got.headers, bytes(got.body), self._env.wall())
+        elif watch is None:
             facts = self._shape.facts(bytes(got.body))
             failure, usage = facts.failure, facts.usage
         else:
             failure, usage = watch.end()[1], watch.usage
         if failure is not None:
-            raise LbdError(failure)
+            raise LbdError(masked(failure, self._provider))
         first = None if got.first_at is None else got.first_at - began
         return Completed(usage, cost(line.spec.price, usage), first, self._env.now() - began)
 
@@ -152,8 +156,8 @@ class ProbeTarget:
     async def certificate_end(self) -> WallTime:
         """Make a TLS handshake and read the certificate's end."""
         origin = origin_of(self._provider)
-        context = ssl.create_default_context(cafile=origin.ca_file)
         try:
+            context = ssl.create_default_context(cafile=origin.ca_file)  # the file may be gone by now
             async with asyncio.timeout(self._timeout_s):
                 _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=context)
         except ssl.SSLError as e:
@@ -161,8 +165,7 @@ class ProbeTarget:
         except (OSError, TimeoutError) as e:
             raise LbdError(Failure(FailureKind.CONNECT, f"no connection to {origin.authority}: {e}")) from None
         try:
-            end = writer.get_extra_info("peercert").get("notAfter", "")
-            return datetime.strptime(end, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC).timestamp()
+            return float(ssl.cert_time_to_seconds(writer.get_extra_info("peercert")["notAfter"]))
         finally:
             writer.close()
 

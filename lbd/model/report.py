@@ -209,6 +209,14 @@ class ConfigOut(msgspec.Struct):
     last_error: str | None
 
 
+class ProbeSpendOut(msgspec.Struct):
+    """What lbd's own paid probes cost, by the prices in the configuration; days are UTC."""
+
+    today_usd: float
+    budget_usd_per_day: float
+    total_usd: float
+
+
 class ProvidersOut(msgspec.Struct):
     """The document."""
 
@@ -222,3 +230,4 @@ class ProvidersOut(msgspec.Struct):
     tiers: list[TierOut]
     queue: int
     config: ConfigOut
+    probe_spend: ProbeSpendOut

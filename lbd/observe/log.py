@@ -1,14 +1,18 @@
 """The log: one JSON line an event with journald's priority in front, or readable text on a terminal.
 
-Lines are rendered by structlog and written by a thread, so that a slow pipe never stops the event loop.
+Lines are rendered by structlog and written by a thread, so that a slow pipe never stops the event loop. The
+thread writes to the file descriptor itself: whoever is stuck inside Python's own buffer holds a lock that the
+interpreter wants at its end.
 """
 
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import queue
+import select
 import sys
 import threading
 from typing import Any, TextIO
@@ -16,8 +20,11 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
+from lbd.model.units import Seconds
+
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 BACKLOG = 10_000  # lines; beyond it lines are dropped and counted
+LAST_S: Seconds = 2.0  # at the end, for the reader to take what is queued
 
 
 class Writer:
@@ -25,6 +32,7 @@ class Writer:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._fd = _descriptor(stream)
         self._lines: queue.Queue[str | None] = queue.Queue(BACKLOG)
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="lbd-log", daemon=True)
@@ -43,32 +51,58 @@ class Writer:
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:
             try:
-                self._stream.write(line + "\n")
-                if self._lines.empty():
-                    self._stream.flush()
+                self._write(line + "\n")
             except (OSError, ValueError):
                 self.dropped += 1
 
+    def _write(self, text: str) -> None:
+        if self._fd is None:
+            self._stream.write(text)
+            return
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:  # somebody who shares the descriptor made it non-blocking
+                select.select((), (self._fd,), ())
+
     def close(self) -> None:
-        """Write what is queued and stop."""
-        if self._thread.is_alive():
-            self._lines.put(None)
-            self._thread.join(timeout=2)
+        """Write what is queued and stop; lines that nobody takes within ``LAST_S`` are lost."""
+        atexit.unregister(self.close)
+        try:
+            self._lines.put(None, timeout=LAST_S)
+        except queue.Full:
+            return
+        self._thread.join(LAST_S)
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):
+        return None
 
 
 def _priority(stream: TextIO) -> bool:
     """Tell whether ``stream`` is the journal's: then lines carry ``<N>`` (sd-daemon(3), systemd.exec(5))."""
     told = os.environ.get("JOURNAL_STREAM", "")
-    try:
-        stat = os.fstat(stream.fileno())
-    except (OSError, ValueError):
+    fd = _descriptor(stream)
+    if fd is None:
         return False
+    stat = os.fstat(fd)
     return told == f"{stat.st_dev}:{stat.st_ino}"
+
+
+def _dumps(event: structlog.typing.EventDict) -> str:
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate, a huge integer: a line must never fail
+        return json.dumps({str(k): repr(v) for k, v in event.items()})
 
 
 def _render_json(prefixed: bool) -> structlog.typing.Processor:
     def render(_logger: Any, method: str, event: structlog.typing.EventDict) -> str:
-        line = orjson.dumps(event, default=str).decode()
+        line = _dumps(event)
         return f"<{_PRIORITY.get(method, 6)}>{line}" if prefixed else line
 
     return render
@@ -84,7 +118,15 @@ def setup(level: str, stream: TextIO | None = None) -> Writer:
         structlog.processors.format_exc_info,
     ]
     if out.isatty():
-        processors.append(structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"), timestamp_key="time"))
+        # values quoted, so that no client's word can steer the terminal; tracebacks without local variables
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=not os.environ.get("NO_COLOR"),
+                timestamp_key="time",
+                repr_native_str=True,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        )
     else:
         processors.append(_render_json(_priority(out)))
     structlog.configure(

@@ -31,6 +31,7 @@ BAD_RATIO = 0.5
 TRIALS = 3
 FIRST_WAIT: Seconds = 5.0  # until the first last-resort trial; doubles with each opening up to LONGEST_WAIT
 LONGEST_WAIT: Seconds = 60.0
+MOST_DOUBLINGS = 10  # far beyond LONGEST_WAIT: a row that stays down for days must not overflow the power
 FORGET: Seconds = 600.0  # closed for so long: the next opening counts as the first again
 
 
@@ -52,12 +53,13 @@ class Breaker(msgspec.Struct, frozen=True):
 
     phase: Phase = Phase.CLOSED
     since: Instant = 0.0
-    fails: int = 0  # counted failures with no success between
-    fails_since: Instant = 0.0
+    fails: int = 0  # counted failures with no success between, within ROW_SPAN: 0, 1 or 2
+    fails_since: Instant = 0.0  # the first of them
+    last_fail: Instant = 0.0  # the second
     cause: FailureKind | None = None
     openings: int = 0  # without a long closed time between
     opened_total: int = 0
-    retry_at: Instant = 0.0  # open: earliest last-resort trial
+    retry_at: Instant = 0.0  # open: earliest last-resort trial; before: the longest wait that failures asked for
     trials_out: int = 0  # half-open, or open with a last-resort trial under way
     trials_ok: int = 0
 
@@ -69,21 +71,27 @@ def needs_completion(breaker: Breaker) -> bool:
 
 def success(breaker: Breaker, now: Instant, *, trial: bool = False) -> Breaker:
     """Return the breaker after a good answer. ``trial``: it held a trial."""
-    match breaker.phase:
-        case Phase.CLOSED:
-            return breaker if not breaker.fails else replace(breaker, fails=0)
-        case Phase.OPEN:
-            # an answer of a request sent before the opening proves nothing; a last-resort trial does
-            if not trial:
-                return breaker
-            return replace(breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1)
-        case Phase.HALF_OPEN:
-            if not trial:
-                return breaker
-            done = breaker.trials_ok + 1
-            if done < TRIALS:
-                return replace(breaker, trials_ok=done, trials_out=max(0, breaker.trials_out - 1))
-            return replace(breaker, phase=Phase.CLOSED, since=now, fails=0, cause=None, trials_out=0, trials_ok=0)
+    if breaker.phase is Phase.CLOSED:
+        return breaker if not breaker.fails else replace(breaker, fails=0, retry_at=0.0)
+    # an answer of a request sent before the opening proves nothing, a trial of the half-open time before included;
+    # a last-resort trial does, and is the only one that counts as out while open
+    if not trial or (breaker.phase is Phase.OPEN and not breaker.trials_out):
+        return breaker
+    if breaker.phase is Phase.OPEN:
+        return replace(breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1)
+    done = breaker.trials_ok + 1
+    if done < TRIALS:
+        return replace(breaker, trials_ok=done, trials_out=max(0, breaker.trials_out - 1))
+    return replace(
+        breaker,
+        phase=Phase.CLOSED,
+        since=now,
+        fails=0,
+        cause=None,
+        retry_at=0.0,
+        trials_out=0,
+        trials_ok=0,
+    )
 
 
 def failure(
@@ -101,26 +109,23 @@ def failure(
     ``bad`` of ``judged`` attempts of the last minute failed, this one included. ``retry_after_s`` is what
     the provider asked for: the wait is the longest of all signals.
     """
+    asked = now + (retry_after_s or 0.0)
+    longest = replace(breaker, retry_at=max(breaker.retry_at, asked))
     if breaker.phase is Phase.OPEN:
-        later = max(breaker.retry_at, now + (retry_after_s or 0.0))
-        if trial:
-            return _open(replace(breaker, trials_out=0), kind, now, retry_after_s)
-        return replace(breaker, retry_at=later)
+        # of trials that were out together only the first failure is news: later ones were sent before the opening
+        return _open(longest, kind, now) if trial and breaker.trials_out else longest
     if breaker.phase is Phase.HALF_OPEN:
-        return _open(breaker, kind, now, retry_after_s)
-    restart = not breaker.fails or now - breaker.fails_since > ROW_SPAN
-    fails = 1 if restart else breaker.fails + 1
-    since = now if restart else breaker.fails_since
-    after = replace(breaker, fails=fails, fails_since=since)
-    if fails >= IN_A_ROW or (judged >= MIN_TRAFFIC and bad > BAD_RATIO * judged):
-        return _open(after, kind, now, retry_after_s)
-    return after
+        return _open(longest, kind, now)
+    recent = [at for at in (breaker.fails_since, breaker.last_fail)[: breaker.fails] if now - at <= ROW_SPAN]
+    if len(recent) + 1 >= IN_A_ROW or (judged >= MIN_TRAFFIC and bad > BAD_RATIO * judged):
+        return _open(longest, kind, now)
+    return replace(longest, fails=len(recent) + 1, fails_since=recent[0] if recent else now, last_fail=now)
 
 
-def _open(breaker: Breaker, kind: FailureKind, now: Instant, retry_after_s: Seconds | None) -> Breaker:
+def _open(breaker: Breaker, kind: FailureKind, now: Instant) -> Breaker:
     recent = breaker.phase is not Phase.CLOSED or now - breaker.since < FORGET
     openings = breaker.openings + 1 if recent and breaker.openings else 1
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (openings - 1))
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(openings - 1, MOST_DOUBLINGS))
     return replace(
         breaker,
         phase=Phase.OPEN,
@@ -129,7 +134,7 @@ def _open(breaker: Breaker, kind: FailureKind, now: Instant, retry_after_s: Seco
         cause=kind,
         openings=openings,
         opened_total=breaker.opened_total + (breaker.phase is not Phase.OPEN),
-        retry_at=now + max(wait, retry_after_s or 0.0),
+        retry_at=max(breaker.retry_at, now + wait),
         trials_out=0,
         trials_ok=0,
     )
@@ -139,7 +144,7 @@ def liveness_lost(breaker: Breaker, kind: FailureKind, now: Instant) -> Breaker:
     """Return the breaker after the probe and both re-probes found nobody there."""
     if breaker.phase is Phase.OPEN:
         return breaker
-    return _open(breaker, kind, now, None)
+    return _open(breaker, kind, now)
 
 
 def ignored(breaker: Breaker, *, trial: bool) -> Breaker:
@@ -154,18 +159,16 @@ def probe_up(breaker: Breaker, now: Instant, *, completion: bool) -> Breaker:
 
     ``completion``: the probe was a completion. While half-open such a probe counts as a trial.
     """
-    match breaker.phase:
-        case Phase.CLOSED:
+    if breaker.phase is Phase.CLOSED:
+        return breaker
+    if breaker.phase is Phase.OPEN:
+        if needs_completion(breaker) and not completion:
             return breaker
-        case Phase.OPEN:
-            if needs_completion(breaker) and not completion:
-                return breaker
-            return replace(breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1 if completion else 0)
-        case Phase.HALF_OPEN:
-            if not completion:
-                return breaker
-            taken = replace(breaker, trials_out=breaker.trials_out + 1)
-            return success(taken, now, trial=True)
+        return replace(breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1 if completion else 0)
+    if not completion:
+        return breaker
+    taken = replace(breaker, trials_out=breaker.trials_out + 1)
+    return success(taken, now, trial=True)
 
 
 def admits(breaker: Breaker) -> bool:

@@ -11,7 +11,7 @@ from lbd.state.window import MINUTE
 
 
 def review(rows: Sequence[Row], now: Instant) -> set[int]:
-    """Step every row's ejection; return the indices of rows whose ejection began or ended. Once a second."""
+    """Step every row's ejection; return the rows for which one began. Once a second; an end comes with time alone."""
     changed: set[int] = set()
     tiers: dict[str, list[int]] = {}
     for i, row in enumerate(rows):
@@ -24,7 +24,7 @@ def review(rows: Sequence[Row], now: Instant) -> set[int]:
             row = rows[i]
             was = outlier.active(row.ejection, now)
             row.ejection = outlier.step(row.ejection, outlier.judge(peers, place), now)
-            if outlier.active(row.ejection, now) != was:
+            if outlier.active(row.ejection, now) and not was:
                 changed.add(i)
     return changed
 

@@ -92,13 +92,13 @@ def after(
     retry = failure.row.retry
     if flight.committed or retry is Retry.NEVER:
         return flight, Next(Step.GIVE, failure)
-    if retry is Retry.LARGER:
-        if flight.grew or not others:
-            return flight, Next(Step.GIVE, failure)
-        return replace(flight, grew=True), Next(Step.MOVE, failure, spend=flight.moves > 0, larger_context=True)
     if now >= flight.total_by or (now >= flight.first_by and failure.kind in TIMEOUTS):
         return flight, Next(Step.GIVE, final(flight))
     spend = flight.moves > 0
+    if retry is Retry.LARGER:
+        if flight.grew or not others:
+            return flight, Next(Step.GIVE, failure)
+        return replace(flight, grew=True), Next(Step.MOVE, failure, spend=spend, larger_context=True)
     if twins:
         return flight, Next(Step.MOVE, failure, spend=spend)
     if retry is Retry.SAME_ONCE and row not in flight.repeated and failure.kind not in TIMEOUTS:

@@ -51,15 +51,21 @@ def sample(limit: Limit, ttft_s: Seconds, size: int, inflight: int, now: Instant
     base = tuple(grown)
     queued = old is not None and ttft_s > old * TOLERANCE and ttft_s - old > SLACK
     if queued:
-        if now - limit.decreased_at < HOLD or inflight <= LOWEST:
+        # sent under a higher limit than today's: what it met is answered for already
+        stale = inflight > limit.value
+        if stale or now - limit.decreased_at < HOLD or inflight <= LOWEST:
             return replace(limit, base=base, base_at=now)
-        # never cut below what this very answer disproves less than half of
         value = max(LOWEST, min(limit.value * DECREASE, float(inflight)))
         return replace(limit, value=value, base=base, base_at=now, decreased_at=now)
-    if inflight >= math.floor(limit.value):
-        value = min(HIGHEST, limit.value + 1.0 / limit.value)
-        return replace(limit, value=value, base=base, base_at=now)
-    return replace(limit, base=base, base_at=now)
+    step = _growth(limit, inflight)
+    return replace(limit, value=min(HIGHEST, limit.value + step), base=base, base_at=now)
+
+
+def _growth(limit: Limit, inflight: int) -> float:
+    """Return how much one answer that did not wait may raise the limit."""
+    if limit.decreased_at == -math.inf:  # nothing has queued yet: double with each generation of answers
+        return 1.0 if 2 * inflight > limit.value else 0.0
+    return 1.0 / limit.value if inflight >= math.floor(limit.value) else 0.0
 
 
 def slots_known(limit: Limit, slots: int) -> Limit:

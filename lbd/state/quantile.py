@@ -16,6 +16,7 @@ _SCALE = 1 / math.log(GAMMA)
 _MIDDLE = 2 / (GAMMA + 1)
 # Values are clamped into 1 us .. 10^6 s, so that a wild clock cannot grow the table without bound.
 SMALLEST, LARGEST = 1e-6, 1e6
+_KEYS = math.ceil(math.log(LARGEST) * _SCALE)  # keys lie within +- this: the range is symmetric about 1
 
 _log = math.log
 _ceil = math.ceil
@@ -75,8 +76,6 @@ class Sketch:
             seen += self.counts[key]
             while len(out) < len(ranks) and seen >= ranks[len(out)]:
                 out.append(_MIDDLE * GAMMA**key)
-            if len(out) == len(ranks):
-                break
         return out
 
     def mean(self) -> float | None:
@@ -94,6 +93,9 @@ def load(data: dict[str, object]) -> Sketch:
     if not isinstance(keys, list) or not isinstance(counts, list) or not isinstance(total, float | int):
         raise ValueError("not a sketch")
     if len(keys) != len(counts) or not all(isinstance(v, int) for v in [*keys, *counts]):
+        raise ValueError("not a sketch")
+    # what add() never makes: a quantile of it would have no value, or none that fits a float
+    if len(set(keys)) != len(keys) or any(abs(k) > _KEYS for k in keys) or any(c < 1 for c in counts):
         raise ValueError("not a sketch")
     sketch = Sketch()
     sketch.counts = dict(zip(keys, counts, strict=True))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lbd.model.failure import LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
+from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
 from lbd.model.outcome import Load, Outcome, ProbeResult, Verdict
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZES, AdminState, HealthState, Reason
@@ -142,7 +142,9 @@ def capacity(row: Row) -> float | None:
 
 def plain(row: Row, outcome: Outcome) -> bool:
     """Tell whether a good answer moves nothing but statistics: those may wait for the next publish."""
-    return outcome.failure is None and row.suspect is None and not row.breaker.fails and not row.probes_lost
+    if outcome.failure is not None or row.lock is not None:
+        return False
+    return row.suspect is None and not row.breaker.fails and not row.probes_lost
 
 
 def later(row: Row, outcome: Outcome, inflight: int) -> None:
@@ -187,6 +189,7 @@ def observe(row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, in
         fold(row, now)
         row.suspect = None
         row.probes_lost = 0
+        _unlock(row, now)
         before = row.breaker
         row.breaker = breaker.success(before, now, trial=trial)
         if before.phase is not breaker.Phase.CLOSED and row.breaker.phase is breaker.Phase.CLOSED:
@@ -199,11 +202,23 @@ def observe(row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, in
         if kind in (FailureKind.RATE, FailureKind.CONFLICT) or kind in LOCK_OUTS:
             row.outcomes.at(now).add(kind)
         if kind in LOCK_OUTS:
-            again = now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None
-            row.lock = Lock(kind, now, failure.message, again)
+            _lock(row, kind, failure.message, now)
         return
     row.outcomes.at(now).add(kind)
     _bad(row, kind, now, trial=trial, retry_after_s=failure.retry_after_s)
+
+
+def _lock(row: Row, kind: FailureKind, message: str, now: Instant) -> None:
+    """Lock it out. What waits for a person goes on waiting, whatever a request that was out already brings."""
+    until = now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None
+    if until is None or row.lock is None or row.lock.until is not None:
+        row.lock = Lock(kind, now, message, until)
+
+
+def _unlock(row: Row, now: Instant) -> None:
+    """A completion works: a lock-out whose time is over is over for good."""
+    if row.lock is not None and not locked(row, now):
+        row.lock = None
 
 
 def _slots_told(row: Row) -> bool:
@@ -234,8 +249,9 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
         row.foreign = result.load
         if result.load.slots is not None:
             row.limit = limit.slots_known(row.limit, result.load.slots)
-    if result.verdict is Verdict.DOWN and result.failure is not None:
-        _probed_down(row, result, result.failure, now, completion=completion)
+    if result.verdict is Verdict.DOWN:
+        if result.failure is not None:
+            _probed_down(row, result, result.failure, now, completion=completion)
         return
     row.probes_lost = 0  # busy is alive, too
     if result.verdict is not Verdict.UP:
@@ -243,6 +259,8 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
     proven = completion or not breaker.needs_completion(row.breaker)
     if proven or row.breaker.phase is breaker.Phase.CLOSED:
         row.suspect = None
+    if completion:
+        _unlock(row, now)
     before = row.breaker
     row.breaker = breaker.probe_up(before, now, completion=completion)
     if before.phase is breaker.Phase.HALF_OPEN and row.breaker.phase is breaker.Phase.CLOSED:
@@ -251,10 +269,10 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
 
 def _probed_down(row: Row, result: ProbeResult, kind: FailureKind, now: Instant, *, completion: bool) -> None:
     if kind in LOCK_OUTS:
-        until = now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None
-        row.lock = Lock(kind, now, result.detail, until)
+        _lock(row, kind, result.detail, now)
     elif completion:
-        _bad(row, kind, now, trial=False, retry_after_s=result.retry_after_s)
+        if kind in COUNTS:  # a refused probe (its parameters, its key's rate) is no sickness
+            _bad(row, kind, now, trial=False, retry_after_s=result.retry_after_s)
     elif result.kind == LIVENESS:  # it alone counts absences, so that one round of probes counts once
         row.suspect = row.suspect or kind
         row.probes_lost += 1

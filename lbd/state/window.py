@@ -7,6 +7,7 @@ covers. A window is therefore right to one slot of its resolution.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, Self, TypeVar
@@ -45,7 +46,7 @@ class Rolling(Generic[M]):
         # per level: width, closed slots as (start, content), oldest first, and the slot being filled from below
         self._levels: list[tuple[float, deque[tuple[float, M]]]] = [(w, deque(maxlen=n)) for w, n in levels]
         self.open: M = empty()
-        self._start = 0.0
+        self._start = -math.inf  # nothing yet
         self._closed: dict[float, tuple[float, M]] = {}  # window -> (open slot's start, sum of its closed slots)
 
     def at(self, now: Instant) -> M:
@@ -57,11 +58,11 @@ class Rolling(Generic[M]):
 
     def _roll(self, now: Instant) -> None:
         width, closed = self._levels[0]
-        if self._start:
+        if self._start != -math.inf:
             closed.append((self._start, self.open))
             self._promote(1, self._start, self.open)
         self.open = self._empty()
-        self._start = now - now % width or 1e-9  # never 0.0, which means "nothing yet"
+        self._start = now - now % width
 
     def _promote(self, level: int, start: float, content: M) -> None:
         for width, slots in self._levels[level:]:
@@ -72,10 +73,11 @@ class Rolling(Generic[M]):
                 slots.append((begin, content.copy()))
 
     def over(self, window_s: Seconds, now: Instant) -> M:
-        """Return the sum over the last ``window_s`` seconds, from the finest level that reaches back so far."""
+        """Return the sum over the last ``window_s`` seconds, from the finest level that reaches back so far.
+
+        Where none does, it is what the coarsest one still has.
+        """
         self.at(now)
-        if self._start == 0.0:
-            return self._empty()
         known = self._closed.get(window_s)
         if known is None or known[0] != self._start:  # closed slots change only when one more is closed
             known = (self._start, self._sum(window_s))
@@ -87,13 +89,12 @@ class Rolling(Generic[M]):
     def _sum(self, window_s: Seconds) -> M:
         out = self._empty()
         since = self._start - window_s
-        for width, slots in self._levels:
-            if width * (slots.maxlen or 0) >= window_s:
-                # slots of the coarser levels already hold what the fine level closed; only the open one is missing
-                for start, content in slots:
-                    if start + width > since:
-                        out.merge(content)
-                break
+        reaching = (level for level in self._levels if level[0] * (level[1].maxlen or 0) >= window_s)
+        width, slots = next(reaching, self._levels[-1])
+        # slots of the coarser levels already hold what the fine level closed; only the open one is missing
+        for start, content in slots:
+            if start + width > since:
+                out.merge(content)
         return out
 
     def series(self, level: int, count: int, now: Instant) -> list[tuple[Instant, M | None]]:
@@ -108,9 +109,11 @@ class Rolling(Generic[M]):
     def slots(self, now: Instant) -> list[list[tuple[Seconds, M]]]:
         """Return every closed slot and the open one as (age of its start, content), per level; to be saved."""
         self.at(now)
-        out = [[(now - start, content) for start, content in slots] for _, slots in self._levels]
-        out[0].append((now - self._start, self.open))
-        return out
+        # the coarser levels do not hold the open slot yet, so each gets it
+        return [
+            [*((now - start, content) for start, content in slots), (now - self._start, self.open)]
+            for _, slots in self._levels
+        ]
 
     def restore(self, slots: Iterable[Iterable[tuple[Seconds, M]]], now: Instant) -> None:
         """Put back what :meth:`slots` returned, the ages counted from ``now``."""
@@ -118,9 +121,12 @@ class Rolling(Generic[M]):
             kept.clear()
             for age, content in sorted(saved, key=lambda s: -s[0]):
                 start = now - age
-                kept.append((start - start % width, content))
+                begin = start - start % width
+                if kept and kept[-1][0] == begin:
+                    kept[-1][1].merge(content)
+                else:
+                    kept.append((begin, content.copy()))  # a copy: it goes on growing, and may be at several levels
         self._closed.clear()
-        self._start = self._start or now - now % self._levels[0][0] or 1e-9
 
 
 class Counts:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from lbd.model.event import Event
 from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
 from lbd.model.outcome import Outcome, ProbeResult, QuotaReading, Verdict
 from lbd.model.plan import Catalogue, Live
@@ -27,8 +26,9 @@ from lbd.state import breaker, ewma, health, outlier, quota, warmup
 from lbd.state.breaker import Phase
 from lbd.state.ejection import review
 from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, observe, observe_probe, penalty, plain
+from lbd.table import telling
 from lbd.table.lease import Lease
-from lbd.table.telling import state_change
+from lbd.table.telling import Herald
 
 PUBLISH_EVERY: Seconds = 0.1
 NOMINAL_CAPACITY = 64.0  # of a hosted deployment without a limit, for comparing loads only
@@ -37,7 +37,6 @@ TOKENS_PER_BYTE = 0.25  # before real usage has taught a better ratio
 RATIO_WEIGHT = 0.02
 READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
 
-Listener = Callable[[Event], None]
 # looking a member up in its enum costs 0.1 us each time
 _READY, _CLOSED, _OPEN = AdminState.READY, Phase.CLOSED, Phase.OPEN
 
@@ -52,8 +51,10 @@ class Owner:
         self._dirty: set[int] = set()
         self._timer: Timer | None = None
         self._published_at: Instant = -math.inf
-        self._event_id = 0
-        self.listeners: list[Listener] = []
+        herald = Herald(env)
+        self.listeners = herald.listeners
+        self.emit = herald.emit
+        self.reviewed_at: Instant = -math.inf  # when every row was last looked at
         self.freed: Callable[[int], None] = lambda _row: None  # a slot of this row is free
         self.awaited = False  # somebody waits for one
         self.suspected: Callable[[str], None] = lambda _provider: None  # probe it now
@@ -374,8 +375,12 @@ class Owner:
         """Let time work: ejections, slow starts, estimates that age, waits that end. Once a second."""
         now = self._env.now()
         self.fold()
-        self._dirty.update(review(self.rows, now))
+        ejected = review(self.rows, now)
+        for i in ejected:
+            self.emit(**telling.ejected(self.rows[i], now))
+        self._dirty.update(ejected)
         self._dirty.update(i for i, row in enumerate(self.rows) if self._ages(row, now))
+        self.reviewed_at = now
         if self._dirty:
             self._publish()
         for i in range(len(self.rows)):
@@ -402,7 +407,7 @@ class Owner:
             self._publish()
 
     def _publish(self, *, catalogue: Catalogue | None = None, scorer: ScorerSpec | None = None) -> None:
-        now = self._env.now()
+        now = self.reviewed_at = self._env.now()
         wall = self._env.wall()
         old = self.snapshot
         steered = now - self._published_at >= PUBLISH_EVERY or catalogue is not None
@@ -444,38 +449,9 @@ class Owner:
         if state is not row.state:
             before, row.since = row.state, wall
             row.state, row.reason = state, reason
-            self.emit(**state_change(row, before, reason))
+            self.emit(**telling.state_change(row, before, reason))
         else:
             row.reason = reason
-
-    def emit(
-        self,
-        kind: str,
-        subject: str,
-        reason: str,
-        *,
-        level: str = "info",
-        before: str | None = None,
-        after: str | None = None,
-        evidence: dict[str, object] | None = None,
-        by: str | None = None,
-    ) -> None:
-        """Tell every listener of an event."""
-        self._event_id += 1
-        event = Event(
-            self._event_id,
-            self._env.wall(),
-            kind,
-            subject,
-            reason,
-            level,
-            None if before is None else str(before),
-            None if after is None else str(after),
-            evidence or {},
-            by,
-        )
-        for listener in self.listeners:
-            listener(event)
 
 
 def _same(a: object, b: object) -> bool:

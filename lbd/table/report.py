@@ -36,6 +36,7 @@ def build(
     probe_every_s: Seconds,
     queue: int,
     config: out.ConfigOut,
+    probe_spend: out.ProbeSpendOut,
 ) -> out.ProvidersOut:
     """Return the whole document."""
     owner.fold()
@@ -55,13 +56,14 @@ def build(
         schema=out.SCHEMA,
         generation=snapshot.generation,
         time=rfc3339(wall),
-        data_age_ms=round(max(0.0, now - snapshot.at) * 1000, 1),
+        data_age_ms=round(max(0.0, now - owner.reviewed_at) * 1000, 1),
         status=status,
         summary=summary,
         version=__version__,
         tiers=listed,
         queue=queue,
         config=config,
+        probe_spend=probe_spend,
     )
 
 

@@ -11,9 +11,9 @@ given the connection up. Whoever sent it sends it again on a fresh one.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import ssl
+from pathlib import Path
 
 import httptools
 
@@ -352,7 +352,7 @@ class Client:
 
     def _context(self, origin: Origin) -> ssl.SSLContext:
         file = origin.ca_file
-        changed = 0 if file is None else os.stat(file).st_mtime_ns  # authorities are replaced while lbd runs
+        changed = 0 if file is None else Path(file).stat().st_mtime_ns  # authorities are replaced while lbd runs
         known = self._contexts.get(file)
         if known is not None and known[0] == changed:
             return known[1]

@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[2]
 def test_the_import_contracts_hold() -> None:
     """Layers, purity, independence of plugins, the protected registry: see pyproject.toml."""
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 

@@ -41,7 +41,8 @@ http {{
   uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; keepalive_requests 10000000; client_body_buffer_size 64k;
   upstream provider {{ server 127.0.0.1:{provider}; keepalive 128; keepalive_requests 10000000; }}
   server {{ listen 127.0.0.1:{port};
-    location / {{ proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }} }}
+    location / {{ proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_buffering off; }} }}
 }}
 """
 
@@ -58,8 +59,8 @@ def payload(stream: bool) -> bytes:
     if stream:
         body["stream"] = True
     raw = json.dumps(body).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
-    return head.encode() + raw
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(raw)}\r\n\r\n".encode() + raw
 
 
 class Asker(asyncio.Protocol):

@@ -88,7 +88,12 @@ class Daemon:
         """Wait until a row is in one of these states; returns how long it took."""
         began = time.monotonic()
         while self.rows()[row]["state"] not in states:
-            assert time.monotonic() - began < timeout, (row, states, self.rows()[row]["state"], self.rows()[row]["reason"])
+            assert time.monotonic() - began < timeout, (
+                row,
+                states,
+                self.rows()[row]["state"],
+                self.rows()[row]["reason"],
+            )
             time.sleep(0.05)
         return time.monotonic() - began
 

@@ -32,7 +32,10 @@ def test_unary_and_streamed_answers_equal_the_servers_own(client: openai.OpenAI,
         assert unary._request_id.startswith("req_")
         text, usage = "", None
         stream = client.chat.completions.create(
-            model="smollm2", stream=True, stream_options={"include_usage": True}, **ask  # type: ignore[call-overload]
+            model="smollm2",
+            stream=True,
+            stream_options={"include_usage": True},
+            **ask,  # type: ignore[call-overload]
         )
         for chunk in stream:
             usage = chunk.usage or usage
@@ -50,7 +53,12 @@ def test_a_stream_that_did_not_ask_for_usage_gets_none(client: openai.OpenAI) ->
 
 def test_json_schema_logprobs_n_and_tools_pass_through(client: openai.OpenAI) -> None:
     """What lbd does not need to touch arrives as it was sent."""
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
     shaped = client.chat.completions.create(
         model="auto",
         messages=MESSAGES,  # type: ignore[arg-type]
@@ -59,7 +67,12 @@ def test_json_schema_logprobs_n_and_tools_pass_through(client: openai.OpenAI) ->
     )
     assert isinstance(json.loads(shaped.choices[0].message.content or "")["n"], int)
     logged = client.chat.completions.create(
-        model="auto", messages=MESSAGES, max_tokens=4, logprobs=True, top_logprobs=2, temperature=0  # type: ignore[arg-type]
+        model="auto",
+        messages=MESSAGES,
+        max_tokens=4,
+        logprobs=True,
+        top_logprobs=2,
+        temperature=0,  # type: ignore[arg-type]
     )
     content = logged.choices[0].logprobs.content  # type: ignore[union-attr]
     assert content is not None and len(content) == 4 and len(content[0].top_logprobs) == 2

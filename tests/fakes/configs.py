@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from random import Random  # noqa: TID251 - seeded, to spoil texts
+from random import Random
 
 from lbd import plugins
 from lbd.config.compile import Compiled, compile_config

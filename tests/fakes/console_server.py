@@ -110,6 +110,7 @@ def providers(
         tiers=more.pop("tiers", [tier]),
         queue=more.pop("queue", 0),
         config=out.ConfigOut(3, "b7ae31e4e882f0c2", "2026-11-24T09:08:00.000Z", more.pop("last_error", None)),
+        probe_spend=out.ProbeSpendOut(0.001, 0.05, 0.004),
     )
     return dict(msgspec.to_builtins(document))
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lbd import plugins
 from lbd.app import App
@@ -31,9 +31,20 @@ def compiled(config: dict[str, Any]) -> Compiled:
 def provider(host: SimHost, *, tier: str = "primary", model: str = "m", **more: Any) -> dict[str, Any]:
     """Return the configuration of a provider with one deployment on ``host``."""
     shape = more.pop("shape", "openai")
-    deployment = {"model": model, "upstream_model": "m", "tier": tier, "price": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}}
+    deployment = {
+        "model": model,
+        "upstream_model": "m",
+        "tier": tier,
+        "price": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2},
+    }
     deployment.update(more.pop("deployment", {}))
-    return {"name": host.name, "shape": shape, "base_url": f"http://127.0.0.1:{host.port()}/v1", "deployments": [deployment], **more}
+    return {
+        "name": host.name,
+        "shape": shape,
+        "base_url": f"http://127.0.0.1:{host.port()}/v1",
+        "deployments": [deployment],
+        **more,
+    }
 
 
 @dataclass
@@ -152,7 +163,7 @@ class Sim:
         self.asked: list[Asked] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def __aenter__(self) -> "Sim":
+    async def __aenter__(self) -> Self:
         await self.app.start()
         await self.env.sleep(0.1)
         return self
@@ -160,7 +171,9 @@ class Sim:
     async def __aexit__(self, *exc: object) -> None:
         await self.app.stop()
 
-    async def ask(self, model: str = "auto", *, stream: bool = False, headers: dict[str, str] | None = None, **more: Any) -> Asked:
+    async def ask(
+        self, model: str = "auto", *, stream: bool = False, headers: dict[str, str] | None = None, **more: Any
+    ) -> Asked:
         """Make one request and wait for its end."""
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "hello"}], **more}
         tokens = max(h.tokens for h in self.world.hosts.values())
@@ -169,7 +182,9 @@ class Sim:
         reply = SimReply(self.env, asked)
         shape = self.app.plugins.clients["openai.chat"]
         try:
-            await self.app.pipeline.handle(SimInbound(self.env.now(), headers or {}), json.dumps(body).encode(), shape, reply)
+            await self.app.pipeline.handle(
+                SimInbound(self.env.now(), headers or {}), json.dumps(body).encode(), shape, reply
+            )
         finally:
             asked.took_s = self.env.now() - asked.began
         return asked

@@ -179,7 +179,7 @@ class Stage:
         self._plans.setdefault(host, deque()).append(steps)
 
     def always(self, *steps: Any, host: str = "p") -> None:
-        """Give every exchange at ``host`` that has no other script this one."""
+        """Give every exchange at ``host`` that has no other script this one, and every GET."""
         self._always[host] = steps
 
     def refuse(self, kind: FailureKind = FailureKind.CONNECT, host: str = "p") -> None:
@@ -217,8 +217,10 @@ class Stage:
         taken = Taken(self.env, endpoint, body, receiver, reused=reused)
         self.taken.append(taken)
         host = endpoint.origin.host
-        plans = self._plans.get(host)
-        steps = plans.popleft() if plans else self._always.get(host)
+        always = self._always.get(host)
+        # a probe's GET comes when it comes: it must not take the script that was meant for a request
+        plans = None if always is not None and endpoint.method == "GET" else self._plans.get(host)
+        steps = plans.popleft() if plans else always
         if steps is not None:
             self._play(taken, deque(steps))
         return taken

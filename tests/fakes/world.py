@@ -49,8 +49,8 @@ class SimHost:
     seen: int = 0  # completions that arrived
     probes: int = 0
     paid_probes: int = 0
-    running: set["_Job"] = field(default_factory=set)
-    queue: deque["_Job"] = field(default_factory=deque)
+    running: set[_Job] = field(default_factory=set)
+    queue: deque[_Job] = field(default_factory=deque)
     arrivals: list[float] = field(default_factory=list)
     most_running: int = 0
     wasted_s: float = 0.0
@@ -62,7 +62,7 @@ class SimHost:
 class _Job:
     """One exchange under way."""
 
-    def __init__(self, world: "World", host: SimHost, endpoint: Endpoint, body: bytes, receiver: Receiver) -> None:
+    def __init__(self, world: World, host: SimHost, endpoint: Endpoint, body: bytes, receiver: Receiver) -> None:
         self.world, self.host, self.endpoint, self.receiver = world, host, endpoint, receiver
         self.request = json.loads(body) if body else {}
         self.over = False
@@ -120,7 +120,7 @@ class _Job:
         if not self.over:
             receiver = self.receiver
             self._end()
-            receiver.failed(Failure(kind, "simulated"))
+            receiver.failed(Failure(kind, self.world.words))
 
     def work(self) -> None:
         """Begin to compute: the slot is taken."""
@@ -144,7 +144,11 @@ class _Job:
         }
 
     def _event(self, delta: dict[str, object], finish: str | None = None) -> bytes:
-        chunk = {"id": "x", "model": self.request["model"], "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        chunk = {
+            "id": "x",
+            "model": self.request["model"],
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        }
         return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
     def _first(self, tokens: int) -> None:
@@ -164,7 +168,9 @@ class _Job:
             return
         if self.sent == tokens:
             usage = {"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": tokens}}
-            self.receiver.data(self._event({}, "stop") + b"data: " + json.dumps(usage).encode() + b"\n\ndata: [DONE]\n\n")
+            self.receiver.data(
+                self._event({}, "stop") + b"data: " + json.dumps(usage).encode() + b"\n\ndata: [DONE]\n\n"
+            )
             receiver = self.receiver
             self._end()
             receiver.end()
@@ -188,6 +194,7 @@ class World:
         self.by_port = {h.port(): h for h in hosts}
         self.stalled: dict[str, list[_Job]] = {}
         self.attempts = 0
+        self.words = "simulated"  # what every error says
 
     def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> None:
         return None
@@ -199,7 +206,7 @@ class World:
             if endpoint.method == "POST":
                 host.seen += 1
                 host.arrivals.append(self.env.now())
-            raise LbdError(Failure(FailureKind.CONNECT, "refused (simulated)"))
+            raise LbdError(Failure(FailureKind.CONNECT, f"refused ({self.words})"))
         job = _Job(self, host, endpoint, body, receiver)
         if endpoint.method == "GET":
             host.probes += 1
@@ -228,7 +235,9 @@ class World:
         elif path.endswith("/props"):
             job.whole(200, {"total_slots": host.slots} if host.tells_load else {})
         elif host.weather.bad_key and path.endswith("/models"):
-            job.whole(401, {"error": {"message": "wrong key", "type": "invalid_request_error", "code": "invalid_api_key"}})
+            job.whole(
+                401, {"error": {"message": self.words, "type": "invalid_request_error", "code": "invalid_api_key"}}
+            )
         else:
             job.whole(200, {"object": "list", "data": [{"id": "m"}]})
 
@@ -237,10 +246,10 @@ class World:
         if weather.loading:
             job.whole(503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}})
         elif weather.bad_key:
-            job.whole(401, {"error": {"message": "wrong key", "code": "invalid_api_key", "type": "x", "param": None}})
+            job.whole(401, {"error": {"message": self.words, "code": "invalid_api_key", "type": "x", "param": None}})
         elif weather.status and self.env.random.random() < weather.status_share:
             headers = {} if weather.retry_after_s is None else {"retry-after": f"{weather.retry_after_s:g}"}
-            job.whole(weather.status, {"error": {"message": "simulated", "type": "x", "code": None}}, headers)
+            job.whole(weather.status, {"error": {"message": self.words, "type": "x", "code": None}}, headers)
         elif len(job.host.running) < job.host.slots:
             self._begin(job)
         else:

@@ -99,10 +99,10 @@ def test_a_dead_provider_is_seen_within_35_seconds_without_traffic() -> None:
     """Idle detection: one period, its jitter, one time-out and two re-probes."""
     for seed in range(20):
 
-        async def main(env: VirtualEnv, kind: str = ("kill", "freeze")[seed % 2]) -> None:
+        async def main(env: VirtualEnv, after: int = 50 + seed, kind: str = ("kill", "freeze")[seed % 2]) -> None:
             hosts, config = three()
             async with Sim(env, hosts, config) as sim:
-                await env.sleep(50 + seed)
+                await env.sleep(after)
                 getattr(sim.world, kind)("a")
                 began = env.now()
                 while sim.state("a") != "down":
@@ -154,7 +154,9 @@ def test_with_one_provider_left_it_is_tried_one_trial_at_a_time_and_the_rest_are
 
     async def main(env: VirtualEnv) -> None:
         hosts = [SimHost("a")]
-        async with Sim(env, hosts, {"providers": [provider(hosts[0])], "deadlines": {"interactive_first_content_s": 2}}) as sim:
+        async with Sim(
+            env, hosts, {"providers": [provider(hosts[0])], "deadlines": {"interactive_first_content_s": 2}}
+        ) as sim:
             sim.world.kill("a")
             for _ in range(3):
                 await sim.ask()

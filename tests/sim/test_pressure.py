@@ -35,7 +35,9 @@ def test_a_saturated_server_is_busy_and_never_down() -> None:
             # somebody else's requests, not through lbd
             line = next(iter(sim.app.flights.lines.values()))
             for _ in range(6):
-                await sim.world.open(line.stream["chat"], b'{"stream":true,"model":"m","max_tokens":4000}', _Deaf(), by=0)
+                await sim.world.open(
+                    line.stream["chat"], b'{"stream":true,"model":"m","max_tokens":4000}', _Deaf(), by=0
+                )
             for _ in range(40):
                 await env.sleep(1)
                 asked = await sim.ask("m", stream=True, max_tokens=4)
@@ -192,7 +194,10 @@ def test_background_work_takes_the_cheapest_and_waits_behind_interactive() -> No
     async def main(env: VirtualEnv) -> None:
         dear = SimHost("a", ttft=0.2, slots=1, tells_load=True)
         cheap = SimHost("b", ttft=0.2, slots=1, tells_load=True)
-        prices = ({"input_usd_per_mtok": 10, "output_usd_per_mtok": 30}, {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1})
+        prices = (
+            {"input_usd_per_mtok": 10, "output_usd_per_mtok": 30},
+            {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1},
+        )
         rows = [
             provider(h, shape="llamacpp", model="m", deployment={"price": p})
             for h, p in zip((dear, cheap), prices, strict=True)

@@ -384,7 +384,7 @@ def test_the_same_inputs_give_the_same_ranking(case: tuple[Snapshot, Ask]) -> No
 
 @given(cases())
 def test_a_ranking_is_sorted_and_its_draw_has_weight(case: tuple[Snapshot, Ask]) -> None:
-    """Stages normal, closest, suspect, ejected, trial; scores fall; cumulative weights rise from above 0; [0, 1] everywhere."""
+    """Stages in their order; scores fall; cumulative weights rise from above 0; [0, 1] everywhere."""
     ranking = ranked(*case)
     order = [("normal", "slo_missed", "suspect", "ejected", "trial").index(s.manner) for s in ranking.stages]
     assert order == sorted(order)

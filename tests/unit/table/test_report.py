@@ -15,7 +15,7 @@ from lbd import __version__
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Load, QuotaReading, Verdict
 from lbd.model.provider import Price
-from lbd.model.report import SCHEMA, ConfigOut, ProvidersOut
+from lbd.model.report import SCHEMA, ConfigOut, ProbeSpendOut, ProvidersOut
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState, HealthState
 from lbd.state.row import LIVENESS
@@ -26,13 +26,16 @@ from tests.fakes.tables import TIERS, bad, break_open, deployment, good, owned, 
 
 K = FailureKind
 CONFIG = ConfigOut(3, "abc", "2023-11-14T22:13:20.000Z", None)
+SPEND = ProbeSpendOut(0.001, 0.05, 0.004)
 EVERY = 20.0
 KEY = "sk-live-very-secret"
 VALIDATOR = jsonschema.Draft202012Validator(msgspec.json.schema(ProvidersOut))
 
 
 def built(owner: Owner, env: FakeEnv) -> ProvidersOut:
-    return report.build(owner, TIERS, env.now(), env.wall(), probe_every_s=EVERY, queue=2, config=CONFIG)
+    return report.build(
+        owner, TIERS, env.now(), env.wall(), probe_every_s=EVERY, queue=2, config=CONFIG, probe_spend=SPEND
+    )
 
 
 def document(owner: Owner, env: FakeEnv) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def test_the_head_says_when_what_and_of_which_configuration() -> None:
     assert doc["schema"] == SCHEMA
     assert doc["version"] == __version__
     assert doc["generation"] == owner.snapshot.generation
-    assert doc["data_age_ms"] == pytest.approx((env.now() - owner.snapshot.at) * 1000)
+    assert doc["data_age_ms"] == pytest.approx((env.now() - owner.reviewed_at) * 1000)
     assert (doc["queue"], doc["config"]["generation"], doc["config"]["last_error"]) == (2, 3, None)
     assert datetime.fromisoformat(doc["time"]).timestamp() == pytest.approx(env.wall(), abs=0.001)
 

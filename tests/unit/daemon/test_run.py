@@ -1,0 +1,351 @@
+"""The process around the app: what it tells whom, and how it begins and ends. Signals go to this very process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import io
+import json
+import os
+import signal
+import socket
+import stat
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import uvloop
+
+from lbd.daemon import run
+from lbd.daemon.run import Daemon
+from lbd.ingress.server import Server
+from lbd.model.problem import ConfigError
+from tests.fakes.harness import compiled
+
+DEAD = "http://127.0.0.1:1/v1"  # nobody listens there
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put back what belongs to the process: log, collector, signal handlers."""
+    before, thresholds = structlog.get_config(), gc.get_threshold()
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    structlog.configure(**before)
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The service manager's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield sock
+
+
+def config(folder: Path, **more: Any) -> dict[str, Any]:
+    """Return a configuration that asks nobody anything."""
+    return {
+        "listen": "127.0.0.1:0",
+        "admin": {"listen": None, "socket": str(folder / "admin.sock")},
+        "providers": [{"name": "p", "shape": "openai", "base_url": DEAD, "deployments": [{"model": "m"}]}],
+        "probes": {"kinds": ["models"], "completion": "never"},
+        **more,
+    }
+
+
+def path_of(folder: Path, configured: dict[str, Any]) -> Path:
+    """Write it and return its path."""
+    path = folder / "lbd.yaml"
+    path.write_text(json.dumps({"store": {"url": "memory:"}, **configured}))
+    return path
+
+
+def said(sock: socket.socket) -> list[str]:
+    """Return every datagram that came."""
+    out = []
+    sock.setblocking(False)
+    while True:
+        try:
+            out.append(sock.recv(65536).decode())
+        except BlockingIOError:
+            sock.settimeout(5)
+            return out
+
+
+@contextlib.contextmanager
+def stderr() -> Iterator[io.StringIO]:
+    """Catch what goes to standard error."""
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told):
+        yield told
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    for _ in range(1000):
+        if true():
+            return
+        await _moment()
+    raise AssertionError("waited in vain")
+
+
+async def _moment() -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.005, future.set_result, None)
+    await future
+
+
+def running(folder: Path, work: Callable[[Daemon], Awaitable[None]], **more: Any) -> str:
+    """Run a daemon and ``work`` beside it, then have it stop; returns what it logged."""
+    configured = config(folder, **more)
+    path = path_of(folder, configured)
+
+    async def main() -> None:
+        daemon = Daemon(path, compiled(configured))
+        task = asyncio.get_running_loop().create_task(daemon.run())
+        await until(lambda: task.done() or "listening" in told.getvalue())
+        try:
+            await work(daemon)
+        finally:
+            daemon._on_stop()
+            await asyncio.wait_for(task, 10)
+
+    with stderr() as told:
+        uvloop.run(main())
+    return told.getvalue()
+
+
+# --- main ------------------------------------------------------------------------------------------------
+
+
+def test_a_socket_that_cannot_be_bound_is_one_line_and_exit_status_1(tmp_path: Path, manager: socket.socket) -> None:
+    """No traceback, no READY, no state touched."""
+    with socket.socket() as taken, stderr() as told:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        configured = config(tmp_path, listen=where, store={"url": f"sqlite://{tmp_path}/state.db"})
+        assert run.main(path_of(tmp_path, configured), compiled(configured)) == 1
+    assert told.getvalue() == f"lbd: cannot listen on {where}: Address already in use\n"
+    assert said(manager) == []
+    assert not (tmp_path / "state.db").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_exit_status_0(tmp_path: Path, manager: socket.socket, signum: signal.Signals) -> None:
+    """READY first, STOPPING with the time it may take, then the end; the socket's file is private to the group."""
+    configured = config(tmp_path, limits={"drain_timeout_s": 3})
+    modes = []
+
+    def person() -> None:
+        while "READY=1" not in manager.recv(65536).decode():
+            pass
+        modes.append(stat.S_IMODE((tmp_path / "admin.sock").stat().st_mode))
+        os.kill(os.getpid(), signum)
+
+    thread = threading.Thread(target=person)
+    thread.start()
+    with stderr() as told:
+        assert run.main(path_of(tmp_path, configured), compiled(configured)) == 0
+    thread.join()
+    assert modes == [0o660]
+    assert said(manager)[0] == "STOPPING=1\nEXTEND_TIMEOUT_USEC=8000000\nSTATUS=draining"
+    events = [json.loads(line)["event"] for line in told.getvalue().splitlines()]
+    assert events[-2:] == ["draining", "stopped"]
+
+
+def test_an_interruption_before_it_listens_is_exit_status_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C during start."""
+
+    def interrupted(self: Daemon, *_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Daemon, "__init__", interrupted)
+    configured = config(tmp_path)
+    assert run.main(path_of(tmp_path, configured), compiled(configured)) == 130
+
+
+# --- reload ----------------------------------------------------------------------------------------------
+
+
+def test_sighup_reloads_and_says_so(tmp_path: Path, manager: socket.socket) -> None:
+    """RELOADING with its time, then READY; good or bad, systemd is not left waiting."""
+
+    async def work(daemon: Daemon) -> None:
+        app = daemon._app
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: app.reloads.ok == 1)
+        daemon._app.path.write_text("nonsense: [")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: app.reloads.failed == 1)
+        assert app.compiled.config.providers
+        assert app.reloads.generation == 2
+
+    running(tmp_path, work)
+    lines = [d.split("\n") for d in said(manager)]
+    kinds = [d[0] for d in lines]
+    assert kinds == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    assert all(d[1].startswith("MONOTONIC_USEC=") for d in lines if d[0] == "RELOADING=1")
+    assert all(d[1].startswith("STATUS=") for d in lines if d[0] == "READY=1")
+
+
+@pytest.mark.parametrize("error", [ConfigError([]), OSError("disk"), ZeroDivisionError()])
+def test_ready_follows_reloading_whatever_comes_between(
+    tmp_path: Path, manager: socket.socket, error: Exception
+) -> None:
+    """A refused configuration is told by its event; a surprise by the supervisor."""
+
+    async def work(daemon: Daemon) -> None:
+        async def broken(*, by: str) -> None:
+            assert by == "SIGHUP"
+            raise error
+
+        daemon._app.reload = broken  # type: ignore[method-assign, assignment]
+        said(manager)
+        os.kill(os.getpid(), signal.SIGHUP)
+        told: list[str] = []
+        await until(lambda: told.extend(said(manager)) or len(told) >= 2)
+        assert [d.split("=")[0] for d in told] == ["RELOADING", "READY"]
+
+    told = running(tmp_path, work)
+    assert ("task_failed" in told) is not isinstance(error, ConfigError)
+
+
+# --- watchdog --------------------------------------------------------------------------------------------
+
+
+def test_the_watchdog_is_fed_only_while_the_table_lives(
+    tmp_path: Path, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event loop that turns while nobody ticks the table is not alive; the status goes on being told."""
+    monkeypatch.setenv("WATCHDOG_USEC", "30000")
+
+    async def work(daemon: Daemon) -> None:
+        said(manager)
+        told: list[str] = []
+        await until(lambda: told.extend(said(manager)) or told.count("WATCHDOG=1") >= 5)
+        await daemon._app.tasks.stop("tick")
+        daemon._app.ticked_at = daemon._app.env.now() - run.TICK_LATE_S - 0.1
+        said(manager)
+        await _moment()
+        said(manager)
+        told.clear()
+        await until(lambda: told.extend(said(manager)) or len(told) >= 5)
+        assert all(d.startswith("STATUS=") for d in told), told
+
+    running(tmp_path, work)
+
+
+def test_without_a_watchdog_nothing_but_the_status_is_told(
+    tmp_path: Path, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pings that nobody asked for are noise."""
+    monkeypatch.setattr(run, "STATUS_EVERY", 0.01)
+    monkeypatch.setenv("WATCHDOG_USEC", "30000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+
+    async def work(daemon: Daemon) -> None:
+        assert daemon._notifier.watchdog_s is None
+        told: list[str] = []
+        await until(lambda: told.extend(said(manager)) or len(told) >= 6)
+        assert sum(d.startswith("STATUS=") for d in told) >= 5
+
+    running(tmp_path, work)
+    assert "WATCHDOG=1" not in said(manager)
+
+
+# --- the end ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_listened_on_afterwards(tmp_path: Path) -> None:
+    """Every socket is closed; the admin API answers until the drain is over."""
+    where: list[tuple[str, int]] = []
+
+    async def work(daemon: Daemon) -> None:
+        where.append(daemon._listeners[0].sockets[0].getsockname())
+        _, writer = await asyncio.open_connection(*where[0])
+        writer.close()
+
+    running(tmp_path, work)
+    with socket.socket() as client:
+        assert client.connect_ex(where[0]) != 0
+    with socket.socket(socket.AF_UNIX) as client:
+        assert client.connect_ex(str(tmp_path / "admin.sock")) != 0
+
+
+def test_asking_twice_hurries(tmp_path: Path) -> None:
+    """The second word ends the drain, and is told."""
+
+    async def work(daemon: Daemon) -> None:
+        drained: list[float] = []
+
+        async def drain(timeout_s: float) -> None:
+            drained.append(timeout_s)
+
+        daemon._app.flights.drain = drain  # type: ignore[method-assign]
+        daemon._on_stop()
+        assert not drained
+        daemon._on_stop()
+        await until(lambda: 0.0 in drained)
+
+    assert "stopping_at_once" in running(tmp_path, work, limits={"drain_timeout_s": 30})
+
+
+class Guests:
+    """A server with connections that come to their end after so many looks."""
+
+    def __init__(self, asking: int, connected: int) -> None:
+        self._asking, self._connected = asking, connected
+        self.told: list[object] = []
+
+    def close_idle(self, *, also_new: bool = True) -> None:
+        self.told.append(also_new)
+
+    def abort(self) -> None:
+        self.told.append("abort")
+
+    @property
+    def asking(self) -> bool:
+        self._asking -= 1
+        return self._asking >= 0
+
+    @property
+    def connections(self) -> int:
+        self._connected -= 1
+        return max(0, self._connected)
+
+
+@pytest.mark.parametrize("guests", [Guests(0, 1), Guests(3, 4), Guests(10_000, 10_000)])
+def test_new_connections_may_ask_and_last_answers_may_arrive_within_a_second(tmp_path: Path, guests: Guests) -> None:
+    """Whoever has just been let in is heard, whoever is being answered is not cut off; neither for long."""
+
+    async def work(daemon: Daemon) -> None:
+        server: Any = guests
+        began = daemon._app.env.now()
+        await daemon._hear_out(server)
+        assert guests.told == [False, True]
+        await daemon._see_off(server)
+        assert guests.told == [False, True, "abort"]
+        assert daemon._app.env.now() - began < run.HEAR_OUT + run.SEE_OFF + 0.5
+
+    assert Server.close_idle.__kwdefaults__ == {"also_new": True}
+    running(tmp_path, work)
+
+
+def test_the_collector_leaves_the_program_alone() -> None:
+    """What stands after start is frozen, and collections are rare."""
+    run._calm_collector()
+    assert gc.get_freeze_count() > 1000
+    assert gc.get_threshold()[0] >= 10_000
