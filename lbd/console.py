@@ -120,6 +120,8 @@ class Console:
             status, summary = "fail", "draining"
         if not app.persistence.up:
             notes.append("state is not being kept: the store fails")
+        if self.owner.uplink.lost:
+            notes.append("no host beyond this one can be connected to: its own network or name resolution fails")
         if not app.reloads.last_ok:
             notes.append("the last reload was refused; the configuration before it is in force")
         failed = [s.name for s in app.tasks.loops.values() if not s.running]

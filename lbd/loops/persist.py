@@ -1,4 +1,8 @@
-"""Persistence: the table's state to the store every few seconds, and back at start."""
+"""Persistence: the table's state to the store every few seconds, and back at start.
+
+A row whose state moved (breaker, lock-out, ejection, order) is written the next time; statistics of a row are
+most of its bytes and are written every ``TURNS`` times, another part of the table each time.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,13 @@ import msgspec
 from lbd.model.units import Seconds
 from lbd.ports import Env, Store, StoreError
 from lbd.state.quota import Quota
+from lbd.state.row import Row, fold
 from lbd.state.spend import ProbeSpend
 from lbd.table import saved
 from lbd.table.owner import Owner
 
 EVERY: Seconds = 5.0
+TURNS = 6
 ROWS, QUOTAS, MISC = "rows", "quotas", "misc"
 # What decoding raises for bytes that are no state: text that is no UTF-8 comes out of msgspec as a ValueError.
 _DAMAGED = (msgspec.MsgspecError, ValueError)
@@ -29,6 +35,8 @@ class Persistence:
         self._store = store
         self._changed = changed
         self._kept: set[str] = set()
+        self._marks: dict[str, object] = {}  # by row: what was written last that must not be lost
+        self._turn = 0
         self.up = True
         self.restored = 0
         self.probe_spend = ProbeSpend()
@@ -71,31 +79,47 @@ class Persistence:
         """Save for ever."""
         while True:
             await self._env.sleep(EVERY)
-            await self.save(spend())
+            self._turn = (self._turn + 1) % TURNS
+            await self.save(spend(), whole=False)
 
-    async def save(self, spend: ProbeSpend) -> None:
-        """Save everything once."""
-        self._owner.fold()  # before the clock is read: nothing in a row may be younger than what its ages count from
+    async def save(self, spend: ProbeSpend, *, whole: bool = True) -> None:
+        """Save everything once, or what is due; requests get their turn between two rows."""
+        rows: dict[str, bytes] = {}
+        marks: dict[str, object] = {}
+        for i, row in enumerate(list(self._owner.rows)):
+            marks[row.spec.id] = mark = _mark(row)
+            if not whole and i % TURNS != self._turn and self._marks.get(row.spec.id) == mark:
+                continue
+            # before the clock is read: nothing in a row may be younger than what its ages count from
+            fold(row, self._env.now())
+            rows[row.spec.id] = saved.dump(row, self._env.now(), self._env.wall())
+            await self._env.sleep(0)
         now, wall = self._env.now(), self._env.wall()
-        rows = {row.spec.id: saved.dump(row, now, wall) for row in self._owner.rows}
         quotas = {g: saved.dump_quota(q, now, wall) for g, q in self._owner.quotas.items()}
         misc = {
             "probe_spend": msgspec.msgpack.encode(spend),
             "tokens_per_byte": msgspec.msgpack.encode(self._owner.tokens_per_byte),
         }
         try:
-            await self._store.save(ROWS, rows, gone=sorted(self._kept - rows.keys()))
+            await self._store.save(ROWS, rows, gone=sorted(self._kept - marks.keys()))
             await self._store.save(QUOTAS, quotas)
             await self._store.save(MISC, misc)
         except StoreError as e:
             self._failed(e)
             return
-        self._kept = set(rows)
+        self._kept = set(marks)
+        self._marks = marks
         if not self.up:
             self.up = True
             self._changed(True, "")
 
     def _failed(self, error: StoreError) -> None:
+        self._marks = {}
         if self.up:
             self.up = False
             self._changed(False, str(error))
+
+
+def _mark(row: Row) -> object:
+    orders = (row.admin, row.admin_weight, row.admin_by)
+    return row.spec.identity(row.provider), row.breaker, row.lock, row.ejection, orders

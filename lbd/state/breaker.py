@@ -32,6 +32,10 @@ TRIALS = 3
 FIRST_WAIT: Seconds = 5.0  # until the first last-resort trial; doubles with each opening up to LONGEST_WAIT
 LONGEST_WAIT: Seconds = 60.0
 MOST_DOUBLINGS = 10  # far beyond LONGEST_WAIT: a row that stays down for days must not overflow the power
+# A row that fails again as soon as it is trusted: probes are believed only so long after its opening. The first
+# opening has no hold, and no hold is so long that a row that is well would wait for traffic beyond 30 s.
+FIRST_HOLD: Seconds = 5.0
+LONGEST_HOLD: Seconds = 20.0
 FORGET: Seconds = 600.0  # closed for so long: the next opening counts as the first again
 
 
@@ -162,13 +166,20 @@ def probe_up(breaker: Breaker, now: Instant, *, completion: bool) -> Breaker:
     if breaker.phase is Phase.CLOSED:
         return breaker
     if breaker.phase is Phase.OPEN:
-        if needs_completion(breaker) and not completion:
+        if (needs_completion(breaker) and not completion) or now - breaker.since < hold(breaker):
             return breaker
         return replace(breaker, phase=Phase.HALF_OPEN, since=now, trials_out=0, trials_ok=1 if completion else 0)
     if not completion:
         return breaker
     taken = replace(breaker, trials_out=breaker.trials_out + 1)
     return success(taken, now, trial=True)
+
+
+def hold(breaker: Breaker) -> Seconds:
+    """Return how long after its opening an open breaker stays so whatever probes say."""
+    if breaker.openings < 2:
+        return 0.0
+    return min(LONGEST_HOLD, FIRST_HOLD * 2.0 ** min(breaker.openings - 2, MOST_DOUBLINGS))
 
 
 def admits(breaker: Breaker) -> bool:

@@ -8,7 +8,7 @@ sketch of a well-behaved latency takes some dozens of entries, and merging is ad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 ALPHA = 0.01  # relative error bound of a quantile
 GAMMA = (1 + ALPHA) / (1 - ALPHA)
@@ -82,25 +82,16 @@ class Sketch:
         """Return the arithmetic mean (exact but for clamped values), None when empty."""
         return self.total / self.n if self.n else None
 
-    def dump(self) -> dict[str, object]:
-        """Return plain data from which :func:`load` restores the sketch."""
-        return {"k": list(self.counts), "c": list(self.counts.values()), "t": self.total}
 
-
-def load(data: dict[str, object]) -> Sketch:
-    """Restore a sketch from :meth:`Sketch.dump`. Raises ValueError for anything else."""
-    keys, counts, total = data.get("k"), data.get("c"), data.get("t")
-    if not isinstance(keys, list) or not isinstance(counts, list) or not isinstance(total, float | int):
-        raise ValueError("not a sketch")
-    if len(keys) != len(counts) or not all(isinstance(v, int) for v in [*keys, *counts]):
-        raise ValueError("not a sketch")
-    # what add() never makes: a quantile of it would have no value, or none that fits a float
-    if len(set(keys)) != len(keys) or any(abs(k) > _KEYS for k in keys) or any(c < 1 for c in counts):
+def load(counts: Mapping[int, int], total: float) -> Sketch:
+    """Restore a sketch from its counts and its total. Raises ValueError for what :meth:`Sketch.add` never makes."""
+    # a quantile of it would have no value, or none that fits a float
+    if any(abs(k) > _KEYS for k in counts) or any(c < 1 for c in counts.values()):
         raise ValueError("not a sketch")
     sketch = Sketch()
-    sketch.counts = dict(zip(keys, counts, strict=True))
-    sketch.n = sum(counts)
-    sketch.total = float(total)
+    sketch.counts = dict(counts)
+    sketch.n = sum(counts.values())
+    sketch.total = total
     return sketch
 
 

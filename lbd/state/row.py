@@ -179,8 +179,13 @@ def fold(row: Row, now: Instant) -> None:
                 tpot.add((total_s - first) / (completion - 1))
 
 
-def observe(row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, inflight: int = 1) -> None:
-    """Take in how one attempt ended. ``inflight`` is how many ran there when it was sent, itself included."""
+def observe(
+    row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, inflight: int = 1, blame: bool = True
+) -> None:
+    """Take in how one attempt ended. ``inflight`` is how many ran there when it was sent, itself included.
+
+    ``blame`` False: the failure was this host's own (:mod:`lbd.state.uplink`); the row is suspect and no more.
+    """
     fold(row, now)
     row.last_used = now
     failure = outcome.failure
@@ -196,6 +201,10 @@ def observe(row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, in
             row.warm_since = now
         return
     kind = failure.kind
+    if not blame:
+        row.suspect = kind
+        row.breaker = breaker.ignored(row.breaker, trial=trial)
+        return
     counts = failure.row.counts and not (kind in TIMEOUTS and not outcome.exceeded_own_p99)
     if kind is FailureKind.CLIENT_GONE or not counts:
         row.breaker = breaker.ignored(row.breaker, trial=trial)
@@ -241,8 +250,11 @@ def _bad(row: Row, kind: FailureKind, now: Instant, *, trial: bool, retry_after_
     )
 
 
-def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bool) -> None:
-    """Take in what a probe found. ``completion``: it asked for one, so it speaks for completions too."""
+def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bool, blame: bool = True) -> None:
+    """Take in what a probe found. ``completion``: it asked for one, so it speaks for completions too.
+
+    ``blame`` False: that it reached nobody is this host's own fault.
+    """
     fold(row, now)
     row.probes[result.kind] = result
     if result.load is not None:
@@ -250,7 +262,9 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
         if result.load.slots is not None:
             row.limit = limit.slots_known(row.limit, result.load.slots)
     if result.verdict is Verdict.DOWN:
-        if result.failure is not None:
+        if not blame:
+            row.suspect = row.suspect or result.failure
+        elif result.failure is not None:
             _probed_down(row, result, result.failure, now, completion=completion)
         return
     row.probes_lost = 0  # busy is alive, too

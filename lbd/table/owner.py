@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from lbd.model.address import is_loopback
 from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
 from lbd.model.outcome import Outcome, ProbeResult, QuotaReading, Verdict
 from lbd.model.plan import Catalogue, Live
@@ -22,7 +24,7 @@ from lbd.model.provider import DeploymentSpec, ProviderSpec, ScorerSpec, TierSpe
 from lbd.model.table import AdminState, Snapshot
 from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.ports import Env, Timer
-from lbd.state import breaker, ewma, health, outlier, quota, warmup
+from lbd.state import breaker, ewma, health, outlier, quota, uplink, warmup
 from lbd.state.breaker import Phase
 from lbd.state.ejection import review
 from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, observe, observe_probe, penalty, plain
@@ -54,6 +56,7 @@ class Owner:
         herald = Herald(env)
         self.listeners = herald.listeners
         self.emit = herald.emit
+        self.uplink = uplink.CLEAR
         self.reviewed_at: Instant = -math.inf  # when every row was last looked at
         self.freed: Callable[[int], None] = lambda _row: None  # a slot of this row is free
         self.awaited = False  # somebody waits for one
@@ -179,7 +182,8 @@ class Owner:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
         row.inflight -= 1
-        if outcome is not None and not lease.trial and plain(row, outcome):
+        plainly = outcome is not None and not lease.trial and self.uplink is uplink.CLEAR
+        if plainly and outcome is not None and plain(row, outcome):
             later(row, outcome, lease.inflight)
             if outcome.usage is not None:
                 self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
@@ -229,9 +233,25 @@ class Owner:
         if failure is not None and failure.kind is FailureKind.TIMEOUT_FIRST and not self._blameable(row, now):
             outcome = replace(outcome, exceeded_own_p99=False)
             row.suspect = row.suspect or failure.kind
-        observe(row, outcome, now, trial=lease.trial, inflight=lease.inflight)
+        blame = not self._own_fault(row, None if failure is None else failure.kind, now)
+        observe(row, outcome, now, trial=lease.trial, inflight=lease.inflight, blame=blame)
         if failure is not None:
             self._spread(row, failure, now)
+
+    def _own_fault(self, row: Row, kind: FailureKind | None, now: Instant) -> bool:
+        """Take a failure (None: an answer) to the judgement of this host's way out; tell whether it is to blame."""
+        host = _remote(row)
+        if host is None or (kind is not None and kind not in uplink.UNREACHED):
+            return False
+        before = self.uplink
+        if kind is None:
+            self.uplink = uplink.CLEAR
+        else:
+            hosts = {other for other in map(_remote, self.rows) if other is not None}
+            self.uplink = uplink.unreached(before, host, len(hosts - {host}), now)
+        if self.uplink.lost is not before.lost:
+            self.emit(**telling.uplink(self.uplink))
+        return self.uplink.lost
 
     def _blameable(self, row: Row, now: Instant) -> bool:
         """Tell whether silence may be held against ``row``: a full queue is not sickness.
@@ -302,13 +322,15 @@ class Owner:
         if result.quota:
             self._read_quota(row, result.quota, now)
         before = (row.breaker, row.suspect, row.lock)
-        observe_probe(row, result, now, completion=completion)
+        silent = result.failure if result.verdict is Verdict.DOWN else None
+        blame = not self._own_fault(row, silent, now)
+        observe_probe(row, result, now, completion=completion, blame=blame)
         if row.lock is not None and result.failure is None and result.models is not None:
             self._unlock_by_list(row, result.models)
         if row.index >= 0:
             self.touch(row.index, transition=self._moved(row, before) or self._changed(row, now))
             self._tell_lost(row, before[0])
-            if result.verdict is Verdict.DOWN and result.kind == LIVENESS:
+            if result.verdict is Verdict.DOWN and result.kind == LIVENESS and blame:
                 self.lost(row.spec.id)
             self.freed(row.index)
 
@@ -456,3 +478,9 @@ class Owner:
 
 def _same(a: object, b: object) -> bool:
     return a is b
+
+
+def _remote(row: Row) -> str | None:
+    """Return the host behind ``row``, None where it is this one."""
+    host = urlsplit(row.provider.base_url).hostname or ""
+    return None if is_loopback(host) else host

@@ -41,9 +41,8 @@ _EACH_SIZE = Meta(min_length=SIZES, max_length=SIZES)
 
 class _Slot(msgspec.Struct, array_like=True):
     age: _Age
-    keys: list[int]
-    counts: list[int]
-    total: _Number = 0.0
+    counts: dict[int, int]
+    total: _Number
 
 
 class _CountSlot(msgspec.Struct, array_like=True):
@@ -89,10 +88,7 @@ def _age(at: Instant, now: Instant) -> Seconds | None:
 
 
 def _slots(rolling: Rolling[Sketch], now: Instant) -> list[list[_Slot]]:
-    return [
-        [_Slot(age, list(s.counts), list(s.counts.values()), s.total) for age, s in level if s.n]
-        for level in rolling.slots(now)
-    ]
+    return [[_Slot(age, s.counts, s.total) for age, s in level if s.n] for level in rolling.slots(now)]
 
 
 def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
@@ -184,7 +180,7 @@ def _restore_breaker(row: Row, saved: Saved, now: Instant, gap: Seconds) -> None
 
 
 def _sketch(slot: _Slot) -> Sketch:
-    return quantile.load({"k": slot.keys, "c": slot.counts, "t": slot.total})
+    return quantile.load(slot.counts, slot.total)
 
 
 def _counts(slot: _CountSlot) -> Counts:

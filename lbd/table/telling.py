@@ -10,6 +10,7 @@ from lbd.model.table import HealthState, Reason
 from lbd.model.units import Instant
 from lbd.ports import Env
 from lbd.state.row import Row
+from lbd.state.uplink import Uplink
 
 _BAD = frozenset({HealthState.DOWN, HealthState.LOCKED, HealthState.SUSPECT, HealthState.DEGRADED})
 
@@ -88,3 +89,15 @@ def ejected(row: Row, now: Instant) -> dict[str, Any]:
         "times": e.times,
     }
     return {"kind": "ejected", "subject": row.spec.id, "reason": e.reason, "level": "warning", "evidence": evidence}
+
+
+def uplink(now: Uplink) -> dict[str, Any]:
+    """Return the arguments of the event that says how this host's way out fares."""
+    word, level = ("uplink_lost", "error") if now.lost else ("uplink_back", "info")
+    return {
+        "kind": word,
+        "subject": "lbd",
+        "reason": "own_network" if now.lost else "recovered",
+        "level": level,
+        "evidence": {"hosts": sorted(host for host, _ in now.failed)},
+    }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from lbd.loops.persist import EVERY, MISC, QUOTAS, ROWS, Persistence
+from lbd.loops.persist import EVERY, MISC, QUOTAS, ROWS, TURNS, Persistence
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import QuotaReading
 from lbd.model.table import AdminState
@@ -33,6 +33,7 @@ class Moody(MemoryStore):
         self.error: str | None = None
         self.stuck: asyncio.Event | None = None
         self.saves = 0
+        self.written: list[list[str]] = []  # the rows of each save
 
     async def _mood(self) -> None:
         if self.stuck is not None:
@@ -46,6 +47,8 @@ class Moody(MemoryStore):
 
     async def save(self, table: str, rows: Mapping[str, bytes], *, gone: Sequence[str] = ()) -> None:
         self.saves += 1
+        if table == ROWS:
+            self.written.append(sorted(rows))
         await self._mood()
         await super().save(table, rows, gone=gone)
 
@@ -309,5 +312,33 @@ def test_nothing_waits_for_a_store_that_hangs() -> None:
         await env.sleep(1)
         assert set(await store.load(ROWS)) == set(DEPLOYMENTS)
         task.cancel()
+
+    run(main)
+
+
+def test_statistics_are_written_in_turn_and_a_transition_at_once() -> None:
+    """Each row in every ``TURNS`` saves; one whose breaker opened or that got an order, in the next one."""
+
+    async def main(env: VirtualEnv) -> None:
+        store = Moody()
+        _, owner, persistence, _ = started(store, env, *(f"p/m{i}" for i in range(2 * TURNS)))  # type: ignore[arg-type]
+        loop = env._loop.create_task(persistence.run(ProbeSpend))
+        await env.sleep(EVERY * 1.5)
+        assert len(store.written[0]) == 2 * TURNS, "nothing is there yet"
+        await env.sleep(EVERY * TURNS)
+        usual = store.written[1:]
+        assert [len(rows) for rows in usual] == [2] * TURNS
+        assert sorted(r for rows in usual for r in rows) == sorted(row.spec.id for row in owner.rows)
+        tables.break_open(owner, env, 3)
+        owner.order(owner.rows[4], AdminState.DRAIN, by="me", reason="")
+        await env.sleep(EVERY)
+        assert {"p/m3", "p/m4"} <= set(store.written[-1])
+        assert len(store.written[-1]) <= 4
+        store.error = "full"
+        await env.sleep(EVERY)
+        store.error = None
+        await env.sleep(EVERY)
+        assert len(store.written[-1]) == 2 * TURNS, "what was in the save that failed is not lost"
+        loop.cancel()
 
     run(main)

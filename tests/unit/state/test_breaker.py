@@ -29,6 +29,7 @@ from lbd.state.breaker import (
 
 SERVER, CONNECT = FailureKind.SERVER, FailureKind.CONNECT
 START = 1000.0
+NEW = Breaker()
 
 kinds = st.sampled_from(sorted(COUNTS))
 phases = st.sampled_from(Phase)
@@ -39,9 +40,13 @@ def fail(b: Breaker, now: float, kind: FailureKind = SERVER, **more: object) -> 
     return breaker.failure(b, kind, now, **{"bad": 1, "judged": 1, **more})  # type: ignore[arg-type]
 
 
-def opened(now: float = START, kind: FailureKind = SERVER, **more: object) -> Breaker:
-    """Return a breaker that three failures opened at ``now``."""
-    b = Breaker()
+def opened(
+    now: float = START,
+    kind: FailureKind = SERVER,
+    b: Breaker = NEW,
+    **more: object,
+) -> Breaker:
+    """Return ``b`` after three failures opened it at ``now``."""
     for _ in range(IN_A_ROW):
         b = fail(b, now, kind, **more)
     assert b.phase is Phase.OPEN
@@ -178,6 +183,25 @@ def test_a_probe_of_the_kind_that_failed_opens_the_way(kind: FailureKind) -> Non
     assert breaker.needs_completion(b) == (kind not in LIVENESS_SUFFICES)
     by_completion = breaker.probe_up(b, START + 1, completion=True)
     assert (by_completion.phase, by_completion.trials_ok) == (Phase.HALF_OPEN, 1)
+
+
+def test_a_row_that_relapses_is_held_open_longer_each_time_and_never_beyond_30_seconds() -> None:
+    """Half a minute is what a server that is well may wait; the first recovery waits for nothing."""
+    now, holds = START, []
+    b = Breaker()
+    for _ in range(7):
+        b = opened(now, CONNECT, b)
+        held = now
+        while breaker.probe_up(b, now, completion=True) is b:
+            now += 0.5
+        holds.append(now - held)
+        b = breaker.probe_up(b, now, completion=True)
+    assert holds == [0, 5, 10, 20, 20, 20, 20]
+    for _ in range(breaker.TRIALS):
+        b = breaker.probe_up(b, now, completion=True)
+    assert b.phase is Phase.CLOSED
+    b = opened(now + breaker.FORGET + 1, CONNECT, b)
+    assert breaker.probe_up(b, b.since, completion=True).phase is Phase.HALF_OPEN, "long ago is forgotten"
 
 
 def test_without_a_cause_no_completion_is_needed() -> None:

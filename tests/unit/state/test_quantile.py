@@ -144,7 +144,8 @@ def test_the_table_of_buckets_is_bounded() -> None:
 def test_what_was_dumped_loads_to_the_same(numbers: list[float]) -> None:
     """Through the encoding that is stored, too; the same holds for an empty one."""
     for s in (sketch(numbers), Sketch()):
-        again = quantile.load(msgspec.msgpack.decode(msgspec.msgpack.encode(s.dump())))
+        stored = msgspec.msgpack.encode([s.counts, s.total])
+        again = quantile.load(*msgspec.msgpack.decode(stored, type=tuple[dict[int, int], float]))
         assert (again.counts, again.n, again.total) == (s.counts, s.n, s.total)
         assert again.quantiles(QS) == s.quantiles(QS)
 
@@ -153,27 +154,11 @@ def test_what_was_dumped_loads_to_the_same(numbers: list[float]) -> None:
 def test_hostile_values_survive_a_round_trip(numbers: list[float]) -> None:
     """Whatever ``add`` took, ``load`` takes back."""
     s = sketch(numbers)
-    assert quantile.load(s.dump()).counts == s.counts
+    assert quantile.load(s.counts, s.total).counts == s.counts
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        {},
-        {"k": [1], "c": [1]},
-        {"k": 1, "c": [1], "t": 1.0},
-        {"k": [1], "c": "1", "t": 1.0},
-        {"k": [1], "c": [1], "t": "1"},
-        {"k": [1, 2], "c": [1], "t": 1.0},
-        {"k": [1.5], "c": [1], "t": 1.0},
-        {"k": [1], "c": [None], "t": 1.0},
-        {"k": [1], "c": [-1], "t": 1.0},
-        {"k": [1], "c": [0], "t": 1.0},
-        {"k": [1, 1], "c": [1, 1], "t": 1.0},
-        {"k": [100_000], "c": [1], "t": 1.0},
-    ],
-)
-def test_anything_else_is_refused(data: dict[str, object]) -> None:
+@pytest.mark.parametrize("counts", [{1: -1}, {1: 0}, {1: 1, 2: 0}, {100_000: 1}, {-100_000: 1}], ids=str)
+def test_anything_else_is_refused(counts: dict[int, int]) -> None:
     """Damaged state is told apart here, not by a percentile that fails later."""
     with pytest.raises(ValueError, match="not a sketch"):
-        quantile.load(data)
+        quantile.load(counts, 1.0)

@@ -190,6 +190,7 @@ def test_trials_are_given_back_and_end_in_closed_or_open(start: str) -> None:
     assert owner.snapshot.rows[0].weight == pytest.approx(0.1)  # slow start
 
     break_open(owner, env, 0, K.CONNECT if start == "liveness" else K.SERVER)
+    env.advance(breaker.FIRST_HOLD)
     owner.probed(owner.rows[0], probe(start), completion=start == "completion")
     serve(owner, env, 0, bad())
     assert owner.lease(0, env.now()) == "breaker_open"
@@ -1065,3 +1066,53 @@ AnyHistory.TestCase.settings = settings(
     settings.default, max_examples=settings.default.max_examples, stateful_step_count=40
 )
 TestAnyHistory = AnyHistory.TestCase
+
+
+# --- the way out -----------------------------------------------------------------------------------------
+
+
+def away(name: str) -> Any:
+    """Return a provider beyond this host."""
+    return provider(name, base_url=f"https://api.{name}.example/v1")
+
+
+def test_failures_at_unrelated_providers_at_once_are_this_hosts_own() -> None:
+    """No breaker opens, no uptime falls; who cannot be reached is suspect, and one answer ends it."""
+    env, owner = owned("p/a", "q/b", "r/c", "l/d", providers=[away("p"), away("q"), away("r"), provider("l")])
+    events: list[Event] = []
+    owner.listeners.append(events.append)
+    for _ in range(10):
+        for i in range(3):
+            serve(owner, env, i, bad(K.CONNECT))
+        for row in owner.rows[:3]:
+            owner.probed(row, probe(verdict=Verdict.DOWN, failure=K.CONNECT_TIMEOUT), completion=False)
+    assert owner.uplink.lost
+    assert [row.breaker.phase for row in owner.rows] == [Phase.CLOSED] * 4
+    assert [row.suspect is not None for row in owner.rows] == [True, True, True, False]
+    assert owner.rows[2].outcomes.over(60.0, env.now()).bad == 0
+    assert [e.kind for e in events if e.subject == "lbd"] == ["uplink_lost"]
+    owner.probed(owner.rows[1], probe(), completion=False)
+    assert not owner.uplink.lost
+    assert [e.kind for e in events if e.subject == "lbd"] == ["uplink_lost", "uplink_back"]
+    assert owner.rows[1].suspect is None
+
+
+def test_a_provider_on_this_host_says_nothing_about_the_way_out() -> None:
+    """Two dead servers on loopback are two dead servers."""
+    here = [provider(n, base_url=f"http://{at}/v1") for n, at in (("p", "127.0.0.1:8000"), ("q", "[::1]:8001"))]
+    env, owner = owned("p/a", "q/b", providers=here)
+    break_open(owner, env, 0, K.CONNECT)
+    break_open(owner, env, 1, K.CONNECT)
+    assert not owner.uplink.lost
+
+
+def test_one_provider_that_answers_shows_that_the_others_are_down() -> None:
+    """An answer between the failures of two others: the breakers do their work."""
+    env, owner = owned("p/a", "q/b", "r/c", providers=[away("p"), away("q"), away("r")])
+    for _ in range(3):
+        serve(owner, env, 2, good())
+        serve(owner, env, 0, bad(K.CONNECT))
+        serve(owner, env, 2, good())
+        serve(owner, env, 1, bad(K.CONNECT))
+    assert not owner.uplink.lost
+    assert [row.breaker.phase for row in owner.rows] == [Phase.OPEN, Phase.OPEN, Phase.CLOSED]
