@@ -24,11 +24,12 @@ from lbd.ingress.api import Api, Limits
 from lbd.loops.persist import Persistence
 from lbd.loops.probing import ProbeSettings, Probing
 from lbd.model.event import Event
+from lbd.model.plan import TargetKind
 from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import ProviderSpec
 from lbd.model.record import RequestRecord
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, Seconds, WallTime
-from lbd.observe import log
+from lbd.observe import log, provenance
 from lbd.observe.journal import Journal
 from lbd.observe.meter import Meter
 from lbd.observe.timeline import Timeline
@@ -267,6 +268,19 @@ class App:
         wanted = self.compiled.config.log.requests
         if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):
             self._log_request(record)
+        if record.served_by is not None and record.target.partition(":")[0] == TargetKind.PIN:
+            told = self.provenance(record)
+            if told is not None:
+                self.log.info("provenance", **told)
+
+    def provenance(self, record: RequestRecord) -> dict[str, str | None] | None:
+        """Return the line that says where an answer came from, and its signature; None where nobody answered."""
+        row = None if record.served_by is None else self.owner.find(record.served_by)
+        if row is None:
+            return None
+        text = provenance.line(record, row.spec, row.provider)
+        key = self.compiled.provenance_key
+        return {"line": text, "signature": None if key is None else provenance.signature(text, key)}
 
     def _log_request(self, record: RequestRecord) -> None:
         tell = self.log.info if record.status < 500 else self.log.warning

@@ -196,7 +196,8 @@ class Console:
         record = self._app.journal.get(request_id)
         if record is None:
             return None
-        return {**_short(record), "attempts": [self._attempt(a) for a in record.attempts]}
+        attempts = [self._attempt(a) for a in record.attempts]
+        return {**_short(record), "provenance": self._app.provenance(record), "attempts": attempts}
 
     def _attempt(self, attempt: AttemptRecord) -> dict[str, Any]:
         decision = attempt.decision
@@ -220,6 +221,7 @@ class Console:
             "message": attempt.message,
             "upstream_status": attempt.status,
             "upstream_request_id": attempt.upstream_id,
+            "fingerprint": attempt.fingerprint,
             "usage": None if attempt.usage is None else msgspec.to_builtins(attempt.usage),
             "cost_usd": attempt.cost / 1e9,
             "ranking": None,
@@ -391,7 +393,7 @@ def _checks(row: Row, time: str, now: Instant) -> dict[str, list[dict[str, Any]]
 
 
 _USER_INFO = re.compile(r"://[^/@\s]*@")  # of a proxy's or a store's URL
-_SECRET_KEYS = frozenset({"api_key", "key", "token"})
+_SECRET_KEYS = frozenset({"api_key", "key", "token", "provenance_key"})
 
 
 def _mask(value: Any, name: str = "") -> Any:

@@ -66,6 +66,7 @@ class Compiled(msgspec.Struct, frozen=True):
     scorer: ScorerSpec
     probe_kinds: tuple[str, ...]
     admin_token: Secret | None
+    provenance_key: Secret | None
     hash: str
     warnings: tuple[Problem, ...]
 
@@ -137,6 +138,7 @@ class _Compiler:
             scorer=self._scorer(),
             probe_kinds=self._probe_kinds(),
             admin_token=self._secret(config.admin.token, ("admin", "token")),
+            provenance_key=self._secret(config.log.provenance_key, ("log", "provenance_key")),
             hash=hashlib.sha256(repr(self.tree.value).encode()).hexdigest()[:16],
             warnings=tuple(self.warnings),
         )

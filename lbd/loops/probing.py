@@ -24,7 +24,7 @@ from lbd.ports import Env, Transport
 from lbd.shapes.providers import Shape
 from lbd.state import spend
 from lbd.state.breaker import Phase
-from lbd.state.row import LIVENESS, PROBES_LOST, Row, locked
+from lbd.state.row import LIVENESS, PROBES_LOST, READING_FRESH, Row, locked
 from lbd.state.spend import ProbeSpend
 from lbd.table.owner import Owner
 from lbd.upstream.line import Line, cost
@@ -40,7 +40,6 @@ KICK_GAP: Seconds = 1.0  # between the starts of two rounds that were called for
 IDLE_AFTER: Seconds = 600.0
 PAID_EVERY: Seconds = 10.0  # between two paid probes of one row in trouble
 PAID_TIME: Seconds = 5.0  # in one round; silent rows must not keep the free probes of their provider waiting
-JUST: Seconds = 3.0  # a load reading this young still describes the server
 USUAL_PROBE = Usage(prompt=20, completion=4)
 # The provider computed something, although nothing that could be used came of it.
 _WORKED = TIMEOUTS - {FailureKind.CONNECT_TIMEOUT} | {
@@ -184,7 +183,7 @@ def _saturated(row: Row, now: Instant) -> bool:
     A silent answer would be held against a row that is merely busy, and would make it busier.
     """
     told = row.probes.get("load")
-    return told is not None and told.verdict is Verdict.BUSY and now - told.at <= JUST
+    return told is not None and told.verdict is Verdict.BUSY and now - told.at <= READING_FRESH
 
 
 class _Round:

@@ -45,6 +45,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     exceeded_own_p99: bool = True
     quota: tuple[QuotaReading, ...] = ()
     text_bytes: int = 0  # of the request, to learn tokens per byte from
+    fingerprint: str | None = None  # of the build that answered
 
     @property
     def kind(self) -> FailureKind | None:

@@ -24,6 +24,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     cost: NanoUsd = 0
     upstream_id: str | None = None
     refused: str | None = None  # the lease was refused for this reason: nothing was sent
+    fingerprint: str | None = None  # of the build that answered, as the provider told it
     resent: bool = False  # the kept connection was stale, so it was sent once more on a fresh one
 
 

@@ -180,6 +180,7 @@ class DeploymentOut(msgspec.Struct):
     price: CostOut | None
     quality: dict[str, float]
     weight: float
+    fingerprints: list[str]
     probes: list[ProbeOut]
     probe_age_s: float | None
     history: HistoryOut

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
+from lbd.model.address import is_loopback
 from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
 from lbd.model.outcome import Load, Outcome, ProbeResult, Verdict
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
@@ -24,6 +26,7 @@ from lbd.state.window import MINUTE, Counts, Rolling
 # A single 5xx is a score penalty decaying over this time.
 PENALTY_SPAN: Seconds = 5.0
 # A deployment that says it does not serve the model is asked again after this; others wait for a person.
+READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
 NO_MODEL_AGAIN: Seconds = 60.0
 # Probes of a row that found nobody: the first makes it suspect, this many in a row open its breaker.
 PROBES_LOST = 3
@@ -60,6 +63,7 @@ class Row:
         "breaker",
         "calm",
         "ejection",
+        "fingerprints",
         "foreign",
         "history",
         "index",
@@ -102,6 +106,7 @@ class Row:
         self.admin_by: str | None = None
         self.breaker = breaker.Breaker()
         self.ejection = outlier.Ejection()
+        self.fingerprints: tuple[str, ...] = ()  # builds that answered, youngest last
         self.limit = limit.Limit()
         self.lock: Lock | None = None
         self.suspect: FailureKind | None = None
@@ -302,3 +307,23 @@ def penalty(row: Row, now: Instant) -> Ratio:
 def locked(row: Row, now: Instant) -> bool:
     """Tell whether a lock-out holds now."""
     return row.lock is not None and (row.lock.until is None or now < row.lock.until)
+
+
+def silence_counts(row: Row, now: Instant) -> bool:
+    """Tell whether silence may be held against ``row``: a full queue is not sickness.
+
+    Where the server tells its load, only a fresh reading without a queue lets silence count; a server that
+    does not even tell it is found by liveness probes, which are sent at once.
+    """
+    told = row.probes.get("load")
+    if told is None or row.foreign is None:
+        return True
+    slots = row.foreign.slots
+    busy = row.foreign.waiting > 0 or (slots is not None and row.foreign.running >= slots)
+    return now - told.at <= READING_FRESH and not busy
+
+
+def remote(row: Row) -> str | None:
+    """Return the host behind ``row``, None where it is this one."""
+    host = urlsplit(row.provider.base_url).hostname or ""
+    return None if is_loopback(host) else host

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from lbd.model.address import is_loopback
 from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
 from lbd.model.outcome import Outcome, ProbeResult, QuotaReading, Verdict
 from lbd.model.plan import Catalogue, Live
@@ -27,7 +25,20 @@ from lbd.ports import Env, Timer
 from lbd.state import breaker, ewma, health, outlier, quota, uplink, warmup
 from lbd.state.breaker import Phase
 from lbd.state.ejection import review
-from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, observe, observe_probe, penalty, plain
+from lbd.state.row import (
+    LIVENESS,
+    Lock,
+    Row,
+    capacity,
+    fold,
+    later,
+    observe,
+    observe_probe,
+    penalty,
+    plain,
+    remote,
+    silence_counts,
+)
 from lbd.table import telling
 from lbd.table.lease import Lease
 from lbd.table.telling import Herald
@@ -37,7 +48,7 @@ NOMINAL_CAPACITY = 64.0  # of a hosted deployment without a limit, for comparing
 RATE_WAIT: Seconds = 1.0  # after a 429 that names no wait
 TOKENS_PER_BYTE = 0.25  # before real usage has taught a better ratio
 RATIO_WEIGHT = 0.02
-READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
+BUILDS = 8  # fingerprints remembered: providers serve a few at once, and that is no news
 
 # looking a member up in its enum costs 0.1 us each time
 _READY, _CLOSED, _OPEN = AdminState.READY, Phase.CLOSED, Phase.OPEN
@@ -182,6 +193,8 @@ class Owner:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
         row.inflight -= 1
+        if outcome is not None and outcome.fingerprint is not None and outcome.fingerprint not in row.fingerprints:
+            self._new_build(row, outcome.fingerprint)
         plainly = outcome is not None and not lease.trial and self.uplink is uplink.CLEAR
         if plainly and outcome is not None and plain(row, outcome):
             later(row, outcome, lease.inflight)
@@ -205,6 +218,12 @@ class Owner:
         self.touch(row.index, transition=self._moved(row, before))
         self._tell_lost(row, before[0])
         self._free(row)
+
+    def _new_build(self, row: Row, seen: str) -> None:
+        """Note a build of the model that has not answered before; after the first that is worth an event."""
+        if row.fingerprints:
+            self.emit(**telling.new_build(row, seen))
+        row.fingerprints = (*row.fingerprints, seen)[-BUILDS:]
 
     @staticmethod
     def _moved(row: Row, before: tuple[breaker.Breaker, FailureKind | None, Lock | None]) -> bool:
@@ -230,7 +249,7 @@ class Owner:
         if outcome.usage is not None:
             self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
         failure = outcome.failure
-        if failure is not None and failure.kind is FailureKind.TIMEOUT_FIRST and not self._blameable(row, now):
+        if failure is not None and failure.kind is FailureKind.TIMEOUT_FIRST and not silence_counts(row, now):
             outcome = replace(outcome, exceeded_own_p99=False)
             row.suspect = row.suspect or failure.kind
         blame = not self._own_fault(row, None if failure is None else failure.kind, now)
@@ -240,31 +259,18 @@ class Owner:
 
     def _own_fault(self, row: Row, kind: FailureKind | None, now: Instant) -> bool:
         """Take a failure (None: an answer) to the judgement of this host's way out; tell whether it is to blame."""
-        host = _remote(row)
+        host = remote(row)
         if host is None or (kind is not None and kind not in uplink.UNREACHED):
             return False
         before = self.uplink
         if kind is None:
             self.uplink = uplink.CLEAR
         else:
-            hosts = {other for other in map(_remote, self.rows) if other is not None}
+            hosts = {other for other in map(remote, self.rows) if other is not None}
             self.uplink = uplink.unreached(before, host, len(hosts - {host}), now)
         if self.uplink.lost is not before.lost:
             self.emit(**telling.uplink(self.uplink))
         return self.uplink.lost
-
-    def _blameable(self, row: Row, now: Instant) -> bool:
-        """Tell whether silence may be held against ``row``: a full queue is not sickness.
-
-        Where the server tells its load, only a fresh reading without a queue lets silence count; a server that
-        does not even tell it is found by liveness probes, which are sent at once.
-        """
-        told = row.probes.get("load")
-        if told is None or row.foreign is None:
-            return True
-        slots = row.foreign.slots
-        busy = row.foreign.waiting > 0 or (slots is not None and row.foreign.running >= slots)
-        return now - told.at <= READING_FRESH and not busy
 
     def _spread(self, row: Row, failure: Failure, now: Instant) -> None:
         """Take a failure that speaks for more than its row to the others."""
@@ -478,9 +484,3 @@ class Owner:
 
 def _same(a: object, b: object) -> bool:
     return a is b
-
-
-def _remote(row: Row) -> str | None:
-    """Return the host behind ``row``, None where it is this one."""
-    host = urlsplit(row.provider.base_url).hostname or ""
-    return None if is_loopback(host) else host

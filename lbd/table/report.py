@@ -151,6 +151,7 @@ def deployment(owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every
         ),
         quality=dict(spec.quality),
         weight=round(weight * warmup.factor(row.warm_since, now), 4),
+        fingerprints=list(row.fingerprints),
         probes=[
             out.ProbeOut(p.kind, p.verdict, round(now - p.at, 3), round(p.took_s * 1000, 3), p.detail)
             for _, p in sorted(row.probes.items())

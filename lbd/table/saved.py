@@ -81,6 +81,7 @@ class Saved(msgspec.Struct):
     ejection: Ejection = Ejection()
     ejected_for: _Age = 0.0
     used_age: _Age | None = None
+    fingerprints: tuple[str, ...] = ()
 
 
 def _age(at: Instant, now: Instant) -> Seconds | None:
@@ -122,6 +123,7 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             ejection=row.ejection,
             ejected_for=max(0.0, row.ejection.until - now),
             used_age=_age(row.last_used, now),
+            fingerprints=row.fingerprints,
         )
     )
 
@@ -156,6 +158,7 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     row.admin, row.admin_weight, row.admin_by = saved.admin, saved.admin_weight, saved.admin_by
     row.ejection = replace(saved.ejection, until=now + saved.ejected_for - gap)
     row.last_used = -math.inf if saved.used_age is None else now - saved.used_age - gap
+    row.fingerprints = saved.fingerprints
     return True
 
 

@@ -91,6 +91,18 @@ def ejected(row: Row, now: Instant) -> dict[str, Any]:
     return {"kind": "ejected", "subject": row.spec.id, "reason": e.reason, "level": "warning", "evidence": evidence}
 
 
+def new_build(row: Row, seen: str) -> dict[str, Any]:
+    """Return the arguments of the event that says that another build of the model answers now."""
+    return {
+        "kind": "fingerprint_changed",
+        "subject": row.spec.id,
+        "reason": "new_build",
+        "before": row.fingerprints[-1],
+        "after": seen,
+        "evidence": {"known": list(row.fingerprints)},
+    }
+
+
 def uplink(now: Uplink) -> dict[str, Any]:
     """Return the arguments of the event that says how this host's way out fares."""
     word, level = ("uplink_lost", "error") if now.lost else ("uplink_back", "info")

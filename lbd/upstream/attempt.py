@@ -21,6 +21,7 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import QuotaReading, Usage
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Endpoint, Env, Exchange, Headers
+from lbd.shapes.fingerprint import fingerprint
 from lbd.shapes.providers import Fold, Watch
 from lbd.upstream.line import Line, masked
 from lbd.upstream.wheel import TICK, Wheel
@@ -96,6 +97,7 @@ class Attempt:
         "answer",
         "committed",
         "failure",
+        "fingerprint",
         "headers",
         "last_at",
         "line",
@@ -160,6 +162,7 @@ class Attempt:
         self.settled_at: Instant = 0.0
         self.ttft_s: Seconds | None = None
         self.usage: Usage | None = None
+        self.fingerprint: str | None = None  # of the build that answered
         self.upstream_id: str | None = None  # the provider's own id of the request
         self.quota = _NO_QUOTA
 
@@ -287,6 +290,7 @@ class Attempt:
                 self._host.forward(out)
             return
         self.committed = True
+        self.fingerprint = fingerprint(out)
         self.ttft_s = now - self.sent_at
         due = now + min(QUIET, self._idle_s)
         if due < self._slot * TICK:  # the bounds of the first content lie beyond the first look at a silence
@@ -338,6 +342,7 @@ class Attempt:
         if facts.failure is not None:
             self._settle(facts.failure)
         elif self.manner is _WHOLE:
+            self.fingerprint = fingerprint(body)
             self.answer = body
             self._settle(None)
         else:

@@ -328,6 +328,7 @@ class Run:
             exceeded_own_p99=not attempt.rescued and total * 2 >= candidate.cutoff_s,
             quota=attempt.quota,
             text_bytes=self._ticket.body.head.text_bytes,
+            fingerprint=attempt.fingerprint,
         )
 
     def _record(self, attempt: Attempt, decision: Decision, failure: FailureKind | None) -> None:
@@ -352,6 +353,7 @@ class Run:
                 nano,
                 attempt.upstream_id,
                 None,
+                attempt.fingerprint,
                 attempt.resent,
             )
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import time
 
+import structlog
+
 from tests.fakes.harness import Sim, provider
 from tests.fakes.virtual import VirtualEnv, run
 from tests.fakes.world import SimHost
@@ -38,6 +40,7 @@ def main() -> None:
             )
             print(f"breakers opened {sim.opened()} times, {sim.world.attempts / len(sim.asked):.4f} attempts a request")
 
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     began = time.perf_counter()
     run(world, told.seed)
     print(f"{told.hours * 3600 / (time.perf_counter() - began):.0f} times real time")

@@ -15,7 +15,9 @@ from lbd.console import TICK_LATE_S
 from lbd.ingress.problem import Problem
 from lbd.model.failure import FailureKind
 from lbd.model.problem import ConfigError
+from lbd.model.secret import Secret
 from lbd.model.table import AdminState
+from lbd.observe.provenance import signature
 from lbd.state.row import Lock
 from tests.fakes.harness import Sim, provider
 from tests.fakes.house import House
@@ -406,3 +408,27 @@ def test_a_probe_can_be_ordered() -> None:
             assert s.world.hosts["a"].probes > before
 
     play(main)
+
+
+# --- provenance ---------------------------------------------------------------------------------------
+
+
+async def test_a_pinned_answer_leaves_a_signed_line_of_where_it_came_from(tmp_path: Path) -> None:
+    """In the log and with the decision; an answer that was not pinned, or that nobody gave, leaves none there."""
+    async with House(tmp_path, log={"provenance_key": "k-1"}) as house:
+        house.stage.plan(0.001, *answer(whole()[:-1] + b', "system_fingerprint": "fp_9"}'), host="b")
+        pinned = await house.ask(headers={"x-lbd-pin": "m-b"})
+        house.stage.plan(0.001, *answer(whole()), host="b")
+        await house.ask(model="m-b")
+        house.stage.plan(0.001, *answer(refusal("no such thing"), 400), host="b")
+        await house.ask(headers={"x-lbd-pin": "m-b"})
+        logged = [e for e in house.logged if e["event"] == "provenance"]
+        assert len(logged) == 1
+        told = json.loads(logged[0]["line"])
+        assert told["request_id"] == pinned.headers["x-request-id"]
+        assert (told["deployment"], told["fingerprint"], told["target"]) == ("b/m-b", "fp_9", "pin:m-b")
+        assert logged[0]["signature"] == signature(logged[0]["line"], Secret("k-1"))
+        found = house.console.decision(told["request_id"])
+        assert found is not None and found["provenance"] == {k: logged[0][k] for k in ("line", "signature")}
+        shown = json.dumps(house.console.config())
+        assert "k-1" not in shown

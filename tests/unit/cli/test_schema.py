@@ -95,8 +95,9 @@ def test_the_usual_values_of_the_complete_example_are_the_defaults() -> None:
     text = (ETC / "lbd.yaml").read_text()
     shown = checked(text, environment(text)).config
     usual = checked(LOCAL).config
-    for key in ("listen", "tiers", "deadlines", "scorer", "store", "workers", "limits", "log", "allow_inline_secrets"):
+    for key in ("listen", "tiers", "deadlines", "scorer", "store", "workers", "limits", "allow_inline_secrets"):
         assert getattr(shown, key) == getattr(usual, key), key
+    assert (shown.log.level, shown.log.requests) == (usual.log.level, usual.log.requests)
     assert set(shown.probes.kinds or ()) == set(plugins.load().probes)
     assert (shown.probes.every_s, shown.probes.budget_usd_per_day) == (20.0, 0.5)
 

@@ -936,7 +936,7 @@ def test_need_in_every_case() -> None:
         row.suspect = FailureKind.RESET
         row.probes["load"] = ProbeResult("load", Verdict.BUSY, env.now(), 0.1, load=Load(2, 1))
         assert p.need(row) is None
-        await env.sleep(module.JUST + 0.1)
+        await env.sleep(module.READING_FRESH + 0.1)
         assert p.need(row) == "recovery"
 
     bench(main)

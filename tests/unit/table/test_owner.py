@@ -1116,3 +1116,20 @@ def test_one_provider_that_answers_shows_that_the_others_are_down() -> None:
         serve(owner, env, 1, bad(K.CONNECT))
     assert not owner.uplink.lost
     assert [row.breaker.phase for row in owner.rows] == [Phase.OPEN, Phase.OPEN, Phase.CLOSED]
+
+
+# --- builds ----------------------------------------------------------------------------------------------
+
+
+def test_a_build_that_never_answered_before_is_told_once() -> None:
+    """The first one is where it starts; providers that serve two at once are no news each time."""
+    env, owner = owned("p/a")
+    events: list[Event] = []
+    owner.listeners.append(events.append)
+    for seen in ("fp_1", None, "fp_1", "fp_2", "fp_1", "fp_2"):
+        serve(owner, env, 0, good(fingerprint=seen))
+    told = [e for e in events if e.kind == "fingerprint_changed"]
+    assert [(e.subject, e.before, e.after) for e in told] == [("p/a", "fp_1", "fp_2")]
+    for n in range(100):
+        serve(owner, env, 0, good(fingerprint=f"fp_{n}"))
+    assert len(owner.rows[0].fingerprints) == 8

@@ -165,7 +165,9 @@ def test_locks_orders_and_ejections_survive() -> None:
     owner.order(row, AdminState.DRAIN, by="anna", reason="")
     owner.weigh(row, 0.25, by="ben", reason="")
     row.ejection = Ejection(env.now() + 30.0, 3, "outlier_ttft", 9.0, 3.0)
+    row.fingerprints = ("fp_1", "fp_2")
     back = restarted(owner, env, gap=10.0)
+    assert back.fingerprints == ("fp_1", "fp_2")
     assert (back.admin, back.admin_weight, back.admin_by) == (AdminState.DRAIN, 0.25, "ben")
     assert back.ejection == Ejection(LATER + 20.0, 3, "outlier_ttft", 9.0, 3.0)
 
