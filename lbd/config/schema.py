@@ -182,10 +182,12 @@ class LogConfig(_Strict, frozen=True):
 
     level: the least level that is written.
     requests: which requests get a line.
+    provenance_key: signs the line that says where each pinned answer came from.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     requests: Literal["all", "failed", "none"] = "failed"
+    provenance_key: SecretRef | str | None = None
 
 
 def usual_tiers() -> list[TierConfig]:

@@ -22,6 +22,7 @@ from lbd.model.table import AdminState, HealthState
 from lbd.state import breaker, health, quota
 from lbd.state.breaker import Phase
 from lbd.state.row import LIVENESS
+from lbd.state.uplink import UNREACHED
 from lbd.table.lease import Lease
 from lbd.table.owner import NOMINAL_CAPACITY, PUBLISH_EVERY, RATE_WAIT, Owner
 from tests.fakes.env import FakeEnv
@@ -961,7 +962,8 @@ class AnyHistory(RuleBasedStateMachine):
     def fail(self, at: int, kind: FailureKind, wait: float | None) -> None:
         lease = self.open.pop(at % len(self.open))
         lease.settle(bad(kind, retry_after_s=wait))
-        self.judged[id(lease.row)] += kind in COUNTS
+        own = kind in UNREACHED and self.owner.uplink.lost
+        self.judged[id(lease.row)] += kind in COUNTS and not own
 
     @precondition(lambda self: self.open)
     @rule(at=st.integers(0, 99))
