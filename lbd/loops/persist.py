@@ -95,7 +95,7 @@ class Persistence:
             rows[row.spec.id] = saved.dump(row, self._env.now(), self._env.wall())
             await self._env.sleep(0)
         now, wall = self._env.now(), self._env.wall()
-        quotas = {g: saved.dump_quota(q, now, wall) for g, q in self._owner.quotas.items()}
+        quotas = {g: saved.dump_quota(q, now, wall) for g, q in self._owner.accounts.quotas.items()}
         misc = {
             "probe_spend": msgspec.msgpack.encode(spend),
             "tokens_per_byte": msgspec.msgpack.encode(self._owner.tokens_per_byte),

@@ -44,6 +44,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     usage: Usage | None = None
     exceeded_own_p99: bool = True
     quota: tuple[QuotaReading, ...] = ()
+    quota_age_s: Seconds = 0.0  # since the head that told it
     text_bytes: int = 0  # of the request, to learn tokens per byte from
     fingerprint: str | None = None  # of the build that answered
 

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
 
 class Lease:
-    """See the module. ``trial``: it holds a counted half-open (or last-resort) trial."""
+    """See the module. ``trial``: it holds a counted half-open (or last-resort) trial.
 
-    __slots__ = ("_ended", "_owner", "inflight", "row", "trial")
+    ``ordinal`` counts the requests of its account.
+    """
 
-    def __init__(self, owner: Owner, row: Row, trial: bool, inflight: int) -> None:
+    __slots__ = ("_ended", "_owner", "inflight", "ordinal", "row", "trial")
+
+    def __init__(self, owner: Owner, row: Row, trial: bool, inflight: int, ordinal: int) -> None:
         self._owner = owner
         self.row = row
         self.trial = trial
         self.inflight = inflight
+        self.ordinal = ordinal
         self._ended = False
 
     def settle(self, outcome: Outcome) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
-from lbd.model.outcome import Outcome, ProbeResult, QuotaReading, Verdict
+from lbd.model.outcome import Outcome, ProbeResult, Verdict
 from lbd.model.plan import Catalogue, Live
 from lbd.model.provider import DeploymentSpec, ProviderSpec, ScorerSpec, TierSpec
 from lbd.model.table import AdminState, Snapshot
@@ -40,6 +40,7 @@ from lbd.state.row import (
     silence_counts,
 )
 from lbd.table import telling
+from lbd.table.accounts import Accounts, group
 from lbd.table.lease import Lease
 from lbd.table.telling import Herald
 
@@ -60,7 +61,7 @@ class Owner:
     def __init__(self, env: Env) -> None:
         self._env = env
         self.rows: list[Row] = []
-        self.quotas: dict[str, quota.Quota] = {}  # by quota group
+        self.accounts = Accounts()
         self._dirty: set[int] = set()
         self._timer: Timer | None = None
         self._published_at: Instant = -math.inf
@@ -106,14 +107,13 @@ class Owner:
             row.index = len(rows)
             rows.append(row)
         self.rows = rows
-        groups = {self._group(row) for row in rows}
-        self.quotas = {g: self.quotas.get(g, quota.Quota()) for g in groups}
+        self.accounts.configure(rows)
         self._dirty = set(range(len(rows)))
         self._publish(catalogue=catalogue, scorer=scorer)
 
     def restored(self, quotas: dict[str, quota.Quota]) -> None:
         """Take over rate limits that were kept, and publish what was restored into the rows."""
-        self.quotas.update({group: q for group, q in quotas.items() if group in self.quotas})
+        self.accounts.restore(quotas)
         self._dirty.update(range(len(self.rows)))
         self._publish()
 
@@ -133,15 +133,11 @@ class Owner:
 
     def quota_of(self, row: Row) -> quota.Quota:
         """Return the rate limits that ``row`` is under."""
-        return self.quotas[self._group(row)]
+        return self.accounts.of(row)
 
     def find(self, deployment: DeploymentId) -> Row | None:
         """Return the row with this id."""
         return next((row for row in self.rows if row.spec.id == deployment), None)
-
-    @staticmethod
-    def _group(row: Row) -> str:
-        return row.provider.quota_group or row.provider.name
 
     # --- leases --------------------------------------------------------------------------------------
 
@@ -157,8 +153,11 @@ class Owner:
             if trial:
                 row.breaker = breaker.take_trial(row.breaker)
         row.inflight += 1
+        ordinal = self.accounts.send(row)
+        if not row.calm and self.quota_of(row).buckets:
+            self._limited(row, self.accounts.change(row, quota.used, now))
         self.touch(i, transition=trial)
-        return Lease(self, row, trial, row.inflight)
+        return Lease(self, row, trial, row.inflight, ordinal)
 
     def _is_calm(self, row: Row) -> bool:
         """Tell whether nothing in the row's state could refuse a request before its next transition."""
@@ -176,7 +175,7 @@ class Owner:
     def _refusal(self, row: Row, now: Instant, last_resort: bool) -> str | None:
         if row.admin is not _READY:
             return f"admin_{row.admin}"
-        no = health.refusal(row, quota.left(self.quotas[self._group(row)], now), now)
+        no = health.refusal(row, quota.left(self.quota_of(row), now), now)
         if no is not None and not (
             no == "breaker_open" and last_resort and breaker.admits_last_resort(row.breaker, now)
         ):
@@ -201,7 +200,7 @@ class Owner:
             if outcome.usage is not None:
                 self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
             if outcome.quota:
-                self._read_quota(row, outcome.quota, self._env.now())
+                self._limited(row, self.accounts.answered(row, lease.ordinal, outcome, self._env.now()))
             if row.index >= 0:
                 self.touch(row.index, transition=False)
                 if self.awaited:
@@ -245,7 +244,7 @@ class Owner:
 
     def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:
         if outcome.quota:
-            self._read_quota(row, outcome.quota, now)
+            self._limited(row, self.accounts.answered(row, lease.ordinal, outcome, now))
         if outcome.usage is not None:
             self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
         failure = outcome.failure
@@ -277,7 +276,7 @@ class Owner:
         kind = failure.kind
         if kind is FailureKind.RATE:
             wait = RATE_WAIT if failure.retry_after_s is None else failure.retry_after_s
-            self._limit(row, lambda limits: quota.blocked(limits, wait, now), now)
+            self._limited(row, self.accounts.change(row, lambda limits: quota.blocked(limits, wait, now), now))
         elif failure.row.scope is Scope.KEY:
             for other in self.rows:
                 if other is not row and other.provider is row.provider:
@@ -296,20 +295,13 @@ class Owner:
             if test(other):
                 self.touch(i, transition=True)
 
-    def _read_quota(self, row: Row, readings: Sequence[QuotaReading], now: Instant) -> None:
-        self._limit(row, lambda limits: quota.read(limits, readings, now), now)
-
-    def _limit(self, row: Row, change: Callable[[quota.Quota], quota.Quota], now: Instant) -> None:
-        """Change the rate limits that ``row`` is under: where that shuts or opens them, for every row under them."""
-        group = self._group(row)
-        before = self.quotas.get(group)
-        if before is None:  # a reload took the last row of the group out
+    def _limited(self, row: Row, moved: bool | None) -> None:
+        """Follow a change of the limits that ``row`` is under; where that moved, for every row under them."""
+        if moved is None:
             return
-        after = self.quotas[group] = change(before)
-        moved = before.blocked_until != after.blocked_until
-        moved = moved or (quota.left(before, now) > 0) is not (quota.left(after, now) > 0)
+        name = group(row)
         for i, other in enumerate(self.rows):
-            if self._group(other) == group:
+            if group(other) == name:
                 other.calm = False
                 if moved:
                     self.touch(i, transition=True)
@@ -326,7 +318,8 @@ class Owner:
         """Take in a probe's result."""
         now = self._env.now()
         if result.quota:
-            self._read_quota(row, result.quota, now)
+            running = sum(r.inflight for r in self.rows if group(r) == group(row))
+            self._limited(row, self.accounts.probed(row, result.quota, running, now))
         before = (row.breaker, row.suspect, row.lock)
         silent = result.failure if result.verdict is Verdict.DOWN else None
         blame = not self._own_fault(row, silent, now)
@@ -374,7 +367,7 @@ class Owner:
         row.probes_lost = 0
         row.lock = None
         self.emit("breaker_reset", row.spec.id, reason or "ordered", by=by)
-        self._limit(row, lambda limits: replace(limits, blocked_until=0.0), now)
+        self._limited(row, self.accounts.change(row, lambda limits: replace(limits, blocked_until=0.0), now))
         self._touched(row)
 
     def _touched(self, row: Row) -> None:

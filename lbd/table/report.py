@@ -140,7 +140,7 @@ def deployment(owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every
         rps=round(sum(row.outcomes.over(MINUTE, now).by_kind.values()) / MINUTE, 3),
         throughput_tps=_throughput(row, now),
         quota=[
-            out.QuotaOut(what, q.limit, q.remaining, round(max(0.0, q.reset_at - now), 3))
+            out.QuotaOut(what, q.limit, int(quota.held(q, now)), round(max(0.0, q.reset_at - now), 3))
             for what, q in limits.buckets.items()
         ],
         quota_left=round(quota.left(limits, now), 4),

@@ -22,7 +22,7 @@ from lbd.state.breaker import TRIALS, Breaker, Phase
 from lbd.state.limit import HIGHEST, LOWEST, Limit
 from lbd.state.outlier import Ejection
 from lbd.state.quantile import Sketch
-from lbd.state.quota import Bucket, Quota
+from lbd.state.quota import Bucket, Quota, held
 from lbd.state.row import Lock, Row
 from lbd.state.window import Counts, Rolling
 
@@ -196,12 +196,12 @@ class SavedQuota(msgspec.Struct):
 
     wall: _Number
     blocked_for: _Age
-    buckets: dict[str, tuple[_Count | None, _Count, _Left]]
+    buckets: dict[str, tuple[_Count | None, _Number, _Left]]
 
 
 def dump_quota(quota: Quota, now: Instant, wall: WallTime) -> bytes:
     """Return what is kept of a quota."""
-    buckets = {what: (b.limit, b.remaining, b.reset_at - now) for what, b in quota.buckets.items()}
+    buckets = {what: (b.limit, held(b, now), b.reset_at - now) for what, b in quota.buckets.items()}
     return msgspec.msgpack.encode(SavedQuota(wall, max(0.0, quota.blocked_until - now), buckets))
 
 
@@ -213,7 +213,7 @@ def restore_quota(data: bytes, now: Instant, wall: WallTime) -> Quota | None:
         return None
     gap = max(0.0, wall - saved.wall)
     buckets = {
-        what: Bucket(limit, remaining, now + reset - gap)
+        what: Bucket(limit, remaining, now + reset - gap, now)
         for what, (limit, remaining, reset) in saved.buckets.items()
         if reset > gap
     }

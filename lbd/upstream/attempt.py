@@ -98,6 +98,7 @@ class Attempt:
         "committed",
         "failure",
         "fingerprint",
+        "head_at",
         "headers",
         "last_at",
         "line",
@@ -158,6 +159,7 @@ class Attempt:
         self.rescued = False
         self.resent = False
         self.sent_at: Instant = 0.0
+        self.head_at: Instant = 0.0
         self.last_at: Instant = 0.0
         self.settled_at: Instant = 0.0
         self.ttft_s: Seconds | None = None
@@ -247,6 +249,7 @@ class Attempt:
     def head(self, status: int, headers: Headers) -> None:
         """The head came."""
         self.status = status
+        self.head_at = self._env.now()
         self.headers = headers
         self.upstream_id = headers.get("x-request-id")
         if self.manner is _WHOLE or not 200 <= status < 300 or not _is_event_stream(headers):
@@ -389,7 +392,8 @@ class Attempt:
                     break
             else:
                 return
-        self.quota = shape.limits(self.headers, self._env.wall())
+        # times of day in them are read by the clock at which they came
+        self.quota = shape.limits(self.headers, self._env.wall() - (self.settled_at - self.head_at))
 
     # --- back-pressure -------------------------------------------------------------------------------
 

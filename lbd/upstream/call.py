@@ -327,6 +327,7 @@ class Run:
             # the cut-off is at least twice the row's own p99
             exceeded_own_p99=not attempt.rescued and total * 2 >= candidate.cutoff_s,
             quota=attempt.quota,
+            quota_age_s=attempt.settled_at - attempt.head_at if attempt.quota else 0.0,
             text_bytes=self._ticket.body.head.text_bytes,
             fingerprint=attempt.fingerprint,
         )

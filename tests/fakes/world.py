@@ -45,6 +45,9 @@ class SimHost:
     slots: int = 1000
     noise: float = 0.2
     tells_load: bool = False
+    per_minute: int | None = None  # completions in each whole minute; told in headers, over it 429
+    minute: tuple[float, int] = (0.0, 0)  # the one under way, and how many it has seen
+    refused: int = 0  # completions answered with 429 for it
     weather: Weather = field(default_factory=Weather)
     seen: int = 0  # completions that arrived
     probes: int = 0
@@ -54,6 +57,21 @@ class SimHost:
     arrivals: list[float] = field(default_factory=list)
     most_running: int = 0
     wasted_s: float = 0.0
+
+    def rate_limit(self, now: float) -> tuple[bool, dict[str, str]]:
+        """Count one completion; tell whether it is within the limit, and the headers that say how it stands."""
+        if self.per_minute is None:
+            return True, {}
+        begin = now - now % 60
+        used = self.minute[1] if self.minute[0] == begin else 0
+        within = used < self.per_minute
+        self.minute = (begin, used + within)
+        self.refused += not within
+        return within, {
+            "x-ratelimit-limit-requests": str(self.per_minute),
+            "x-ratelimit-remaining-requests": str(self.per_minute - self.minute[1]),
+            "x-ratelimit-reset-requests": f"{begin + 60 - now:.3f}s",
+        }
 
     def port(self) -> int:
         return 10_000 + sum(self.name.encode())
@@ -66,6 +84,7 @@ class _Job:
         self.world, self.host, self.endpoint, self.receiver = world, host, endpoint, receiver
         self.request = json.loads(body) if body else {}
         self.over = False
+        self.limits: dict[str, str] = {}
         self.timer: asyncio.TimerHandle | None = None
         self.began = world.env.now()
         self.sent = 0
@@ -112,7 +131,7 @@ class _Job:
             return
         receiver = self.receiver
         self._end()
-        receiver.head(status, {"content-type": "application/json", **(headers or {})})
+        receiver.head(status, {"content-type": "application/json", **self.limits, **(headers or {})})
         receiver.data(json.dumps(body).encode())
         receiver.end()
 
@@ -152,7 +171,7 @@ class _Job:
         return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
     def _first(self, tokens: int) -> None:
-        self.receiver.head(200, {"content-type": "text/event-stream"})
+        self.receiver.head(200, {"content-type": "text/event-stream", **self.limits})
         self.receiver.data(self._event({"role": "assistant"}))
         if self.host.weather.role_then_cut:
             self.broken(FailureKind.BROKEN_STREAM)
@@ -243,6 +262,7 @@ class World:
 
     def _arrive(self, job: _Job) -> None:
         weather = job.host.weather
+        within, job.limits = job.host.rate_limit(self.env.now())
         if weather.loading:
             job.whole(503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}})
         elif weather.bad_key:
@@ -250,6 +270,8 @@ class World:
         elif weather.status and self.env.random.random() < weather.status_share:
             headers = {} if weather.retry_after_s is None else {"retry-after": f"{weather.retry_after_s:g}"}
             job.whole(weather.status, {"error": {"message": self.words, "type": "x", "code": None}}, headers)
+        elif not within:
+            job.whole(429, {"error": {"message": "slow down", "code": "rate_limit_exceeded", "type": "requests"}})
         elif len(job.host.running) < job.host.slots:
             self._begin(job)
         else:

@@ -129,6 +129,29 @@ def test_healthy_noisy_traffic_opens_no_breaker() -> None:
     run(main)
 
 
+def test_a_provider_loses_its_traffic_before_its_first_429() -> None:
+    """Its headers say how much is left: in 19 of 20 ramps it is left in time, and used again after the reset."""
+    clean = 0
+    for seed in range(20):
+        seen: list[int] = []
+
+        async def main(env: VirtualEnv, seed: int = seed, seen: list[int] = seen) -> None:
+            tight = SimHost("a", ttft=0.3, per_minute=60 + 17 * seed)
+            spare = SimHost("b", ttft=0.4)
+            rows = [provider(tight), provider(spare, tier="secondary")]
+            async with Sim(env, [tight, spare], {"providers": rows}) as sim:
+                for rate in (0.5, 1, 2, 4, 8, 12):
+                    await sim.traffic(rate, 30, model="m")
+                assert set(sim.fates()) == {"ok"}, sim.fates()
+                # the ramp is far above the limit in its last minute only; what there was is made use of
+                assert tight.seen > min(2 * (tight.per_minute or 0), 600) and spare.seen > 20
+                seen.append(tight.refused)
+
+        run(main, seed)
+        clean += seen == [0]
+    assert clean >= 19, clean
+
+
 def test_a_429_with_a_short_wait_is_waited_for_and_a_long_one_is_left() -> None:
     """A wait that fits is kept at the same model; the quota group is left alone until it has passed."""
 

@@ -95,7 +95,7 @@ async def test_cooldowns_are_equal_to_a_second_after_a_restart(gap: float) -> No
     reading = QuotaReading("tokens", 1000, 0, 45.0)
     tables.serve(owner, env, 2, tables.bad(FailureKind.RATE, retry_after_s=60.0, quota=(reading,)))
     open_until = owner.rows[0].breaker.retry_at - env.now()
-    blocked = quota.next_timer(owner.quotas["q"], env.now())
+    blocked = quota.next_timer(owner.accounts.quotas["q"], env.now())
     assert blocked is not None
     left = blocked - env.now()
     await before.save(ProbeSpend())
@@ -106,7 +106,7 @@ async def test_cooldowns_are_equal_to_a_second_after_a_restart(gap: float) -> No
     assert b.phase is Phase.OPEN
     assert b.retry_at - env2.now() == pytest.approx(max(0.0, open_until - gap), abs=1.0)
     assert owner2.snapshot.rows[0].refusal == "breaker_open"
-    again = quota.next_timer(owner2.quotas["q"], env2.now())
+    again = quota.next_timer(owner2.accounts.quotas["q"], env2.now())
     assert again is not None and again - env2.now() == pytest.approx(left - gap, abs=1.0)
     assert owner2.snapshot.rows[2].refusal == "quota_exhausted"
     assert owner2.snapshot.rows[1].refusal is None

@@ -26,7 +26,7 @@ class Recorder:
 def taken() -> tuple[Recorder, Lease]:
     _, owner = owned("p/a")
     recorder = Recorder()
-    return recorder, Lease(cast("Owner", recorder), owner.rows[0], False, 1)
+    return recorder, Lease(cast("Owner", recorder), owner.rows[0], False, 1, 1)
 
 
 def test_a_lease_ends_with_what_became_of_the_attempt() -> None:

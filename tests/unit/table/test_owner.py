@@ -352,7 +352,7 @@ def test_limit_headers_lower_the_quota_of_the_whole_group_with_the_next_tick() -
     shared = [provider("p", quota_group="team"), provider("q", quota_group="team")]
     env, owner = owned("p/a", "q/b", providers=shared)
     before = owner.publishes
-    serve(owner, env, 0, good(quota=(QuotaReading("tokens", 100, 50, 20.0),)))
+    serve(owner, env, 0, good(quota=(QuotaReading("tokens", 1000, 500, 20.0),)))
     assert owner.publishes == before
     owner.tick()
     assert [r.quota_left for r in owner.snapshot.rows] == [0.5, 0.5]
@@ -785,7 +785,7 @@ def test_a_reload_keeps_rate_limits_of_groups_that_stay() -> None:
     serve(owner, env, 0, bad(K.RATE, retry_after_s=60.0))
     configure(owner, "p/a", "p/new")
     assert [r.refusal for r in owner.snapshot.rows] == ["quota_exhausted"] * 2
-    assert set(owner.quotas) == {"p"}
+    assert set(owner.accounts.quotas) == {"p"}
 
 
 @pytest.mark.parametrize(
@@ -852,7 +852,7 @@ def test_kept_rate_limits_are_taken_over_for_groups_that_exist() -> None:
     owner.restored({"p": quota.Quota({}, env.now() + 9), "gone": quota.Quota({}, env.now() + 9)})
     assert owner.snapshot.rows[0].refusal == "quota_exhausted"
     assert owner.lease(0, env.now()) == "quota_exhausted"
-    assert set(owner.quotas) == {"p"}
+    assert set(owner.accounts.quotas) == {"p"}
 
 
 # --- many requests ---------------------------------------------------------------------------------------
