@@ -61,6 +61,11 @@ class Console:
         return self._app.compiled.admin_token
 
     @property
+    def max_body(self) -> int:
+        """Return the largest body that a client may send, in bytes."""
+        return self._app.compiled.config.limits.max_body_bytes
+
+    @property
     def local(self) -> bool:
         """Tell whether the TCP listener is reachable from this host only."""
         listen = self._app.compiled.config.admin.listen

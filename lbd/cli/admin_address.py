@@ -80,9 +80,11 @@ def parse(text: str, named_by: str) -> Where:
 
 def _section(path: Path) -> dict[str, Any]:
     """Return the admin section of a configuration file and its drop-ins; a later one wins."""
+    from lbd.config.tree import drop_ins  # as slow as yaml, which it needs; without a file neither is
+
     found: dict[str, Any] = {}
     try:
-        files = [path, *sorted((path.parent / "conf.d").glob("*.yaml"))]
+        files = [path, *drop_ins(path)]
         texts = [(file, file.read_text("utf-8", "replace")) for file in files]
     except OSError as e:
         raise AdminError(

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 from lbd.cli.admin_address import DEFAULT, REFUSED, UNREACHABLE, AdminError, Where, find, read_token
 from lbd.cli.main import DEFAULT_CONFIG
-from lbd.cli.paint import printable
+from lbd.display.paint import printable
 
 TIMEOUT_S = 5.0
 

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lbd.cli import admin_client, paint, provider_table
+from lbd.cli import admin_client
 from lbd.cli.admin_address import AdminError
 from lbd.cli.admin_client import Client
-from lbd.cli.paint import Cell, Column, Row
+from lbd.display import paint, provider_table
+from lbd.display.paint import Cell, Column, Row
 
 MOST_WEIGHT = 1000
 RELOAD_S = 60.0  # a reload may wait for one that is under way

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from lbd.cli import admin_client, paint
+from lbd.cli import admin_client
 from lbd.cli.admin_address import UNREACHABLE, AdminError
 from lbd.cli.admin_client import Client
-from lbd.cli.paint import Cell
-from lbd.cli.provider_table import local
+from lbd.display import paint
+from lbd.display.paint import Cell
+from lbd.display.provider_table import local
 
 COUNT = 20
 # The daemon says that it is still there every 15 s; three of those missing is a lost connection.

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lbd.cli import admin_client, explain_text, paint
+from lbd.cli import admin_client, explain_text
 from lbd.cli.admin_address import AdminError
 from lbd.cli.admin_client import Client
+from lbd.display import paint
 
 LAST = "last"
 PREFIX = "x-lbd-"

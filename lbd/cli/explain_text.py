@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lbd.cli.paint import Cell, Column, Paint, Row, fit
-from lbd.cli.provider_table import NONE, local, ms, percent
+from lbd.display.paint import Cell, Column, Paint, Row, fit
+from lbd.display.provider_table import NONE, local, ms, percent
 
 BAR = 32  # columns of the time line
 _REASONS = {

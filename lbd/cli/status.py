@@ -7,7 +7,8 @@ import json
 import sys
 from typing import Any
 
-from lbd.cli import admin_client, paint, provider_table
+from lbd.cli import admin_client
+from lbd.display import paint, provider_table
 
 FAIL = 2
 _EPILOG = admin_client.exit_statuses("0 pass or warn", f"{FAIL} fail: no deployment can serve")
@@ -35,13 +36,7 @@ def run(args: argparse.Namespace) -> int:
 def lines(document: dict[str, Any], brush: paint.Paint, room: int | None) -> list[str]:
     """Return what is printed: verdict, table, a reason for everything that is not green, what it rests on."""
     time = document["time"]
-    pairs = list(provider_table.rows(document))
-    cells = [provider_table.cells(tier, row, time) for tier, row in pairs]
-    out = [brush.line(provider_table.verdict(document)), ""]
-    out += brush.table(provider_table.COLUMNS, cells, room)
-    left = len(provider_table.COLUMNS) - len(paint.fit(provider_table.COLUMNS, cells, room)[0])
-    reasons = [told for tier, row in pairs if (told := provider_table.why(tier, row, time)) is not None]
-    out += ["", *map(brush.line, reasons)] if reasons else []
+    out = provider_table.lines(document, brush, room)
     config = document["config"]
     if config["last_error"] is not None:
         out += ["", brush(f"◐ the last reload was refused: {config['last_error']}", "warn")]
@@ -52,6 +47,7 @@ def lines(document: dict[str, Any], brush: paint.Paint, room: int | None) -> lis
         f"configuration {config['generation']} ({config['hash'][:8]}) for {age}",
         f"lbd {document['version']}",
     ]
-    if left:
+    kept, _ = paint.fit(provider_table.COLUMNS, provider_table.body(document), room)
+    if left := len(provider_table.COLUMNS) - len(kept):
         notes.append(f"{left} columns more in a wider terminal")
     return [*out, "", brush("; ".join(notes), "dim")]

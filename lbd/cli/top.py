@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from lbd.cli import admin_client, paint
+from lbd.cli import admin_client
 from lbd.cli.admin_address import AdminError
 from lbd.cli.admin_client import Client
-from lbd.cli.paint import Cell, Column, Row
 from lbd.cli.terminal import Terminal
 from lbd.cli.top_board import KEYS, Board, Draw, Order, Quit
+from lbd.display import paint
+from lbd.display.paint import Cell, Column, Row
 
 INTERVAL_S = 1.0
 FASTEST_S = 0.2  # the daemon itself makes a new document once a second
@@ -83,7 +84,7 @@ def drawing(brush: paint.Paint, *, plain: bool) -> Draw:
     """Return how the table is drawn: with rich if it is there and wanted."""
     if not plain:
         try:
-            from lbd.cli import rich_table  # an extra, and slow
+            from lbd.display import rich_table  # an extra, and slow
         except ImportError:
             pass
         else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from lbd.cli import events, provider_table
-from lbd.cli.paint import Cell, Column, Paint, Row, cut, printable, wrap
-from lbd.cli.provider_table import ms, span
+from lbd.cli import events
+from lbd.display import provider_table
+from lbd.display.paint import Cell, Column, Paint, Row, cut, printable, wrap
+from lbd.display.provider_table import ms, span
 
 ACTIONS = {"d": "drain", "r": "ready", "m": "maint", "p": "probe-now", "b": "reset-breaker"}
 KEYS = "q quit  ↑↓ select  d drain  r ready  m maint  p probe  b breaker  e events"
@@ -90,11 +91,9 @@ class Board:
         """Return the screen: verdict, table, the selected row, keys; never more lines than there are."""
         head, foot = self._head(width), self._foot(width)
         detail = self._detail(width)
-        pairs = list(provider_table.rows(self._document))
-        time = self._document["time"]
         rows = [
-            {"mark": Cell("▶" if i == self._selected else " ", "bold"), **provider_table.cells(tier, row, time)}
-            for i, (tier, row) in enumerate(pairs)
+            {"mark": Cell("▶" if i == self._selected else " ", "bold"), **cells}
+            for i, cells in enumerate(provider_table.body(self._document))
         ]
         drawn = self._draw(COLUMNS, rows, width, self._selected if rows else None)
         titles, table = drawn[: len(drawn) - len(rows)], drawn[len(drawn) - len(rows) :]

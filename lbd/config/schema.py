@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from lbd.decide.terms import DEFAULT_WEIGHTS
 from lbd.model.provider import Permission
@@ -123,10 +124,14 @@ class SurfaceConfig(_Strict, frozen=True):
 class ScorerConfig(_Strict, frozen=True):
     """Weights of the scoring terms.
 
-    weights: by term; a term that is left out of the map does not count.
+    weights: by term; one that is not named keeps its default, 0 switches it off.
     """
 
     weights: dict[str, NonNegative] = msgspec.field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+
+    def __post_init__(self) -> None:
+        # here and not where they are used, so that whoever asks for the configuration sees what is in force
+        force_setattr(self, "weights", {**DEFAULT_WEIGHTS, **self.weights})
 
 
 class ProbesConfig(_Strict, frozen=True):

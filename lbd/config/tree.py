@@ -30,6 +30,7 @@ _QUOTED = ("'", '"', "|", ">")  # a text, whatever it looks like
 MOST_NODES = 100_000  # aliases may multiply: a configuration is never this large
 MOST_DEPTH = 32  # an alias may hold itself: a configuration is never this deep
 LONGEST_REASON = 500  # characters
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = yaml.resolver.Resolver()  # knows which tag a scalar has that was given none
 
@@ -70,10 +71,14 @@ class Tree:
 
 
 def read(path: Path) -> Tree:
-    """Read a file and its drop-ins, ``conf.d/*.yaml`` beside it, in name order. Raises ConfigError."""
+    """Read a file and its drop-ins, see :func:`drop_ins`. Raises ConfigError."""
     trees: list[Tree] = []
     problems: list[Problem] = []
-    for file in (path, *_drop_ins(path)):
+    try:
+        dropped = drop_ins(path)
+    except OSError as e:
+        raise ConfigError([Problem(None, "", f"{e.filename}: cannot be read: {e.strerror}")]) from None
+    for file in (path, *dropped):
         try:
             trees.append(parse(_text(file), str(file)))
         except ConfigError as e:
@@ -88,15 +93,18 @@ def read(path: Path) -> Tree:
     return tree
 
 
-def _drop_ins(path: Path) -> list[Path]:
-    folder = path.parent / "conf.d"
+def drop_ins(path: Path) -> list[Path]:
+    """Return the files that are merged into one: ``*.yaml``, ``*.yml`` and ``*.json`` of ``conf.d`` beside it, by name.
+
+    Hidden files, and what editors and package managers leave behind (``x.yaml~``, ``x.yaml.dpkg-old``), are none.
+    Raises OSError.
+    """
     try:
         # not glob, which takes a folder that it may not read for an empty one
-        return sorted(f for f in folder.iterdir() if f.suffix == ".yaml" and not f.name.startswith("."))
+        found = list((path.parent / "conf.d").iterdir())
     except FileNotFoundError:
         return []
-    except OSError as e:
-        raise ConfigError([Problem(None, "", f"{folder}: cannot be read: {e.strerror}")]) from None
+    return sorted(f for f in found if f.suffix in _SUFFIXES and not f.name.startswith("."))
 
 
 def _text(file: Path) -> str:

@@ -17,7 +17,6 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from lbd.demo import screen
@@ -67,6 +66,7 @@ def _pick_port(wanted: int) -> int:
     import socket
 
     with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last demonstration's connections take no port
         try:
             sock.bind(("127.0.0.1", wanted))
         except OSError:
@@ -94,14 +94,6 @@ class Demo:
     def log(self) -> str:
         """Return the end of the daemon's log."""
         return (self.folder / "lbd.log").read_text()[-2000:]
-
-    def curl(self) -> str:
-        """Return a line that works as pasted."""
-        return (
-            f"curl -s {self.url}/v1/chat/completions -H 'content-type: application/json' -d '"
-            '{"model": "auto", "messages": [{"role": "system", "content": "You are helpful."},'
-            ' {"role": "user", "content": "What is the capital of France?"}], "max_tokens": 40}\''
-        )
 
 
 @contextlib.contextmanager
@@ -147,23 +139,11 @@ def _wait(demo: Demo, daemon: subprocess.Popen[bytes]) -> None:
 def show(console: Console, *, api: int, admin: int, seconds: float | None) -> int:
     """Show the live table until interrupted (or for so many seconds)."""
     with started(lambda text: console.print(f"[dim]{text}[/]"), api=api, admin=admin) as demo:
-        hint = Text.assemble(
-            ("API    ", "bold"),
-            demo.url,
-            "/v1\n",
-            ("admin  ", "bold"),
-            demo.admin,
-            "   (/v1/providers, /health, /metrics, /v1/events)\n",
-            ("try    ", "bold"),
-            demo.curl(),
-        )
-        if not console.is_terminal:  # a pipe cannot redraw
-            console.print(screen.page(demo.document(), hint), soft_wrap=True)
-        end = None if seconds is None else time.monotonic() + seconds
-        with Live(console=console, refresh_per_second=4, transient=False) as live:
-            while end is None or time.monotonic() < end:
-                if console.is_terminal:
-                    live.update(screen.page(demo.document(), hint))
+        console.print(screen.head(demo.url, demo.admin), soft_wrap=True)
+        begin = time.monotonic()
+        with screen.Screen(console) as shown:
+            while seconds is None or time.monotonic() - begin < seconds:
+                shown.show(demo.document(), time.monotonic() - begin)
                 time.sleep(0.5)
     return 0
 
@@ -174,28 +154,26 @@ def outage(console: Console, *, api: int, admin: int) -> int:
         console.print("asking the servers directly for the right answers")
         right = asyncio.run(references(demo.servers.base_url(NAMES[0])))
         traffic = Traffic(demo.url, "auto", right)
-        told: list[str] = []
-        asyncio.run(_outage(console, demo, traffic, told))
+        asyncio.run(_outage(console, demo, traffic))
         return _verdict(console, demo, traffic)
 
 
-async def _outage(console: Console, demo: Demo, traffic: Traffic, told: list[str]) -> None:
+async def _outage(console: Console, demo: Demo, traffic: Traffic) -> None:
+    loop = asyncio.get_running_loop()
     begin = time.monotonic()
     sending = asyncio.ensure_future(traffic.run(RATE, LENGTH_S))
     steps = list(OUTAGE)
-    with Live(console=console, refresh_per_second=4) as live:
+    with screen.Screen(console) as shown:
         while not sending.done():
             now = time.monotonic() - begin
             while steps and now >= steps[0][0]:
                 _, what, name = steps.pop(0)
-                await asyncio.get_running_loop().run_in_executor(None, _act, demo, what, name)
-                told.append(f"{now:5.1f} s  {what} {name}")
-                if not console.is_terminal:
-                    console.print(told[-1])
-            if console.is_terminal:
-                document = await asyncio.get_running_loop().run_in_executor(None, demo.document)
-                live.update(screen.page(document, _progress(traffic, told, now)))
+                await loop.run_in_executor(None, _act, demo, what, name)
+                shown.tell(now, f"{what} {name}")
+            document = await loop.run_in_executor(None, demo.document)
+            shown.show(document, now, screen.progress(traffic, now, LENGTH_S))
             await asyncio.sleep(0.25)
+        shown.show(demo.document(), time.monotonic() - begin)  # the verdict below it has the last counts
     await sending
 
 
@@ -212,20 +190,10 @@ def _act(demo: Demo, what: str, name: str) -> None:
             servers.start(name)
 
 
-def _progress(traffic: Traffic, told: list[str], now: float) -> Text:
-    counts = traffic.counts()
-    parts = [f"{fate}: {counts[fate]}" for fate in Fate]
-    text = f"\n{now:5.1f} s of {LENGTH_S:g}   under way: {traffic.under_way}   " + "   ".join(parts)
-    return Text(text + "\n" + "\n".join(told))
-
-
 def _verdict(console: Console, demo: Demo, traffic: Traffic) -> int:
     counts = traffic.counts()
     console.print(f"\n[bold]{len(traffic.judged)} requests[/], half of them streams")
-    for fate in Fate:
-        good = fate in (Fate.OK, Fate.MOVED) or not counts[fate]
-        style = "" if good else "yellow" if fate is Fate.TYPED_ERROR else "bold red"
-        console.print(Text(f"  {counts[fate]:5d}  {fate}", style=style))
+    console.print(screen.fates(traffic), end="")
     by = {
         row["id"]: sum(j.deployment == row["id"] for j in traffic.judged)
         for tier in demo.document()["tiers"]
@@ -236,7 +204,8 @@ def _verdict(console: Console, demo: Demo, traffic: Traffic) -> int:
     console.print(f"  slowest first content (or whole unary answer): {slowest:.2f} s")
     for j in traffic.judged:
         if j.fate in (Fate.LOST, Fate.REFUSED):
-            console.print(Text(f"  {j.fate}: {'stream' if j.stream else 'unary'}, {j.detail}", style="red"))
+            kind = "stream" if j.stream else "unary"
+            console.print(Text(f"  {j.fate}: {kind}, {j.detail}", style="red"), soft_wrap=True)
     failed = counts[Fate.REFUSED] + counts[Fate.LOST]
     console.print("[green]no request was lost[/]" if not failed else f"[bold red]{failed} requests failed[/]")
     return 1 if failed else 0

@@ -1,88 +1,114 @@
-"""The live provider table in a terminal, drawn with rich from the admin API's own document."""
+"""What the demonstration shows: where it listens, the live provider table, and what became of every request.
+
+A terminal is redrawn; a pipe gets the table at the beginning and at the end. Both get a line for whatever happens.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from rich.console import Group
-from rich.table import Table
+from rich.console import Console, Group
+from rich.live import Live
 from rich.text import Text
 
-_LOOK = {
-    "up": ("green", "●"),
-    "unknown": ("dim", "○"),
-    "degraded": ("yellow", "◐"),
-    "suspect": ("yellow", "?"),
-    "recovering": ("cyan", "◔"),
-    "down": ("red", "✕"),
-    "locked": ("red", "⊘"),
-}
+from lbd.demo.traffic import Fate, Traffic
+from lbd.display import provider_table, rich_table
+from lbd.display.paint import Paint, printable
+
+# Nobody gives orders here, and without that column 80 columns have room for the tier in every state of the rows.
+COLUMNS = tuple(c for c in provider_table.COLUMNS if c.name != "admin")
 
 
-def ms(seconds: float | None) -> str:
-    """Write a duration in milliseconds, a dot where there is none."""
-    return "·" if seconds is None else f"{seconds * 1000:.0f}"
+def curl(url: str) -> str:
+    """Return a command that works as pasted, in lines that a terminal of 80 columns does not break."""
+    return f"""curl -s {url}/v1/chat/completions \\
+  -H 'content-type: application/json' \\
+  -d '{{"model": "auto", "max_tokens": 40, "messages": [
+    {{"role": "system", "content": "You are helpful."}},
+    {{"role": "user", "content": "What is the capital of France?"}}]}}'"""
 
 
-def _percent(ratio: float | None) -> str:
-    return "·" if ratio is None else f"{ratio * 100:.1f}"
+def head(url: str, admin: str) -> Text:
+    """Return what does not change. It stands above what is redrawn, or it could not be marked and copied."""
+    return Text.assemble(
+        ("API    ", "bold"),
+        f"{url}/v1\n",
+        ("admin  ", "bold"),
+        f"{admin}  (/v1/providers, /health, /metrics, /v1/events)\n",
+        ("try    ", "bold"),
+        f"paste this into another terminal; Ctrl-C here ends everything\n\n{curl(url)}\n",
+    )
 
 
-def table(document: dict[str, Any]) -> Table:
-    """Return the provider table."""
-    out = Table(expand=True, pad_edge=False, header_style="bold")
-    for name, justify in (
-        ("tier", "left"),
-        ("deployment", "left"),
-        ("state", "left"),
-        ("breaker", "left"),
-        ("TTFT p50/p95/p99 ms", "right"),
-        ("slo ms", "right"),
-        ("err %", "right"),
-        ("in flight", "right"),
-        ("req/s", "right"),
-        ("tok/s", "right"),
-        ("up 5m %", "right"),
-        ("probe", "right"),
-        ("reason", "left"),
-    ):
-        out.add_column(name, justify=justify, overflow="ellipsis", no_wrap=name != "reason")  # type: ignore[arg-type]
-    for tier in document["tiers"]:
-        for row in tier["deployments"]:
-            out.add_row(*_row(tier, row))
+def page(document: dict[str, Any], most: int, *more: Text) -> Group:
+    """Return what is redrawn, at most so many columns wide: verdict, table, what is to be shown below it, reasons."""
+    return Group(
+        rich_table.sentence(provider_table.verdict(document), most),
+        "",
+        rich_table.table(COLUMNS, provider_table.body(document), most),
+        "",
+        *more,
+        *(rich_table.sentence(told, most) for told in provider_table.reasons(document)),
+    )
+
+
+def fates(traffic: Traffic) -> Text:
+    """Return how many requests had which fate, a line each."""
+    counts = traffic.counts()
+    out = Text()
+    for fate in Fate:
+        good = fate in (Fate.OK, Fate.MOVED) or not counts[fate]
+        style = "" if good else "yellow" if fate is Fate.TYPED_ERROR else "bold red"
+        out.append(f"  {counts[fate]:5d}  {fate}\n", style)
     return out
 
 
-def _row(tier: dict[str, Any], row: dict[str, Any]) -> list[Text | str]:
-    colour, glyph = _LOOK.get(row["state"], ("", " "))
-    admin = row["admin"]["state"]
-    state = Text(f"{glyph} {row['state']}", style=colour)
-    if admin != "ready":
-        state.append(f" [{admin}]", style="magenta")
-    breaker = row["breaker"]["state"]
-    ttft = row["ttft_s"]["5m"]
-    limit = "" if row["limit"] is None else f"/{row['limit']:.0f}"
-    reason = row["reason"]
-    text = "" if reason["code"] == "ok" else f"{reason['code']}{': ' + reason['text'] if reason['text'] else ''}"
-    return [
-        tier["name"],
-        row["id"],
-        state,
-        Text(breaker, style="" if breaker == "closed" else "red"),
-        "/".join(ms(ttft[q]) for q in ("p50", "p95", "p99")),
-        ms(tier["slo"]["ttft_p95_s"]),
-        _percent(row["errors"]["ratio"]),
-        f"{row['inflight']}{limit}",
-        f"{row['rps']:.1f}",
-        "·" if row["throughput_tps"] is None else f"{row['throughput_tps']:.0f}",
-        _percent(row["uptime"]["5m"]),
-        "·" if row["probe_age_s"] is None else f"{row['probe_age_s']:.0f}s",
-        text,
-    ]
+def progress(traffic: Traffic, now: float, length: float) -> Text:
+    """Return how far the outage is (seconds), and the fate of every request so far."""
+    when = f"{now:5.1f} s of {length:g} s" if now < length else f"{length:g} s are over"
+    return Text.assemble(f"{when}, {traffic.under_way} requests under way\n", fates(traffic))
 
 
-def page(document: dict[str, Any], *more: Any) -> Group:
-    """Return the whole screen: verdict, table, and what else is to be shown."""
-    colour = {"pass": "green", "warn": "yellow", "fail": "red"}[document["status"]]
-    head = Text.assemble((f" {document['status'].upper()} ", f"bold reverse {colour}"), " ", document["summary"])
-    return Group(head, table(document), *more)
+class Screen:
+    """The screen while something runs; a context. What happened stays, above what is redrawn."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        redrawn = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, auto_refresh=False) if redrawn else None
+        self._document: dict[str, Any] | None = None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        elif self._document is not None:
+            self._write(self._document)
+
+    def tell(self, now: float, words: str) -> None:
+        """Write down what happened, and when (seconds since the start)."""
+        self._console.print(Text(printable(f"{now:5.1f} s  {words}")), soft_wrap=True)
+
+    def show(self, document: dict[str, Any], now: float, *more: Text) -> None:
+        """Show how it is now, and tell what has changed its state since the last time."""
+        before, self._document = self._document, document
+        if before is None and self._live is None:
+            self._write(document)
+            self._console.print()
+        was = {} if before is None else {row["id"]: row["state"] for _, row in provider_table.rows(before)}
+        for _, row in provider_table.rows(document):
+            if (old := was.get(row["id"], row["state"])) != row["state"]:
+                self.tell(now, f"{row['id']}: {old} -> {row['state']} ({row['reason']['code']})")
+        if self._live is not None:
+            self._live.update(page(document, self._console.width, *more), refresh=True)
+
+    def _write(self, document: dict[str, Any]) -> None:
+        lines = ["", *provider_table.lines(document, Paint(False), None)]
+        self._console.print(Text("\n".join(lines)), soft_wrap=True)

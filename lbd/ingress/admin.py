@@ -24,7 +24,7 @@ from lbd.model.table import AdminState
 from lbd.state.row import Row
 from lbd.table.owner import Owner
 
-LARGEST_BODY = 64 * 1024
+LARGEST_BODY = 64 * 1024  # of a change
 FOLLOW_PING_S = 15.0
 
 Answer = tuple[int, bytes, str]  # status, body, content type
@@ -40,6 +40,9 @@ class Views(Protocol):
 
     @property
     def local(self) -> bool: ...
+
+    @property
+    def max_body(self) -> int: ...
 
     @property
     def allowed_hosts(self) -> frozenset[str]: ...
@@ -202,7 +205,20 @@ class Admin:
         return _json({"decisions": self._views.decisions(_number(request, "limit", 50, most=1000))})
 
     async def _explain(self, request: web.Request) -> web.Response:
-        return _json(self._views.explain(await request.read(), request.headers))
+        return _json(self._views.explain(await self._asked(request), request.headers))
+
+    async def _asked(self, request: web.Request) -> bytes:
+        """Read the body of a request to the API: what that takes must be explainable."""
+        limit = self._views.max_body
+        body = bytearray()
+        if (request.content_length or 0) <= limit:
+            async for piece in request.content.iter_any():
+                body += piece
+                if len(body) > limit:
+                    break
+            else:
+                return bytes(body)
+        raise Problem(413, f"the body is larger than limits.max_body_bytes, {limit}")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         after = _number(request, "after", 0, most=2**62)

@@ -24,7 +24,8 @@ from lbd.ports import Env, Transport
 from lbd.shapes.providers import Shape
 from lbd.state import spend
 from lbd.state.breaker import Phase
-from lbd.state.row import LIVENESS, PROBES_LOST, READING_FRESH, Row, locked
+from lbd.state.evidence import PROBES_LOST
+from lbd.state.row import LIVENESS, READING_FRESH, Row, locked
 from lbd.state.spend import ProbeSpend
 from lbd.table.owner import Owner
 from lbd.upstream.line import Line, cost

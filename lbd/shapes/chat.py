@@ -16,9 +16,9 @@ from lbd.model.outcome import QuotaReading
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
-from lbd.shapes import edit, limits
+from lbd.shapes import chat_usage, edit, limits
 from lbd.shapes.chat_errors import UNREADABLE, in_band
-from lbd.shapes.chat_stream import UsageFields
+from lbd.shapes.chat_usage import UsageFields
 from lbd.shapes.providers import Facts
 
 CAPABILITIES = frozenset(
@@ -89,13 +89,30 @@ class _Unary(msgspec.Struct):
     error: object = None
 
 
+class _OddUnary(msgspec.Struct):
+    choices: list[_UnaryChoice] | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+    model: str | None = None
+    error: object = None
+
+
 _decode_unary = msgspec.json.Decoder(_Unary).decode
+_decode_odd_unary = msgspec.json.Decoder(_OddUnary).decode
+
+
+def _unary(body: bytes) -> _Unary:
+    """Read a whole answer; one in which only the usage is odd is read a second time, as far as it can be."""
+    try:
+        return _decode_unary(body)
+    except UNREADABLE:
+        answer = _decode_odd_unary(body)
+        return _Unary(answer.choices, chat_usage.odd(answer.usage), answer.model, answer.error)
 
 
 def facts(body: bytes) -> Facts:
     """Read a whole answer. Anything that is no chat completion is a failure in spite of its 200."""
     try:
-        answer = _decode_unary(body)
+        answer = _unary(body)
     except UNREADABLE as e:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is not a chat completion: {e}", status=200))
     if not answer.choices:

@@ -42,6 +42,8 @@ BY_STATUS: dict[int, FailureKind] = {
     498: K.OVERLOADED,  # Groq: flex capacity exceeded
     501: K.UNSUPPORTED,
     503: K.OVERLOADED,
+    504: K.PROVIDER_TIMEOUT,
+    524: K.PROVIDER_TIMEOUT,  # Cloudflare's
     529: K.OVERLOADED,
 }
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import orjson
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
-from lbd.shapes import sse
+from lbd.shapes import chat_usage, sse
 from lbd.shapes.chat_errors import UNREADABLE, in_band
+from lbd.shapes.chat_usage import UsageFields
 
 # Frames before the first content (role, keep-alive comments) are held so far; beyond it only events with data.
 HELD_COMMENTS = 16 * 1024
+MOST_HELD = sse.LARGEST_EVENT  # bytes of all that is held; what says so much and nothing is no answer
 _DONE = b"[DONE]"
 _CR = 0x0D
 
@@ -40,40 +43,20 @@ class _Choice(msgspec.Struct):
     error: Any = None
 
 
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class UsageFields(msgspec.Struct):
-    """Usage as the OpenAI family writes it."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-    def usage(self) -> Usage:
-        """Return it in lbd's own words."""
-        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
-        return Usage(
-            self.prompt_tokens or 0,
-            self.completion_tokens or 0,
-            (prompt.cached_tokens or 0) if prompt else 0,
-            (completion.reasoning_tokens or 0) if completion else 0,
-        )
-
-
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
     error: Any = None
 
 
+class _OddChunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+    error: Any = None
+
+
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_odd = msgspec.json.Decoder(_OddChunk).decode
 
 
 def _has_content(delta: _Delta) -> bool:
@@ -125,6 +108,8 @@ class ChatWatch:
         """Take bytes as they came, return those to forward (none before the first content)."""
         block = self._framer.feed(data)
         if not block or self.done or self.failure is not None:
+            if len(self._framer.tail) > sse.LARGEST_EVENT:
+                self._overflow(f"an event of the stream is larger than {sse.LARGEST_EVENT} bytes")
             return b""
         # the common case: one event in one read
         if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and _CR not in block:
@@ -139,6 +124,9 @@ class ChatWatch:
     def _keep(self, frame: sse.Frame) -> bool:
         if self.done or self.failure is not None:
             return False
+        if frame.error is not None:
+            self.failure = in_band(_error(frame.error))
+            return False
         if frame.data is None and not self.committed and self._held_size >= HELD_COMMENTS:
             return False
         if frame.data is not None and not self._event(frame.data):
@@ -150,23 +138,35 @@ class ChatWatch:
         if not self.committed:
             if out:
                 self._held.append(out)
+            if self._held_size > MOST_HELD:
+                self._overflow(f"{MOST_HELD} bytes of the stream held no content")
             return b""
         if self._held:
             out = b"".join([*self._held, out])
             self._held.clear()
         return out
 
+    def _overflow(self, why: str) -> None:
+        """Give up a stream that would fill the memory, and what is kept of it."""
+        self._framer.rest()
+        self._held.clear()
+        if self.failure is None:
+            self.failure = Failure(FailureKind.BAD_BODY, why)
+
     def _event(self, payload: bytes) -> bool:
         """Read one event's data; tell whether the event goes on to the client."""
         try:
             chunk = _decode(payload)
-        except UNREADABLE as e:
-            return self._no_chunk(payload, e)
+        except UNREADABLE:
+            looser = self._look_again(payload)
+            if looser is None:
+                return self.done
+            chunk = looser
         if chunk.error is not None:
             self.failure = in_band(chunk.error)
             return False
         if chunk.usage is not None:
-            self.usage = chunk.usage.usage()
+            self.usage = chunk.usage.usage() or self.usage
         if not chunk.choices:
             return not (self._hide_usage and chunk.usage is not None)
         commits = False
@@ -179,8 +179,7 @@ class ChatWatch:
             if delta is not None and (delta.content or _has_content(delta)):
                 self.contents += 1
                 commits = True
-        if commits:
-            self.committed = True
+        self.committed |= commits
         return True
 
     def _finish(self, choice: _Choice) -> bool:
@@ -192,12 +191,17 @@ class ChatWatch:
         self.finished = len(self._finishes) >= self._choices
         return True
 
-    def _no_chunk(self, payload: bytes, error: Exception) -> bool:
+    def _look_again(self, payload: bytes) -> _Chunk | None:
+        """Read what is not in order: the end mark, or a chunk in which only the usage is odd."""
         if payload.strip() == _DONE:
             self.done = True
-            return True
-        self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {error}")
-        return False
+            return None
+        try:
+            chunk = _decode_odd(payload)
+        except UNREADABLE as e:
+            self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {e}")
+            return None
+        return _Chunk(chunk.choices, chat_usage.odd(chunk.usage), chunk.error)
 
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is.
@@ -223,12 +227,20 @@ class ChatWatch:
 
     def _last_words(self) -> tuple[bytes, Failure | None]:
         """Read what lacks its blank line: it counts only if it is whole, be it an answer's piece or an error."""
-        tail, self._framer.tail = self._framer.tail, b""
-        block = tail.rstrip(b"\r\n") + b"\n\n"
-        if all(frame.data is None for frame in sse.frames(block)):
+        block = self._framer.rest().rstrip(b"\r\n") + b"\n\n"
+        if all(frame.data is None and frame.error is None for frame in sse.frames(block)):
             return b"", None
         more = self.feed(block)
         if self.failure is not None and self.failure.kind is FailureKind.BAD_BODY:
             self.failure = None
             return more, Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")
         return more, self.failure
+
+
+def _error(value: bytes) -> object:
+    """Read an error field: an error object, or whatever stands in its place."""
+    try:
+        error: object = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value.decode("utf-8", "replace").strip()
+    return error["error"] if isinstance(error, dict) and "error" in error else error

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+LARGEST_EVENT = 16 * 1024 * 1024  # bytes; an image in an event is some megabytes long
+
 # Line ends are LF, CRLF or CR, in any mixture. A CR that is the last byte so far is none yet: its LF may follow.
 _EOL = rb"(?:\r\n|\n|\r(?=[^\n]))"
 # An event ends at a blank line; further blank lines are events of nothing.
@@ -20,35 +22,55 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Frame(NamedTuple):
-    """One event: its bytes as they came (blank line included), its type and its data."""
+    """One event: its bytes as they came (blank line included), its type and its data.
+
+    ``error`` is the value of a field that the standard does not know: until September 2025 llama.cpp's server said
+    in it, not as data, what went wrong in a stream (ggml-org/llama.cpp, pull request 16109).
+    """
 
     raw: bytes
     event: bytes
     data: bytes | None  # None: a comment or a field that dispatches nothing
+    error: bytes | None = None
 
 
 class Framer:
-    """Cuts a byte stream at event boundaries."""
+    """Cuts a byte stream at event boundaries. Whoever feeds it bounds ``tail``, the event that is not complete yet."""
 
     __slots__ = ("tail",)
 
     def __init__(self) -> None:
-        self.tail = b""
+        self.tail = bytearray()
 
     def feed(self, data: bytes) -> bytes:
         """Return all complete events up to here as one slice; what is incomplete stays in ``tail``."""
         tail = self.tail
         if tail:
-            data = tail + data
-            self.tail = b""
+            return self._go_on(data)
         if data.endswith((b"\n\n", b"\r\n\r\n")):
             return data
-        end = _last_end(data, max(0, len(tail) - 3))  # the tail had no end in it, but perhaps the beginning of one
-        self.tail = data[end:]
+        end = _last_end(data, 0)
+        tail += data[end:]
         return data[:end]
 
+    def _go_on(self, data: bytes) -> bytes:
+        """Add to the tail in its place: to copy it at every read would take time in the square of its length."""
+        tail = self.tail
+        start = max(0, len(tail) - 3)  # there was no end in it, but perhaps the beginning of one
+        tail += data
+        end = len(tail) if tail.endswith((b"\n\n", b"\r\n\r\n")) else _last_end(tail, start)
+        out = bytes(tail[:end])
+        del tail[:end]
+        return out
 
-def _last_end(data: bytes, start: int) -> int:
+    def rest(self) -> bytes:
+        """Return what is incomplete, and forget it."""
+        out = bytes(self.tail)
+        self.tail.clear()
+        return out
+
+
+def _last_end(data: bytes | bytearray, start: int) -> int:
     """Return where the last complete event ends, 0 where none does. Before ``start`` no end begins."""
     end = 0
     # the last end is mostly near the end: look at a suffix first, at everything only if it has none
@@ -76,6 +98,7 @@ def frames(block: bytes) -> list[Frame]:
 
 def _frame(raw: bytes) -> Frame:
     event = b""
+    error = None
     data: list[bytes] = []
     text = raw.removeprefix(_BOM)
     for line in _LINE.split(text) if b"\r" in text else text.split(b"\n"):
@@ -87,7 +110,9 @@ def _frame(raw: bytes) -> Frame:
             data.append(value)
         elif name == b"event":
             event = value
-    return Frame(raw, event, b"\n".join(data) if data else None)
+        elif name == b"error":
+            error = value
+    return Frame(raw, event, b"\n".join(data) if data else None, error)
 
 
 def encode(data: bytes, event: bytes = b"") -> bytes:

@@ -140,7 +140,7 @@ def _well(row: Row) -> tuple[HealthState, Reason]:
     if not row.probes and row.last_used == -math.inf:
         return HealthState.UNKNOWN, Reason("never_used", "neither probed nor used yet")
     if any(p.verdict is Verdict.BUSY for p in row.probes.values()):
-        return HealthState.UP, Reason("busy", "alive, all slots taken")
+        return HealthState.UP, Reason("busy", "alive; all slots were taken when it was asked")
     return HealthState.UP, Reason("ok")
 
 

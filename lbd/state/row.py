@@ -1,8 +1,6 @@
-"""All state of one deployment, and how an observation moves it.
+"""All state of one deployment: the state machines gathered, and their statistics.
 
-A ``Row`` gathers the state machines; ``observe`` and ``observe_probe`` are the only ways in, for first
-attempts, retries, trials and probes alike. Nothing here reads a clock, and nothing decides what readers see:
-that is :mod:`lbd.state.health`.
+What moves it is in :mod:`lbd.state.evidence`, what readers see of it in :mod:`lbd.state.health`.
 """
 
 from __future__ import annotations
@@ -14,22 +12,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lbd.model.address import is_loopback
-from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
-from lbd.model.outcome import Load, Outcome, ProbeResult, Verdict
+from lbd.model.failure import FailureKind
+from lbd.model.outcome import Load, Outcome, ProbeResult
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZES, AdminState, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
 from lbd.state import breaker, ewma, limit, outlier, window
 from lbd.state.quantile import Sketch
-from lbd.state.window import MINUTE, Counts, Rolling
+from lbd.state.window import Counts, Rolling
 
 # A single 5xx is a score penalty decaying over this time.
 PENALTY_SPAN: Seconds = 5.0
-# A deployment that says it does not serve the model is asked again after this; others wait for a person.
 READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
-NO_MODEL_AGAIN: Seconds = 60.0
-# Probes of a row that found nobody: the first makes it suspect, this many in a row open its breaker.
-PROBES_LOST = 3
 LIVENESS = "liveness"
 OUTPUT_WEIGHT: Ratio = 0.05
 
@@ -184,119 +178,8 @@ def fold(row: Row, now: Instant) -> None:
                 tpot.add((total_s - first) / (completion - 1))
 
 
-def observe(
-    row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, inflight: int = 1, blame: bool = True
-) -> None:
-    """Take in how one attempt ended. ``inflight`` is how many ran there when it was sent, itself included.
-
-    ``blame`` False: the failure was this host's own (:mod:`lbd.state.uplink`); the row is suspect and no more.
-    """
-    fold(row, now)
-    row.last_used = now
-    failure = outcome.failure
-    if failure is None:
-        later(row, outcome, inflight)
-        fold(row, now)
-        row.suspect = None
-        row.probes_lost = 0
-        _unlock(row, now)
-        before = row.breaker
-        row.breaker = breaker.success(before, now, trial=trial)
-        if before.phase is not breaker.Phase.CLOSED and row.breaker.phase is breaker.Phase.CLOSED:
-            row.warm_since = now
-        return
-    kind = failure.kind
-    if not blame:
-        row.suspect = kind
-        row.breaker = breaker.ignored(row.breaker, trial=trial)
-        return
-    counts = failure.row.counts and not (kind in TIMEOUTS and not outcome.exceeded_own_p99)
-    if kind is FailureKind.CLIENT_GONE or not counts:
-        row.breaker = breaker.ignored(row.breaker, trial=trial)
-        if kind in (FailureKind.RATE, FailureKind.CONFLICT) or kind in LOCK_OUTS:
-            row.outcomes.at(now).add(kind)
-        if kind in LOCK_OUTS:
-            _lock(row, kind, failure.message, now)
-        return
-    row.outcomes.at(now).add(kind)
-    _bad(row, kind, now, trial=trial, retry_after_s=failure.retry_after_s)
-
-
-def _lock(row: Row, kind: FailureKind, message: str, now: Instant) -> None:
-    """Lock it out. What waits for a person goes on waiting, whatever a request that was out already brings."""
-    until = now + NO_MODEL_AGAIN if kind is FailureKind.NO_MODEL else None
-    if until is None or row.lock is None or row.lock.until is not None:
-        row.lock = Lock(kind, now, message, until)
-
-
-def _unlock(row: Row, now: Instant) -> None:
-    """A completion works: a lock-out whose time is over is over for good."""
-    if row.lock is not None and not locked(row, now):
-        row.lock = None
-
-
 def _slots_told(row: Row) -> bool:
     return row.foreign is not None and row.foreign.slots is not None
-
-
-def _bad(row: Row, kind: FailureKind, now: Instant, *, trial: bool, retry_after_s: Seconds | None) -> None:
-    row.penalty_at = now
-    if kind in SUSPECT_AT_ONCE:
-        row.suspect = kind
-    recent = row.outcomes.over(MINUTE, now)
-    row.breaker = breaker.failure(
-        row.breaker,
-        kind,
-        now,
-        bad=recent.bad,
-        judged=recent.judged,
-        trial=trial,
-        retry_after_s=retry_after_s,
-    )
-
-
-def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bool, blame: bool = True) -> None:
-    """Take in what a probe found. ``completion``: it asked for one, so it speaks for completions too.
-
-    ``blame`` False: that it reached nobody is this host's own fault.
-    """
-    fold(row, now)
-    row.probes[result.kind] = result
-    if result.load is not None:
-        row.foreign = result.load
-        if result.load.slots is not None:
-            row.limit = limit.slots_known(row.limit, result.load.slots)
-    if result.verdict is Verdict.DOWN:
-        if not blame:
-            row.suspect = row.suspect or result.failure
-        elif result.failure is not None:
-            _probed_down(row, result, result.failure, now, completion=completion)
-        return
-    row.probes_lost = 0  # busy is alive, too
-    if result.verdict is not Verdict.UP:
-        return
-    proven = completion or not breaker.needs_completion(row.breaker)
-    if proven or row.breaker.phase is breaker.Phase.CLOSED:
-        row.suspect = None
-    if completion:
-        _unlock(row, now)
-    before = row.breaker
-    row.breaker = breaker.probe_up(before, now, completion=completion)
-    if before.phase is breaker.Phase.HALF_OPEN and row.breaker.phase is breaker.Phase.CLOSED:
-        row.warm_since = now
-
-
-def _probed_down(row: Row, result: ProbeResult, kind: FailureKind, now: Instant, *, completion: bool) -> None:
-    if kind in LOCK_OUTS:
-        _lock(row, kind, result.detail, now)
-    elif completion:
-        if kind in COUNTS:  # a refused probe (its parameters, its key's rate) is no sickness
-            _bad(row, kind, now, trial=False, retry_after_s=result.retry_after_s)
-    elif result.kind == LIVENESS:  # it alone counts absences, so that one round of probes counts once
-        row.suspect = row.suspect or kind
-        row.probes_lost += 1
-        if row.probes_lost >= PROBES_LOST:
-            row.breaker = breaker.liveness_lost(row.breaker, kind, now)
 
 
 def penalty(row: Row, now: Instant) -> Ratio:

@@ -25,20 +25,8 @@ from lbd.ports import Env, Timer
 from lbd.state import breaker, ewma, health, outlier, quota, uplink, warmup
 from lbd.state.breaker import Phase
 from lbd.state.ejection import review
-from lbd.state.row import (
-    LIVENESS,
-    Lock,
-    Row,
-    capacity,
-    fold,
-    later,
-    observe,
-    observe_probe,
-    penalty,
-    plain,
-    remote,
-    silence_counts,
-)
+from lbd.state.evidence import observe, observe_probe
+from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, penalty, plain, remote, silence_counts
 from lbd.table import telling
 from lbd.table.accounts import Accounts, group
 from lbd.table.lease import Lease

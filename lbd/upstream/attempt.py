@@ -26,6 +26,7 @@ from lbd.shapes.providers import Fold, Watch
 from lbd.upstream.line import Line, masked
 from lbd.upstream.wheel import TICK, Wheel
 
+LARGEST_STREAM = 256 * 1024 * 1024  # bytes of a stream that is gathered: each token has some hundreds around it
 LARGEST_ANSWER = 64 * 1024 * 1024  # bytes of a unary answer; beyond it the provider is broken
 LARGEST_ERROR = 256 * 1024
 # After the end mark the provider may take this long to end the answer itself before the connection is closed.
@@ -288,7 +289,7 @@ class Attempt:
             return
         if self.committed:
             if self._fold is not None:
-                self._fold.feed(out)
+                self._take(self._fold, out)
             else:
                 self._host.forward(out)
             return
@@ -300,9 +301,17 @@ class Attempt:
             self._wheel.discard(self._slot, self)
             self._slot = self._wheel.add(due, self)
         if self._fold is not None:
-            self._fold.feed(out)
+            self._take(self._fold, out)
         else:
             self._host.commit(self, out)
+
+    def _take(self, fold: Fold, out: bytes) -> None:
+        """Keep a slice of a stream whose client wants it whole."""
+        self._body_size += len(out)
+        if self._body_size > LARGEST_STREAM:
+            self._settle(Failure(FailureKind.BAD_BODY, f"the answer's stream is larger than {LARGEST_STREAM} bytes"))
+        else:
+            fold.feed(out)
 
     def _complete(self, out: bytes, now: Instant) -> None:
         """The stream is whole."""

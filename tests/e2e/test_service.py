@@ -512,3 +512,37 @@ def test_killed_again_and_again_under_load_the_state_stays_usable(
             assert running.started()["restored"] == 2
         assert not running.events("store_down")
         assert not list(tmp_path.glob("*.damaged"))
+
+
+# --- one of three dies -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_provider_that_dies_under_200_requests_a_second_costs_no_client_an_answer(
+    tmp_path: Path, providers: dict[str, StubProvider], how: signal.Signals
+) -> None:
+    """Every request ends with the right text, whole; the dead one is left, and used again when it is back."""
+    with StubProvider("c") as third:
+        three = {**providers, "c": third}
+        for stub in three.values():
+            stub.say("first=0.02")
+        with service(tmp_path, config(three)) as running, Load(running.listening(), workers=12, pause_s=0.02) as load:
+            time.sleep(2)
+            assert third.process is not None
+            before = third.seen()
+            began, answered = time.perf_counter(), sum(load.fates.values())
+            third.process.send_signal(how)
+            time.sleep(3)
+            assert running.rows()["c/m"]["state"] != "up"
+            rate = (sum(load.fates.values()) - answered) / (time.perf_counter() - began)
+            if how is signal.SIGKILL:
+                third.stop()
+                third.start()
+            else:
+                third.process.send_signal(signal.SIGCONT)
+            end = time.perf_counter() + 30
+            while third.seen()["completions"] <= (0 if how is signal.SIGKILL else before["completions"] + 20):
+                assert time.perf_counter() < end, (third.seen(), running.rows()["c/m"])
+                time.sleep(0.1)
+        assert not load.failed, load.failed
+        assert rate > 150, "the others carried the traffic"

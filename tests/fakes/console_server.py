@@ -65,6 +65,7 @@ def row(name: str = "openai-eu/gpt-4.1", **more: Any) -> out.DeploymentOut:
         "price": out.CostOut(2.0, 8.0, None),
         "quality": {"default": 0.92},
         "weight": 1.0,
+        "fingerprints": [],
         "probes": [out.ProbeOut("liveness", "up", 7.2, 41.0, "")],
         "probe_age_s": 7.2,
         "history": out.HistoryOut(60.0, [None] * 58 + [0.4, 0.8], [None] * 60, [0] * 58 + [10, 40]),

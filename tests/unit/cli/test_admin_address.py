@@ -78,6 +78,26 @@ def test_a_drop_in_may_name_the_socket(tmp_path: Path) -> None:
     assert str(find(None, path, {})) == "unix:/run/dropped.sock"
 
 
+def test_the_drop_ins_are_those_that_the_daemon_reads(tmp_path: Path) -> None:
+    """With every suffix; what an editor left behind, hidden or broken, is none."""
+    path = config(tmp_path, "admin: {listen: '127.0.0.1:5'}\n", a="x: 1\n")
+    left = tmp_path / "conf.d" / ".#z.yaml"
+    left.write_text("admin: {socket: /run/hidden.sock}\n")
+    (tmp_path / "conf.d" / ".z.yaml").symlink_to("gone")
+    assert str(find(None, path, {})) == "http://127.0.0.1:5"
+    for name, text in (("b.yml", "admin: {socket: /run/b.sock}\n"), ("c.json", '{"admin": {"socket": "/run/c.sock"}}')):
+        (tmp_path / "conf.d" / name).write_text(text)
+        assert str(find(None, path, {})) == f"unix:/run/{name[0]}.sock"
+
+
+def test_drop_ins_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    """The address may stand in one of them; and there is a way around it."""
+    path = config(tmp_path, "admin: {listen: '127.0.0.1:5'}\n")
+    (tmp_path / "conf.d").write_text("")
+    with pytest.raises(AdminError, match=r"cannot read .*conf\.d: Not a directory. Say where .* --admin"):
+        find(None, path, {})
+
+
 def test_a_broken_admin_section_is_told_with_its_line(tmp_path: Path) -> None:
     """And with a way around it."""
     path = config(tmp_path, "listen: 127.0.0.1:1\nadmin:\n  socket: [\nproviders: []\n")

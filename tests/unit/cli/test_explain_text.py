@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lbd.cli import explain_text
-from lbd.cli.paint import Paint
 from lbd.decide import eligible, pick, route
+from lbd.display.paint import Paint
 from lbd.model.table import AdminState
 from lbd.state import health
 

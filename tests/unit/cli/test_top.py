@@ -296,7 +296,7 @@ def test_without_rich_the_table_is_drawn_plainly() -> None:
 import sys
 sys.modules["rich"] = None
 from lbd.cli import top
-from lbd.cli.paint import Cell, Column, Paint
+from lbd.display.paint import Cell, Column, Paint
 draw = top.drawing(Paint(False), plain=False)
 print(draw([Column("a", "NAME")], [{"a": Cell("x")}], 80, 0))
 """

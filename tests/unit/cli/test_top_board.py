@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.cli import top_board
-from lbd.cli.paint import Cell, Column, Paint, Row, width
 from lbd.cli.top_board import ACTIONS, Board, Order, Quit, spark
+from lbd.display.paint import Cell, Column, Paint, Row, width
 from lbd.model import report as out
 from tests.fakes.console_server import down, event, providers, row
 

@@ -188,8 +188,10 @@ WRONG = [
         file(rest="scorer: {weights: {speed: 1}}\n"),
         ["3:20: scorer.weights.speed: no such term. Known: affinity, cost, errors,"],
     ),
-    (file(rest="scorer: {weights: {cost: 0}}\n"), ["3:10: scorer.weights: at least one weight must be above 0"]),
-    (file(rest="scorer: {weights: {}}\n"), ["3:10: scorer.weights: at least one weight must be above 0"]),
+    (
+        file(rest="scorer: {weights: {latency: 0, errors: 0, load: 0, cost: 0, quality: 0, affinity: 0}}\n"),
+        ["3:10: scorer.weights: at least one weight must be above 0"],
+    ),
     (
         file(rest="scorer: {weights: {cost: 1e308, load: 1e308}}\n"),
         ["3:10: scorer.weights: at least one weight must be above 0, and"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ from msgspec.structs import fields
 from lbd import plugins
 from lbd.config import schema
 from lbd.config.schema import Config, full
+from lbd.decide.terms import DEFAULT_WEIGHTS
 from lbd.shapes.providers import DeploymentConfig, PriceConfig, ProviderConfig, Slug
 from tests.fakes.configs import LOCAL, checked
 
@@ -50,6 +52,20 @@ def test_a_file_of_providers_only_has_the_usual_rest() -> None:
     assert (config.listen, config.admin.listen, config.workers) == ("127.0.0.1:8080", "127.0.0.1:8081", 1)
     assert [(t.name, t.ttft_p95_s) for t in config.tiers] == [("primary", 1.5), ("secondary", 3.0), ("tertiary", 10.0)]
     assert 15 <= config.probes.every_s <= 30
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{}, {"cost": 2.0}, {"cost": 0}, {"latency": 0.5, "affinity": 0}, dict.fromkeys(DEFAULT_WEIGHTS, 3.0)],
+    ids=str,
+)
+def test_a_weight_that_is_not_named_keeps_its_default(named: dict[str, float]) -> None:
+    """Who names one term means that one; 0 switches a term off. The configuration shows what is in force."""
+    config = checked(f"{LOCAL}scorer: {{weights: {json.dumps(named)}}}\n")
+    whole = {**DEFAULT_WEIGHTS, **named}
+    assert dict(config.scorer.weights) == whole
+    assert msgspec.to_builtins(config.config.scorer) == {"weights": whole}
+    assert dict(checked(LOCAL).scorer.weights) == DEFAULT_WEIGHTS
 
 
 @pytest.mark.parametrize("name", schema.PLANNED)

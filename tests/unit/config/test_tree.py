@@ -332,10 +332,29 @@ def test_a_name_that_is_no_word_names_nothing(tmp_path: Path, name: str) -> None
 def test_other_files_beside_the_drop_ins_are_left_alone(tmp_path: Path) -> None:
     """Editors and package managers leave .swp, ~, .dpkg-old and lock files behind."""
     path = write(tmp_path, base="a: 1\n")
-    for name in ("x.yaml~", "x.yaml.dpkg-old", "README", "x.yml", ".hidden.yaml"):
+    for name in (
+        "x.yaml~",
+        "x.yaml.dpkg-old",
+        "x.yml.rpmsave",
+        "README",
+        ".hidden.yaml",
+        ".hidden.yml",
+        ".yaml",
+        "yml",
+    ):
         (tmp_path / "conf.d" / name).write_text("a: [broken")
     (tmp_path / "conf.d" / ".#x.yaml").symlink_to("gone")
+    assert tree.drop_ins(path) == []
     assert read(path).value == {"a": 1}
+
+
+def test_whatever_looks_like_a_configuration_is_taken_for_one(tmp_path: Path) -> None:
+    """A file that is left out without a word costs an evening; JSON is YAML."""
+    path = write(tmp_path, base="a: 1\n", z_yaml="b: 2\n", y_yml="c: 3\n", x_json='{"d": 4}', y_yaml="e: 5\n")
+    assert [f.name for f in tree.drop_ins(path)] == ["x.json", "y.yaml", "y.yml", "z.yaml"]
+    assert read(path).value == {"a": 1, "d": 4, "e": 5, "c": 3, "b": 2}
+    (tmp_path / "conf.d" / "w.yml").write_text("a: 2\n")
+    assert wrong(path) == ["conf.d/w.yml:1:1: a: set twice; first at lbd.yaml:1:1"]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

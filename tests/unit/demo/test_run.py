@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import shlex
 import socket
 from pathlib import Path
 
@@ -70,14 +68,6 @@ def test_a_taken_port_is_no_obstacle() -> None:
         port = taken.getsockname()[1]
         assert run._pick_port(port) != port
     assert run._pick_port(port) == port
-
-
-def test_the_line_to_paste_is_a_whole_command(stand_in: Path) -> None:
-    """A shell splits it as meant, and its body is JSON."""
-    demo = Demo(servers(stand_in), 18080, 18081, stand_in)
-    words = shlex.split(demo.curl())
-    assert words[:3] == ["curl", "-s", "http://127.0.0.1:18080/v1/chat/completions"]
-    assert json.loads(words[words.index("-d") + 1])["model"] == "auto"
 
 
 def test_showing_starts_everything_and_ends_everything(stand_in: Path) -> None:

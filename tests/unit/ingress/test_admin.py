@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import gzip
 import json
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -197,6 +199,49 @@ async def test_explain_says_what_would_be_decided_and_sends_nothing(tmp_path: Pa
         async with house.tcp.post("/v1/explain", json=BODY, headers={"x-lbd-nonsense": "1"}) as response:
             assert "x-lbd-nonsense" in (await problem(response, 422))["detail"]
         assert not [t for t in house.stage.taken[sent:] if t.endpoint.method == "POST"]
+
+
+def padded(size: int) -> bytes:
+    """Return a request of this many bytes."""
+    body = {**BODY, "messages": [{"role": "user", "content": ""}]}
+    body["messages"][0]["content"] = "x" * (size - len(json.dumps(body)))  # type: ignore[index]
+    return json.dumps(body).encode()
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Send a body in chunks, its length untold."""
+    for i in range(0, len(body), 50_000):
+        yield body[i : i + 50_000]
+
+
+async def test_what_the_api_takes_can_be_explained(tmp_path: Path) -> None:
+    """Up to limits.max_body_bytes, whether the length is told or not; beyond it a problem that names the key."""
+    json_type = {"content-type": "application/json"}
+    async with House(tmp_path, limits={"max_body_bytes": 300_000}) as house:
+        for client in (house.tcp, house.unix):
+            for size, status in ((300_000, 200), (300_001, 413), (1_000_000, 413)):
+                body = padded(size)
+                assert len(body) == size
+                for data in (body, pieces(body)):
+                    async with client.post("/v1/explain", data=data, headers=json_type) as response:
+                        assert response.status == status, await response.text()
+                        if status != 200:
+                            assert "limits.max_body_bytes, 300000" in (await problem(response, 413))["detail"]
+        house.write(limits={"max_body_bytes": 100})
+        async with house.unix.post("/v1/config/reload") as response:
+            assert response.status == 200
+        async with house.tcp.post("/v1/explain", data=padded(120), headers=json_type) as response:
+            assert "limits.max_body_bytes, 100" in (await problem(response, 413))["detail"]
+
+
+async def test_a_compressed_body_is_bounded_by_what_it_holds(tmp_path: Path) -> None:
+    """A megabyte of one letter is a kilobyte on the wire."""
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    async with House(tmp_path, limits={"max_body_bytes": 300_000}) as house:
+        for size, status in ((300_000, 200), (1_000_000, 413)):
+            sent = gzip.compress(padded(size))
+            async with house.tcp.post("/v1/explain", data=sent, headers=headers) as response:
+                assert response.status == status, await response.text()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import Any
 
 import pytest
 
@@ -255,42 +254,6 @@ def test_http_2_with_prior_knowledge_is_refused(loop: str) -> None:
 
 
 @loops
-@pytest.mark.parametrize(
-    ("version", "field", "kept"),
-    [
-        ("1.1", (), True),
-        ("1.1", ("Connection: keep-alive",), True),
-        ("1.1", ("Connection: close",), False),
-        ("1.1", ("Connection: foo, Close",), False),
-        ("1.0", (), False),
-        ("1.0", ("Connection: keep-alive",), True),
-        ("1.0", ("Connection: close",), False),
-    ],
-)
-def test_the_connection_stays_or_goes_as_the_client_said(
-    version: str, field: tuple[str, ...], kept: bool, loop: str
-) -> None:
-    """HTTP/1.1 stays unless told otherwise, HTTP/1.0 the other way round; what is done is said."""
-
-    async def main() -> None:
-        async with Listening() as listening:
-            caller = await listening.caller()
-            await caller.send(request("POST", "/x", b"{}", *field, version=version))
-            answer = await caller.answer()
-            assert answer.status == 200
-            if not kept:
-                assert answer.headers["connection"] == "close"
-                assert await caller.closed() == b""
-                return
-            if version == "1.0":
-                assert answer.headers["connection"] == "keep-alive"
-            await caller.send(get(version=version))
-            assert (await caller.answer()).status == 200
-
-    on(loop, main())
-
-
-@loops
 def test_nothing_after_the_last_request_is_read(loop: str) -> None:
     """Connection: close means it, also for what was pipelined behind."""
 
@@ -301,161 +264,6 @@ def test_nothing_after_the_last_request_is_read(loop: str) -> None:
             assert (await caller.answer()).json["path"] == "/1"
             assert await caller.closed() == b""
             assert [i.path for i in listening.handled] == ["/1"]
-
-    on(loop, main())
-
-
-# --- answers ------------------------------------------------------------------------------------------
-
-
-@loops
-@pytest.mark.parametrize(("version", "whole"), [("1.1", b"onetwothree"), ("1.0", b"onetwothree")])
-def test_a_streamed_answer_is_chunked_or_ends_with_the_connection(version: str, whole: bytes, loop: str) -> None:
-    """HTTP/1.0 knows no chunks."""
-
-    async def main() -> None:
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            reply.start(200, b"content-type: text/event-stream\r\n")
-            reply.write(b"one")
-            reply.write(b"")
-            await a_moment(0.001)
-            reply.write(b"two")
-            reply.end(b"three" if inbound.path == "/x" else b"")
-            reply.end(b"again")
-            assert reply.started and reply.ended
-
-        async with Listening(handle) as listening:
-            caller = await listening.caller()
-            await caller.send(get("/x", "Connection: keep-alive", version=version))
-            answer = await caller.answer()
-            assert answer.body == whole and answer.headers["content-type"] == "text/event-stream"
-            if version == "1.1":
-                assert answer.headers["transfer-encoding"] == "chunked"
-                await caller.send(get("/y"))
-                assert (await caller.answer()).body == b"onetwo"
-            else:
-                assert answer.headers["connection"] == "close" and "transfer-encoding" not in answer.headers
-
-    on(loop, main())
-
-
-@loops
-def test_a_streamed_answer_that_is_not_finished_does_not_look_finished(loop: str) -> None:
-    """The handler ended without end(): no last chunk, the connection breaks."""
-
-    async def main() -> None:
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            reply.start(200, b"")
-            reply.write(b"half")
-            await a_moment(0.005)
-
-        async with Listening(handle) as listening:
-            caller = await listening.caller()
-            await caller.send(get())
-            sent = await caller.closed()
-            assert b"4\r\nhalf\r\n" in sent and not sent.endswith(b"0\r\n\r\n")
-
-    on(loop, main())
-
-
-@loops
-def test_a_head_answer_tells_the_length_and_sends_no_body(loop: str) -> None:
-    """Or the next answer on the connection would begin with it."""
-
-    async def main() -> None:
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            if inbound.method == "HEAD":
-                reply.send_head(200, b"x-a: 1\r\n", 5)
-            else:
-                reply.send(200, b"", b"hello")
-
-        async with Listening(handle) as listening:
-            caller = await listening.caller()
-            await caller.send(request("HEAD", "/x", None) + get())
-            answer = await caller.answer(bare=True)
-            assert answer.status == 200 and answer.headers["content-length"] == "5" and answer.headers["x-a"] == "1"
-            assert (await caller.answer()).body == b"hello"
-
-    on(loop, main())
-
-
-@loops
-def test_a_status_that_nobody_knows_is_sent_all_the_same(loop: str) -> None:
-    """Providers' own."""
-
-    async def main() -> None:
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            reply.send(int(inbound.path[1:]), b"", b"")
-
-        async with Listening(handle) as listening:
-            for status in (499, 529, 599, 404):
-                assert (await listening.ask(get(f"/{status}"))).status == status
-
-    on(loop, main())
-
-
-# --- back-pressure ------------------------------------------------------------------------------------
-
-
-@loops
-def test_a_slow_reader_stops_its_own_source_and_memory_stays_bounded(loop: str) -> None:
-    """Paused and resumed as the client reads; every byte arrives in order."""
-    calls: list[str] = []
-
-    async def main() -> None:
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            go = asyncio.Event()
-            go.set()
-
-            def pause() -> None:
-                calls.append("pause")
-                go.clear()
-
-            def resume() -> None:
-                calls.append("resume")
-                go.set()
-
-            reply.start(200, b"")
-            reply.flow(pause, resume)
-            for n in range(400):
-                await go.wait()
-                reply.write(b"%08d" % n * 8192)
-            reply.end()
-
-        async with Listening(handle) as listening:
-            caller = await listening.caller()
-            await caller.send(get())
-            await until(lambda: calls)
-            await a_moment(0.05)
-            (connection,) = listening.server.connections
-            transport: Any = connection._transport
-            assert calls[-1] == "pause" and connection.full
-            assert transport.get_write_buffer_size() <= 1024 * 1024
-            answer = await caller.answer()
-            assert answer.body == b"".join(b"%08d" % n * 8192 for n in range(400))
-            assert calls.count("pause") == calls.count("resume") >= 1
-            assert connection.on_pause is None and connection.on_resume is None
-
-    on(loop, main())
-
-
-@loops
-def test_who_writes_to_a_client_that_is_full_already_is_told_at_once(loop: str) -> None:
-    """The first write may have filled it before anybody could be stopped."""
-    calls: list[str] = []
-
-    async def main() -> None:
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            reply.start(200, b"")
-            reply.write(b"x" * 20_000_000)
-            reply.flow(lambda: calls.append("pause"), lambda: calls.append("resume"))
-            assert calls == ["pause"]
-            reply.end()
-
-        async with Listening(handle) as listening:
-            answer = await listening.ask(get())
-            assert len(answer.body) == 20_000_000
-            assert calls == ["pause"], "nobody is told after the end"
 
     on(loop, main())
 
@@ -532,34 +340,6 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_leaves_nothing(loop: 
                 await caller.close()
                 await until(lambda: not listening.server.connections)
             assert not listening.handled
-
-    on(loop, main())
-
-
-@loops
-def test_writing_to_a_client_that_is_gone_is_harmless(loop: str) -> None:
-    """The handler may be in the middle of something."""
-
-    async def main() -> None:
-        done = asyncio.Event()
-
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            reply.start(200, b"")
-            try:
-                await asyncio.get_running_loop().create_future()
-            finally:
-                reply.write(b"late")
-                reply.flow(lambda: None, lambda: None)
-                reply.end(b"later")
-                reply.abort()
-                done.set()
-
-        async with Listening(handle) as listening:
-            caller = await listening.caller()
-            await caller.send(get())
-            await until(lambda: listening.handled)
-            caller.reset()
-            await asyncio.wait_for(done.wait(), 1)
 
     on(loop, main())
 

@@ -158,6 +158,24 @@ def test_usage_and_model_of_an_answer_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("usage", "seen"),
+    [
+        ({"prompt_tokens": 12.0, "completion_tokens": "7"}, Usage(12, 7)),
+        ({"prompt_tokens": 12, "completion_tokens": None, "prompt_tokens_details": []}, Usage(12)),
+        ({"prompt_tokens": -1, "completion_tokens": 10**30}, None),
+        ({}, None),
+        ([], None),
+        ("12", None),
+    ],
+)
+def test_an_answer_is_good_whatever_its_provider_makes_of_counting(usage: object, seen: Usage | None) -> None:
+    """What cannot be read is not known; the text is what was asked for."""
+    assert chat.facts(answer(usage=usage)) == chat.Facts(seen, "m-2025")
+    failed = chat.facts(answer(usage=usage, choices=[], error={"message": "Rate limited", "code": 429})).failure
+    assert failed is not None and failed.kind is FailureKind.RATE
+
+
+@pytest.mark.parametrize(
     ("body", "kind"),
     [
         (b'{"error":{"message":"Provider returned error","code":502}}', FailureKind.STREAM_ERROR),
@@ -176,6 +194,7 @@ def test_usage_and_model_of_an_answer_are_read() -> None:
         (b'{"choices":[{"finish_reason":"\xff"}]}', FailureKind.BAD_BODY),
         (b'{"x":' + b"[" * 100_000, FailureKind.BAD_BODY),
         (b'{"choices":[1]}', FailureKind.BAD_BODY),
+        (b'{"choices":[1],"usage":[]}', FailureKind.BAD_BODY),
     ],
 )
 def test_a_200_that_is_no_answer_is_a_failure(body: bytes, kind: FailureKind) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.shapes import sse
-from lbd.shapes.chat_stream import HELD_COMMENTS, ChatWatch
+from lbd.shapes.chat_stream import HELD_COMMENTS, MOST_HELD, ChatWatch
 from tests.unit.shapes.streams import (
     DONE,
     HEAD,
@@ -239,6 +239,64 @@ def test_comments_before_the_content_are_held_within_bounds(split: bool) -> None
     assert watch.feed(says("x")) == COMMENT * kept + ROLE + says("x")
 
 
+READ = 256 * 1024  # bytes that one read brings at most
+
+
+def flood(watch: ChatWatch, part: bytes) -> tuple[bytes, int]:
+    """Feed ``part`` again and again until the watch has had enough: what it forwarded, and how much was fed."""
+    out, fed = b"", 0
+    while watch.failure is None:
+        out += watch.feed(part)
+        fed += len(part)
+        assert fed <= MOST_HELD + 2 * len(part)
+    return out, fed
+
+
+@pytest.mark.parametrize(
+    "part", [b"x" * READ, b"data: x\n" * (READ // 8), b"x" * 50_000 + b"\r"], ids=["no line", "lines", "CR"]
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_event_without_end_ends_the_stream(begun: bool, part: bytes) -> None:
+    """What a blank line never ends would fill the memory; nothing of it is kept."""
+    watch = ChatWatch()
+    if begun:
+        assert watch.feed(says("x")) == says("x")
+    out, fed = flood(watch, part)
+    assert out == b"" and fed > sse.LARGEST_EVENT
+    assert watch.failure is not None and watch.failure.kind is FailureKind.BAD_BODY
+    assert str(sse.LARGEST_EVENT) in watch.failure.message
+    assert watch.end() == (b"", watch.failure)
+    assert not watch._framer.tail
+
+
+@pytest.mark.parametrize("part", [event({"choices": [], "pad": "x" * 10_000}), ROLE * 100], ids=["one", "many"])
+def test_events_without_content_are_held_within_bounds(part: bytes) -> None:
+    """A stream may begin with events that say nothing, and must not go on so for ever."""
+    watch = ChatWatch()
+    out, _ = flood(watch, part)
+    assert out == b"" and not watch.committed
+    assert watch.failure is not None and watch.failure.kind is FailureKind.BAD_BODY
+    assert not watch._held
+
+
+def test_a_large_event_is_none_without_end() -> None:
+    """An image goes on as it came."""
+    large = says("x" * (sse.LARGEST_EVENT - 1000))
+    watch = ChatWatch()
+    assert b"".join([watch.feed(part) for part in pieces(large, range(0, len(large), READ))]) == large
+    assert watch.failure is None
+
+
+def test_what_comes_after_a_failure_is_not_kept() -> None:
+    """Whoever feeds it on, bounded it stays."""
+    watch = ChatWatch()
+    watch.feed(BROKEN)
+    failure = watch.failure
+    for _ in range(MOST_HELD // READ + 2):
+        assert watch.feed(b"x" * READ) == b""
+    assert watch.failure is failure and len(watch._framer.tail) <= READ
+
+
 def test_only_the_usage_event_that_was_not_asked_for_is_hidden() -> None:
     """Usage beside a choice, or an event with neither, is the provider's own and stays."""
     beside = chunk(finish="stop", usage=USAGE)
@@ -256,17 +314,28 @@ def test_only_the_usage_event_that_was_not_asked_for_is_hidden() -> None:
     ("usage", "seen"),
     [
         ({"prompt_tokens": 3, "completion_tokens": 2}, Usage(3, 2)),
-        ({}, Usage()),
-        ({"prompt_tokens": None, "prompt_tokens_details": {"cached_tokens": None}}, Usage()),
+        ({}, None),
+        ({"prompt_tokens": None, "prompt_tokens_details": {"cached_tokens": None}}, None),
+        ({"prompt_tokens": 12.0, "completion_tokens": "7"}, Usage(12, 7)),
+        ({"prompt_tokens": -1, "completion_tokens": 10**30}, None),
+        ([], None),
+        ("20", None),
+        ({"prompt_tokens": 3, "completion_tokens": []}, Usage(3)),
         ({"prompt_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 1, "x": 2}}, Usage(3, reasoning=1)),
         (USAGE, SEEN),
     ],
 )
-def test_usage_is_read_as_far_as_it_goes(usage: dict[str, object], seen: Usage) -> None:
-    """Providers leave out what they do not count."""
+def test_usage_is_read_as_far_as_it_goes(usage: object, seen: Usage | None) -> None:
+    """Providers leave out what they do not count, or write it in their own way; the answer is good all the same."""
+    last = event({**HEAD, "choices": [], "usage": usage})
     watch = ChatWatch()
-    watch.feed(event({**HEAD, "choices": [], "usage": usage}))
+    assert run(watch, [says("x"), chunk(finish="stop"), last, DONE])[1] is None
     assert watch.usage == seen
+    beside = ChatWatch()
+    assert beside.feed(says("x", usage=usage)) == says("x", usage=usage)
+    assert beside.usage == seen
+    hidden = ChatWatch(1, True)
+    assert run(hidden, [says("x"), chunk(finish="stop"), last, DONE])[0] == says("x") + chunk(finish="stop") + DONE
 
 
 def test_the_last_usage_counts() -> None:
@@ -275,6 +344,9 @@ def test_the_last_usage_counts() -> None:
     watch.feed(says("a", usage={"prompt_tokens": 5, "completion_tokens": 1}))
     watch.feed(says("b", usage={"prompt_tokens": 5, "completion_tokens": 2}))
     assert watch.usage == Usage(5, 2)
+    for unknown in (None, {}, [], {"prompt_tokens": None}):
+        watch.feed(says("c", usage=unknown))
+        assert watch.usage == Usage(5, 2)
 
 
 @pytest.mark.parametrize("name", TRANSCRIPTS)
@@ -432,6 +504,24 @@ ERRORS: dict[str, tuple[bytes, FailureKind]] = {
         event({"error": {"code": 500, "message": "context shift is disabled", "type": "server_error"}}),
         FailureKind.STREAM_ERROR,
     ),
+    "llama.cpp until September 2025": (
+        b'error: {"code":500,"message":"context shift is disabled","type":"server_error"}\n\n',
+        FailureKind.STREAM_ERROR,
+    ),
+    "llama.cpp until September 2025, the context": (
+        b'error: {"code":400,"message":"the request exceeds the available context size. try increasing it"}\n\n',
+        FailureKind.CONTEXT,
+    ),
+    "an error field around an error": (b'error:{"error":{"message":"slow","code":429}}\n\n', FailureKind.RATE),
+    "an error field of text": (b"error: out of memory\n\n", FailureKind.STREAM_ERROR),
+    "an error field of nothing": (b"error:\n\n", FailureKind.STREAM_ERROR),
+    "an error field beside the end mark": (b"error: {}\ndata: [DONE]\n\n", FailureKind.STREAM_ERROR),
+    "an error field in CRLF": (b'error: {"code":503,"message":"x"}\r\n\r\n', FailureKind.OVERLOADED),
+    "odd usage beside another shape": (b'data: {"choices":1,"usage":{"prompt_tokens":1.0}}\n\n', FailureKind.BAD_BODY),
+    "odd usage beside an error": (
+        event({"usage": [], "error": {"message": "Too many", "code": 429}}),
+        FailureKind.RATE,
+    ),
     "not JSON": (BROKEN, FailureKind.BAD_BODY),
     "another shape": (b'data: {"choices":{"a":1}}\n\n', FailureKind.BAD_BODY),
     "plain text": (b"data: upstream connect error\n\n", FailureKind.BAD_BODY),
@@ -447,7 +537,7 @@ def test_an_error_before_the_content_leaves_nothing_to_see(name: str, blank: boo
     """The request can still go elsewhere: also what stands beside the error in its event stays unseen."""
     raw, kind = ERRORS[name]
     if not blank:
-        raw = raw.rstrip(b"\n")
+        raw = raw.rstrip(b"\r\n")
         kind = FailureKind.BROKEN_STREAM if kind is FailureKind.BAD_BODY else kind
     watch = ChatWatch()
     out, failure = run(watch, [ROLE, COMMENT, raw])
@@ -469,6 +559,17 @@ def test_an_error_after_content_ends_the_answer(name: str) -> None:
         assert failure is watch.failure
         assert failure.kind is kind
         assert not watch.done
+
+
+def test_an_error_field_says_what_went_wrong() -> None:
+    """As an error object does, or as text."""
+    for raw, message in (
+        (b'error: {"code":500,"message":"no slot"}', "no slot"),
+        (b"error: no \xff slot", "no \ufffd slot"),
+    ):
+        watch = ChatWatch()
+        watch.feed(raw + b"\n\n")
+        assert watch.failure is not None and watch.failure.message == message
 
 
 def test_a_failure_says_what_the_provider_said() -> None:

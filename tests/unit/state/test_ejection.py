@@ -6,8 +6,9 @@ import pytest
 
 from lbd.state import outlier
 from lbd.state.ejection import review
+from lbd.state.evidence import observe
 from lbd.state.outlier import FIRST, MIN_TRAFFIC
-from lbd.state.row import Row, observe
+from lbd.state.row import Row
 from tests.fakes.tables import TIERS, bad, deployment, good, provider
 
 NOW = 1000.0

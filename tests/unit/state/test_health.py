@@ -17,6 +17,7 @@ from lbd.model.provider import TierSpec
 from lbd.model.table import SIZES, AdminState, HealthState, Reason
 from lbd.state import breaker, health, quota, warmup
 from lbd.state.breaker import Phase
+from lbd.state.evidence import observe, observe_probe
 from lbd.state.health import (
     BACK,
     BACK_TOLERANCE,
@@ -30,7 +31,7 @@ from lbd.state.health import (
 )
 from lbd.state.outlier import Ejection
 from lbd.state.quota import Bucket, Quota
-from lbd.state.row import Lock, Row, observe, observe_probe
+from lbd.state.row import Lock, Row
 from tests.fakes.tables import bad, deployment, good, probe, provider
 
 K = FailureKind

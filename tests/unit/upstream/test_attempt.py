@@ -440,6 +440,22 @@ async def test_an_answer_without_bound_is_cut_off(monkeypatch: pytest.MonkeyPatc
         assert kind(failure) is K.BAD_BODY and t.taken.cancelled_at is not None
 
 
+async def test_a_stream_that_is_gathered_has_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that goes straight to the client has none: nothing of it is kept."""
+    monkeypatch.setattr(module, "LARGEST_STREAM", 1000)
+    for manner, ends in ((Manner.FOLD, True), (Manner.FORWARD, False)):
+        t = await Try(manner).start()
+        t.taken.head()
+        for _ in range(20):
+            t.taken.say(content("x" * 100))
+        assert (t.attempt.failure is not None) is ends
+        if ends:
+            assert kind(await t.over()) is K.BAD_BODY and t.taken.cancelled_at is not None
+        else:
+            t.attempt.stop(Failure(K.INTERNAL, "enough"))
+            await t.over()
+
+
 # --- other answers ------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The provider table in words and numbers, from the document of ``GET /v1/providers``; for status and top."""
+"""The provider table in words and numbers, from the document of ``GET /v1/providers``; for whoever shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from lbd.cli.paint import Cell, Column
+from lbd.display.paint import Cell, Column, Paint
 
 NONE = "·"  # no data; never a zero
 _LOOK = {
@@ -34,6 +34,7 @@ COLUMNS = (
     Column("errors", "ERR %", right=True, rank=1),
     Column("inflight", "IN FLIGHT", right=True, rank=3),
     Column("rps", "REQ/S", right=True, rank=6),
+    Column("tps", "TOK/S", right=True, rank=12),
     Column("quota", "QUOTA %", right=True, rank=9),
     Column("uptime", "UP 5m %", right=True, rank=11),
     Column("probe", "PROBE", right=True, rank=8),
@@ -52,6 +53,23 @@ def rows(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, A
     for tier in document["tiers"]:
         for row in tier["deployments"]:
             yield tier, row
+
+
+def body(document: dict[str, Any]) -> list[dict[str, Cell]]:
+    """Return every deployment's cells, in the document's order."""
+    return [cells(tier, row, document["time"]) for tier, row in rows(document)]
+
+
+def reasons(document: dict[str, Any]) -> list[list[Cell]]:
+    """Return a sentence for each row that is not green."""
+    return [told for tier, row in rows(document) if (told := why(tier, row, document["time"])) is not None]
+
+
+def lines(document: dict[str, Any], brush: Paint, room: int | None) -> list[str]:
+    """Return the whole of it where nothing is redrawn: verdict, table, reasons."""
+    out = [brush.line(verdict(document)), "", *brush.table(COLUMNS, body(document), room)]
+    told = reasons(document)
+    return [*out, "", *map(brush.line, told)] if told else out
 
 
 def cells(tier: dict[str, Any], row: dict[str, Any], time: str) -> dict[str, Cell]:
@@ -76,6 +94,7 @@ def cells(tier: dict[str, Any], row: dict[str, Any], time: str) -> dict[str, Cel
         "errors": Cell(f"{percent(errors['ratio'])}{'!' if failing else ''}", "warn" if failing else ""),
         "inflight": Cell(f"{row['inflight']}{limit}"),
         "rps": Cell(f"{row['rps']:.1f}"),
+        "tps": Cell(NONE if row["throughput_tps"] is None else f"{row['throughput_tps']:.0f}"),
         "quota": Cell(percent(quota, 0), "warn" if quota is not None and quota <= 0 else ""),
         "uptime": Cell(percent(row["uptime"]["5m"])),
         "probe": Cell(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.cli import paint
-from lbd.cli.paint import Cell, Column, Paint, cut, fit, printable, wrap
+from lbd.display import paint
+from lbd.display.paint import Cell, Column, Paint, cut, fit, printable, wrap
 
 COLUMNS = (Column("a", "NAME"), Column("b", "N", right=True, rank=1), Column("c", "NOTE", rank=2))
 ROWS = [
@@ -51,6 +51,12 @@ def test_the_least_important_columns_are_left_out_first() -> None:
     assert [c.name for c in fit(COLUMNS, ROWS, 20)[0]] == ["a", "b"]
     assert [c.name for c in fit(COLUMNS, ROWS, 11)[0]] == ["a"]
     assert Paint(False).table(COLUMNS, ROWS, 8) == ["NAME", "first", "a-long-…"]
+
+
+def test_numbers_are_never_shortened() -> None:
+    """Half a number is another number."""
+    kept, widths = fit((Column("b", "N", right=True),), ROWS, 2)
+    assert ([c.name for c in kept], widths) == (["b"], {"b": 4})
 
 
 @given(st.integers(8, 60))

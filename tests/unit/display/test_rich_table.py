@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 
-from lbd.cli import rich_table
-from lbd.cli.paint import Cell, Column
+from lbd.display import rich_table
+from lbd.display.paint import Cell, Column
 
 COLUMNS = (Column("a", "NAME"), Column("b", "N", right=True, rank=1))
 ROWS = [{"a": Cell("first", "good"), "b": Cell("7")}, {"a": Cell("sec[bold]ond\x1b[2J"), "b": Cell("1234")}]
@@ -48,6 +48,13 @@ def test_a_narrow_table_leaves_out_columns_as_the_plain_one_does() -> None:
 def test_no_rows_are_a_header() -> None:
     """Not an error."""
     assert len(rich_table.lines(COLUMNS, [], 60, None, colour=False)) == 2
+
+
+def test_a_sentence_is_wrapped_and_only_its_mark_is_coloured() -> None:
+    """What it says need not shout; markup and escapes in it are text."""
+    told = rich_table.sentence([Cell("✕ a/m", "bad"), Cell(" down for 4s: [red]\x1bopened by connect")], 24)
+    assert told.plain.split("\n") == ["✕ a/m down for 4s:", "  [red]\N{REPLACEMENT CHARACTER}opened by", "  connect"]
+    assert [(s.start, s.end, s.style) for s in told.spans] == [(0, 5, "red")]
 
 
 def test_only_the_live_view_imports_rich() -> None:

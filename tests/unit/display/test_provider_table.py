@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from lbd.cli import provider_table
-from lbd.cli.provider_table import cells, span, why
+from lbd.display import provider_table
+from lbd.display.paint import Paint
+from lbd.display.provider_table import cells, span, why
 from lbd.model import report as out
 from lbd.model.table import HealthState
 from tests.fakes.console_server import TIME, down, health, providers, quantiles, row, windows
@@ -41,6 +42,7 @@ def test_a_healthy_row_says_so_in_numbers() -> None:
         "errors": "0.4",
         "inflight": "14/64",
         "rps": "6.1",
+        "tps": "40",
         "quota": "81",
         "uptime": "99.6",
         "probe": "7s",
@@ -65,10 +67,12 @@ def test_no_data_is_a_dot_and_never_a_zero() -> None:
     """A row without traffic has not failed nothing of nothing."""
     idle = row(
         ttft_s=windows(), errors=out.ErrorsOut(None, 0, {}, None), uptime=out.UptimeOut(None, None, None), quota=[],
-        quota_left=1.0, limit=None, inflight=0, probe_age_s=None,
+        quota_left=1.0, limit=None, inflight=0, probe_age_s=None, throughput_tps=None,
     )  # fmt: skip
     shown = text(idle)
-    assert {k for k, v in shown.items() if v == "·"} == {"p50", "p95", "p99", "n", "errors", "uptime", "quota", "probe"}
+    assert {k for k, v in shown.items() if v == "·"} == {
+        "p50", "p95", "p99", "n", "errors", "tps", "uptime", "quota", "probe",
+    }  # fmt: skip
     assert shown["inflight"] == "0"
 
 
@@ -139,6 +143,18 @@ def test_the_verdict_is_a_mark_a_word_and_a_sentence() -> None:
     """First line of everything."""
     told: dict[str, Any] = providers(status="fail", summary="no deployment can serve")
     assert "".join(c.text for c in provider_table.verdict(told)) == "✕ FAIL  no deployment can serve"
+
+
+def test_the_whole_of_it_is_verdict_table_and_reasons() -> None:
+    """A row that is well has no reason; where all are well the table is the end."""
+    lines = provider_table.lines(providers(row(), down()), Paint(False), None)
+    assert [line.split()[0] for line in lines if line] == ["●", "TIER", "primary", "primary", "✕"]
+    assert len(provider_table.lines(providers(row()), Paint(False), None)) == 4
+    assert [cells["deployment"].text for cells in provider_table.body(providers(row(), down()))] == [
+        "openai-eu/gpt-4.1",
+        "local-a/smollm2",
+    ]
+    assert len(provider_table.reasons(providers(row(), down()))) == 1
 
 
 @pytest.mark.parametrize(
