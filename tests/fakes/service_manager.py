@@ -280,3 +280,15 @@ def api_socket() -> socket.socket:
 def readable(sock: socket.socket, timeout: float) -> bool:
     """Tell whether something is there to read within so long."""
     return bool(select.select((sock,), (), (), timeout)[0])
+
+
+def said(sock: socket.socket) -> list[str]:
+    """Return every datagram that came."""
+    out = []
+    sock.setblocking(False)
+    while True:
+        try:
+            out.append(sock.recv(65536).decode())
+        except BlockingIOError:
+            sock.settimeout(5)
+            return out

@@ -11,6 +11,7 @@ import pytest
 
 from lbd.app import RealEnv
 from lbd.daemon.notify import Notifier
+from tests.fakes.service_manager import said
 
 
 @pytest.fixture
@@ -27,17 +28,6 @@ def notifier(sock: socket.socket, **more: str) -> Notifier:
     name = sock.getsockname()
     path = "@" + name[1:].decode() if isinstance(name, bytes) else name
     return Notifier({"NOTIFY_SOCKET": path, **more})
-
-
-def said(sock: socket.socket) -> list[str]:
-    """Return every datagram that came."""
-    out = []
-    sock.setblocking(False)
-    while True:
-        try:
-            out.append(sock.recv(65536).decode())
-        except BlockingIOError:
-            return out
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from lbd.daemon.run import Daemon
 from lbd.ingress.server import Server
 from lbd.model.problem import ConfigError
 from tests.fakes.harness import compiled
+from tests.fakes.service_manager import said
 
 DEAD = "http://127.0.0.1:1/v1"  # nobody listens there
 
@@ -70,18 +71,6 @@ def path_of(folder: Path, configured: dict[str, Any]) -> Path:
     path = folder / "lbd.yaml"
     path.write_text(json.dumps({"store": {"url": "memory:"}, **configured}))
     return path
-
-
-def said(sock: socket.socket) -> list[str]:
-    """Return every datagram that came."""
-    out = []
-    sock.setblocking(False)
-    while True:
-        try:
-            out.append(sock.recv(65536).decode())
-        except BlockingIOError:
-            sock.settimeout(5)
-            return out
 
 
 @contextlib.contextmanager
