@@ -5,15 +5,13 @@ python -m lbd.demo.model_server '{"name": "a", "port": 18101, "weights": "...", 
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
-import os
 import signal
 import sys
 from typing import Any
 
-PR_SET_PDEATHSIG = 1
+from lbd.demo.parent import end_with
 
 
 def configure(xllamacpp: Any, told: dict[str, Any]) -> Any:
@@ -38,9 +36,7 @@ def configure(xllamacpp: Any, told: dict[str, Any]) -> Any:
 def main(raw: str) -> None:
     """Serve until told to stop, or until the parent is gone."""
     told = json.loads(raw)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != told["parent"]:
-        os._exit(0)
+    end_with(told["parent"])
     for signum in (signal.SIGTERM, signal.SIGINT):
         # the kernel's own way: a handler in Python would wait for this thread, and another one may get the signal
         signal.signal(signum, signal.SIG_DFL)

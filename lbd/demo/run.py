@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
@@ -20,12 +22,12 @@ from rich.console import Console
 from rich.text import Text
 
 from lbd.demo import screen
+from lbd.demo.load import Load
 from lbd.demo.servers import ModelServers, ModelSpec, free_port
-from lbd.demo.traffic import Fate, Traffic, references
+from lbd.demo.traffic import Fate, Traffic, measured
 from lbd.demo.weights import DemoError, fetch
 
 NAMES = ("large", "medium", "small")
-RATE = 3.0  # requests a second during the outage: what two servers on one core each can answer
 # when (seconds), what happens, to whom
 OUTAGE: tuple[tuple[float, str, str], ...] = (
     (5.0, "freeze", "large"),
@@ -37,8 +39,8 @@ LENGTH_S = 48.0
 _DIRECT = build_opener(ProxyHandler({}))  # a proxy of the environment does not reach this host's loopback
 
 
-def config(servers: ModelServers, api: int, admin: int, folder: Path) -> str:
-    """Return lbd's configuration for the demonstration."""
+def config(servers: ModelServers, api: int, admin: int, folder: Path, load: Load) -> str:
+    """Return lbd's configuration for the demonstration, as patient as a machine under this load needs it."""
     tiers = ("primary", "secondary", "tertiary")
     prices = ((2.0, 8.0), (0.4, 1.6), (0.05, 0.2))
     lines = [
@@ -46,6 +48,9 @@ def config(servers: ModelServers, api: int, admin: int, folder: Path) -> str:
         f"admin: {{listen: 127.0.0.1:{admin}, socket: {folder}/admin.sock}}",
         f"store: {{url: 'sqlite://{folder}/state.db'}}",
         "probes: {every_s: 15}",
+        f"deadlines: {{interactive_first_content_s: {load.first_content_s():g}}}",
+        "tiers:",
+        *(f"  - {{name: {t}, ttft_p95_s: {s:g}}}" for t, s in zip(tiers, load.targets_s(), strict=True)),
         "routing_rules:",
         "  simple_queries: {primary: demo-small, fallback: demo-medium, max_cost_per_1k: 0.002}",
         "  complex_reasoning: {primary: demo-large, fallback: [demo-medium], max_latency_ms: 5000}",
@@ -86,7 +91,7 @@ class Demo:
     def document(self) -> dict[str, Any]:
         """Return the provider table's document."""
         try:
-            with _DIRECT.open(f"{self.admin}/v1/providers", timeout=5) as response:
+            with _DIRECT.open(f"{self.admin}/v1/providers", timeout=10) as response:
                 return dict(json.load(response))
         except OSError as e:
             raise DemoError(f"lbd does not answer any more ({e}): {self.log()}") from None
@@ -97,34 +102,68 @@ class Demo:
 
 
 @contextlib.contextmanager
-def started(say: Callable[[str], None], *, api: int, admin: int) -> Iterator[Demo]:
-    """Start everything; it ends with the block."""
+def endable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP (the terminal was closed) end the block as Ctrl-C does, so that nothing is left behind."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if before[number] != signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    _deaf()
+    raise SystemExit(128 + number)
+
+
+def _deaf() -> None:
+    # The end takes seconds, and must not be ended itself: a closed terminal sends more than one signal.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def models(say: Callable[[str], None]) -> Iterator[tuple[ModelServers, Path]]:
+    """Start the model servers, in a folder for everything; both end with the block."""
     weights = fetch(say)
     with tempfile.TemporaryDirectory(prefix="lbd-demo-") as scratch:
         folder = Path(scratch)
         say("starting three model servers")
         with ModelServers([ModelSpec(name) for name in NAMES], weights, folder / "logs") as servers:
-            path = folder / "lbd.yaml"
-            api, admin = _pick_port(api), _pick_port(admin)
-            path.write_text(config(servers, api, admin, folder))
-            log = (folder / "lbd.log").open("wb")
-            daemon = subprocess.Popen([sys.executable, "-m", "lbd", "run", "-c", str(path)], stdout=log, stderr=log)
-            demo = Demo(servers, api, admin, folder)
+            yield servers, folder
+
+
+@contextlib.contextmanager
+def started(servers: ModelServers, folder: Path, load: Load, *, api: int, admin: int) -> Iterator[Demo]:
+    """Start lbd before the model servers; it ends with the block."""
+    path = folder / "lbd.yaml"
+    api, admin = _pick_port(api), _pick_port(admin)
+    path.write_text(config(servers, api, admin, folder, load))
+    command = [sys.executable, "-m", "lbd", "run", "-c", str(path)]
+    with (folder / "lbd.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "lbd.demo.parent", str(os.getpid()), *command], stdout=log, stderr=log
+        )
+        demo = Demo(servers, api, admin, folder)
+        try:
+            _wait(demo, daemon)
+            yield demo
+        finally:
+            _deaf()
+            daemon.terminate()
             try:
-                _wait(demo, daemon)
-                yield demo
-            finally:
-                daemon.terminate()
-                try:
-                    daemon.wait(10)
-                except subprocess.TimeoutExpired:
-                    daemon.kill()
-                    daemon.wait()
-                log.close()
+                daemon.wait(10)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
 
 
 def _wait(demo: Demo, daemon: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if daemon.poll() is not None:
             break
@@ -138,7 +177,11 @@ def _wait(demo: Demo, daemon: subprocess.Popen[bytes]) -> None:
 
 def show(console: Console, *, api: int, admin: int, seconds: float | None) -> int:
     """Show the live table until interrupted (or for so many seconds)."""
-    with started(lambda text: console.print(f"[dim]{text}[/]"), api=api, admin=admin) as demo:
+    with (
+        endable(),
+        models(lambda text: console.print(f"[dim]{text}[/]")) as (servers, folder),
+        started(servers, folder, Load(), api=api, admin=admin) as demo,
+    ):
         console.print(screen.head(demo.url, demo.admin), soft_wrap=True)
         begin = time.monotonic()
         with screen.Screen(console) as shown:
@@ -150,25 +193,27 @@ def show(console: Console, *, api: int, admin: int, seconds: float | None) -> in
 
 def outage(console: Console, *, api: int, admin: int) -> int:
     """Send steady traffic while servers freeze, die and come back; then say what became of every request."""
-    with started(lambda text: console.print(f"[dim]{text}[/]"), api=api, admin=admin) as demo:
-        console.print("asking the servers directly for the right answers")
-        right = asyncio.run(references(demo.servers.base_url(NAMES[0])))
-        traffic = Traffic(demo.url, "auto", right)
-        asyncio.run(_outage(console, demo, traffic))
-        return _verdict(console, demo, traffic)
+    with endable(), models(lambda text: console.print(f"[dim]{text}[/]")) as (servers, folder):
+        console.print("asking a server directly for the right answers")
+        load, right = asyncio.run(measured(servers.base_url(NAMES[0])))
+        console.print(load.told(), soft_wrap=True)
+        with started(servers, folder, load, api=api, admin=admin) as demo:
+            traffic = Traffic(demo.url, "auto", right, load.tokens)
+            asyncio.run(_outage(console, demo, traffic, load.rate))
+            return _verdict(console, demo, traffic)
 
 
-async def _outage(console: Console, demo: Demo, traffic: Traffic) -> None:
+async def _outage(console: Console, demo: Demo, traffic: Traffic, rate: float) -> None:
     loop = asyncio.get_running_loop()
     begin = time.monotonic()
-    sending = asyncio.ensure_future(traffic.run(RATE, LENGTH_S))
+    sending = asyncio.ensure_future(traffic.run(rate, LENGTH_S))
     steps = list(OUTAGE)
     with screen.Screen(console) as shown:
         while not sending.done():
             now = time.monotonic() - begin
             while steps and now >= steps[0][0]:
                 _, what, name = steps.pop(0)
-                await loop.run_in_executor(None, _act, demo, what, name)
+                _act(demo, what, name)  # in this thread: a server ends with the thread that started it
                 shown.tell(now, f"{what} {name}")
             document = await loop.run_in_executor(None, demo.document)
             shown.show(document, now, screen.progress(traffic, now, LENGTH_S))

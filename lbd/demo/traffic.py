@@ -17,6 +17,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from lbd.demo.load import LENGTHS, Load, fitting
+
 QUESTIONS = (
     "What is the capital of France?",
     "Name three colours.",
@@ -25,7 +27,7 @@ QUESTIONS = (
     "What is water made of?",
 )
 TOKENS = 24
-PATIENCE_S = 60.0
+PATIENCE_S = 60.0  # more than lbd's deadline in the demonstration: it is lbd that has the last word
 
 
 class Fate(StrEnum):
@@ -50,7 +52,7 @@ class Judged(msgspec.Struct):
     detail: str = ""
 
 
-def body(question: str, model: str, stream: bool) -> dict[str, Any]:
+def body(question: str, model: str, stream: bool, tokens: int = TOKENS) -> dict[str, Any]:
     """Return a request whose answer does not depend on who answers."""
     return {
         "model": model,
@@ -58,7 +60,7 @@ def body(question: str, model: str, stream: bool) -> dict[str, Any]:
             {"role": "system", "content": "You are a helpful assistant."},
             {"role": "user", "content": question},
         ],
-        "max_tokens": TOKENS,
+        "max_tokens": tokens,
         "temperature": 0,
         "cache_prompt": False,
         "stream": stream,
@@ -68,10 +70,11 @@ def body(question: str, model: str, stream: bool) -> dict[str, Any]:
 class Traffic:
     """Asks the same questions over and over, unary and streamed in turn."""
 
-    def __init__(self, url: str, model: str, reference: Sequence[str]) -> None:
+    def __init__(self, url: str, model: str, reference: Sequence[str], tokens: int = TOKENS) -> None:
         self._url = f"{url}/v1/chat/completions"
         self._model = model
         self._reference = reference
+        self._tokens = tokens
         self.judged: list[Judged] = []
         self.under_way = 0
 
@@ -100,11 +103,12 @@ class Traffic:
         self.under_way += 1
         judged = Judged(Fate.LOST, stream, began, 0.0, None, None)
         try:
-            async with session.post(self._url, json=body(QUESTIONS[question], self._model, stream)) as response:
+            asked = body(QUESTIONS[question], self._model, stream, self._tokens)
+            async with session.post(self._url, json=asked) as response:
                 judged.deployment = response.headers.get("x-lbd-deployment")
                 moved = int(response.headers.get("x-lbd-attempts", "1")) > 1
                 if response.status != 200:
-                    judged.fate, judged.detail = Fate.REFUSED, (await response.text())[:300]
+                    judged.fate, judged.detail = Fate.REFUSED, words(response.status, await response.text())
                 elif stream:
                     await self._stream(response, self._reference[question], judged, moved)
                 else:
@@ -130,7 +134,7 @@ class Traffic:
             if "error" in event:
                 whole = reference.startswith(text)
                 judged.fate = (Fate.TYPED_ERROR if text else Fate.REFUSED) if whole else Fate.LOST
-                judged.detail = str(event["error"].get("code"))
+                judged.detail = _said(event["error"])
                 return
             for choice in event.get("choices", ()):
                 piece = choice["delta"].get("content") or ""
@@ -151,11 +155,37 @@ class Traffic:
             judged.fate, judged.detail = Fate.LOST, f"another text: {answer[:80]!r} instead of {reference[:80]!r}"
 
 
-async def references(base_url: str) -> list[str]:
-    """Return the right answers, asked of one server directly."""
+def words(status: int, text: str) -> str:
+    """Return what a refusal says, without the wire format around it."""
+    try:
+        return f"{status} {_said(json.loads(text)['error'])}"
+    except (ValueError, KeyError, TypeError):
+        return f"{status} {text[:300]}"
+
+
+def _said(error: Any) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    return ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
+
+
+async def references(base_url: str, tokens: int = TOKENS) -> list[str]:
+    """Return the right answers, asked of one server directly, one after the other."""
     out = []
     async with aiohttp.ClientSession() as session:
         for question in QUESTIONS:
-            async with session.post(f"{base_url}/chat/completions", json=body(question, "any", False)) as response:
+            asked = body(question, "any", False, tokens)
+            async with session.post(f"{base_url}/chat/completions", json=asked) as response:
                 out.append((await response.json())["choices"][0]["message"]["content"])
     return out
+
+
+async def measured(base_url: str) -> tuple[Load, list[str]]:
+    """Return the load that a server like this one can answer alone, and the right answers. Raises DemoError."""
+    load: Load | None = None
+    lengths = iter(LENGTHS)
+    while load is None:  # the shortest length is taken or refused
+        tokens, began = next(lengths), time.monotonic()
+        right = await references(base_url, tokens)
+        load = fitting(tokens, (time.monotonic() - began) / len(right))
+    return load, right

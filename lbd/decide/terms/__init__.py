@@ -18,7 +18,7 @@ from lbd.model.units import Ratio, Seconds
 from lbd.registry import Registry
 
 
-class Predicted(msgspec.Struct, frozen=True):
+class Predicted(msgspec.Struct, frozen=True, gc=False):
     """What was predicted for this Ask at this row, computed once and handed to every term."""
 
     ttft_s: Seconds  # p95 of the first content, wait included

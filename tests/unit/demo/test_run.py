@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from lbd.demo import run
+from lbd.demo import load, run
+from lbd.demo.load import Load
 from lbd.demo.run import NAMES, OUTAGE, Demo
 from lbd.demo.servers import ModelServers, ModelSpec
 from lbd.demo.traffic import Fate, Judged, Traffic
@@ -49,7 +51,7 @@ def servers(folder: Path) -> ModelServers:
 def test_the_configuration_is_good_and_shows_the_features(stand_in: Path) -> None:
     """Three tiers, two rules, no warning."""
     path = stand_in / "lbd.yaml"
-    path.write_text(run.config(servers(stand_in), 18080, 18081, stand_in))
+    path.write_text(run.config(servers(stand_in), 18080, 18081, stand_in, Load(1.0, 6, 0.8)))
     compiled = read_config(path)
     assert [(d.id, d.tier) for d in compiled.deployments] == [
         ("large/demo-large", "primary"),
@@ -57,6 +59,8 @@ def test_the_configuration_is_good_and_shows_the_features(stand_in: Path) -> Non
         ("small/demo-small", "tertiary"),
     ]
     assert {r.name for r in compiled.rules} == {"simple_queries", "complex_reasoning"}
+    assert [t.ttft_p95_s for t in compiled.tiers] == [3, 6, 20]  # a slow machine is given time
+    assert compiled.deadlines.interactive_first_content_s == 45
     assert not compiled.warnings
     assert compiled.config.listen == "127.0.0.1:18080"
 
@@ -94,30 +98,81 @@ def test_a_terminal_is_redrawn(stand_in: Path) -> None:
 def test_an_lbd_that_does_not_start_is_told_with_its_log(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is in its own words; the servers are ended."""
     monkeypatch.setattr(run, "config", lambda *_: "providers: [")
-    with pytest.raises(DemoError, match=r"(?s)lbd did not start: .*lbd.yaml:1:"), run.started(print, api=0, admin=0):
-        pass
+    with pytest.raises(DemoError, match=r"(?s)lbd did not start: .*lbd.yaml:1:"):
+        run.show(console()[0], api=0, admin=0, seconds=0)
 
 
 def test_an_lbd_that_dies_is_told_with_its_log(stand_in: Path) -> None:
     """Not with a traceback of the screen."""
-    with run.started(lambda _: None, api=free(), admin=free()) as demo:
+    with (
+        run.endable(),
+        run.models(lambda _: None) as (models, folder),
+        run.started(models, folder, Load(), api=free(), admin=free()) as demo,
+    ):
         assert demo.document()["status"] in ("pass", "warn")
         demo.admin = "http://127.0.0.1:1"
         with pytest.raises(DemoError, match=r"(?s)lbd does not answer any more .*listening"):
             demo.document()
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_and_leaves_nothing(stand_in: Path, signum: signal.Signals) -> None:
+    """Neither a process nor a folder, and the signals mean again what they meant before."""
+    before = signal.getsignal(signum)
+    port = free()
+    with (
+        pytest.raises(SystemExit) as ended,
+        run.endable(),
+        run.models(lambda _: None) as (models, folder),
+        run.started(models, folder, Load(), api=port, admin=free()),
+    ):
+        pids = [models.pid(name) for name in NAMES]
+        signal.raise_signal(signum)
+        pytest.fail("it went on")
+    assert ended.value.code == 128 + signum
+    assert signal.getsignal(signum) is before
+    assert not folder.exists()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_second_signal_does_not_disturb_the_end() -> None:
+    """A closed terminal sends several, and impatient people too."""
+    done = []
+    with pytest.raises(SystemExit), run.endable():
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            done.append("everything")
+    assert done == ["everything"]
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    """Whoever closes that terminal wants it to go on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with run.endable():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_outage_breaks_servers_and_every_request_survives(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The script, in a sixth of its time; the verdict counts and exits with 0."""
     monkeypatch.setattr(run, "OUTAGE", tuple((at / 6, what, name) for at, what, name in OUTAGE))
     monkeypatch.setattr(run, "LENGTH_S", 5.5)
-    monkeypatch.setattr(run, "RATE", 10.0)
+    monkeypatch.setattr(load, "MOST", 10.0)
     shown, out = console()
     assert run.outage(shown, api=free(), admin=free()) == 0
     text = out.getvalue()
     for _, what, name in OUTAGE:
         assert f"{what} {name}" in text
     assert "no request was lost" in text
+    assert "10.0 requests a second" in text
     assert "answered by: " in text and "small/demo-small" in text
 
 

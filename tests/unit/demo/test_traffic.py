@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import pytest
 
-from lbd.demo.traffic import QUESTIONS, TOKENS, Fate, Judged, Traffic, body, references
+from lbd.demo import load
+from lbd.demo.load import LENGTHS
+from lbd.demo.traffic import QUESTIONS, TOKENS, Fate, Judged, Traffic, body, measured, references, words
 from tests.fakes.wire import Conn, Wire
 
 RIGHT = [f"answer {i}" for i in range(len(QUESTIONS))]
@@ -114,9 +116,28 @@ async def test_what_is_known_of_an_answer_is_kept() -> None:
     assert one.deployment == "small/m"
     assert one.first_s is not None and 0 < one.first_s <= one.took_s
     one = await judged(http(503, b"all busy"), streams=False)
-    assert "all busy" in one.detail and one.first_s is None
+    assert one.detail == "503 all busy" and one.first_s is None
     one = await judged(stream(event("answer"), ERROR), streams=True)
-    assert one.detail == "broken_stream"
+    assert one.detail == "broken_stream: gone"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"error": {"message": "no content", "param": null, "code": "timeout_first"}}',
+            "504 timeout_first: no content",
+        ),
+        ('{"error": {"message": "no content", "code": null}}', "504 no content"),
+        ('{"error": "no content"}', "504 no content"),
+        ("[]", "504 []"),
+        ('{"detail": 1}', '504 {"detail": 1}'),
+        ("<html>" + "x" * 999, "504 <html>" + "x" * 294),
+    ],
+)
+def test_a_refusal_is_told_in_words(text: str, said: str) -> None:
+    """Code and message; what is not in the usual form is shown as it is, but not all of it."""
+    assert words(504, text) == said
 
 
 async def test_questions_are_asked_at_a_steady_rate_half_of_them_as_streams() -> None:
@@ -155,6 +176,33 @@ async def test_references_are_asked_of_a_server_directly() -> None:
         found = await references(f"http://127.0.0.1:{wire.port}/v1")
         assert found == ["about " + q for q in QUESTIONS]
         assert {r.line for r in wire.requests} == {"POST /v1/chat/completions HTTP/1.1"}
+
+
+@pytest.mark.parametrize(("first_s", "lengths"), [(0.0, 1), (0.6, 2)])
+async def test_the_load_is_measured_with_answers_as_long_as_the_machine_can_take(
+    monkeypatch: pytest.MonkeyPatch, first_s: float, lengths: int
+) -> None:
+    """Long answers that take too long are asked for once more, shorter."""
+    monkeypatch.setattr(load, "SHARE", 0.1)  # answers of 0.1 s on average are slow: nobody waits long for this test
+    asked: list[int] = []
+
+    async def script(conn: Conn) -> None:
+        while True:
+            try:
+                tokens = json.loads((await conn.request()).body)["max_tokens"]
+            except EOFError:
+                return
+            if tokens not in asked:  # one slow answer each is enough
+                asked.append(tokens)
+                wait = first_s if tokens == LENGTHS[0] else 0.0
+                await asyncio.wait((asyncio.ensure_future(conn.gone()),), timeout=wait)
+            await conn.send(unary(f"{tokens} tokens"))
+
+    async with Wire(script) as wire:
+        found, right = await measured(f"http://127.0.0.1:{wire.port}/v1")
+    assert asked == list(LENGTHS[:lengths])
+    assert found.tokens == LENGTHS[lengths - 1] and found.rate >= 1
+    assert right == [f"{found.tokens} tokens"] * len(QUESTIONS)
 
 
 def test_a_request_has_one_right_answer() -> None:
