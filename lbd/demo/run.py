@@ -139,7 +139,7 @@ def models(say: Callable[[str], None]) -> Iterator[tuple[ModelServers, Path]]:
 
 @contextlib.contextmanager
 def started(servers: ModelServers, folder: Path, load: Load, *, api: int, admin: int) -> Iterator[Demo]:
-    """Start lbd before the model servers; it ends with the block."""
+    """Start lbd before the model servers; it ends with the block, which is inside one of :func:`endable`."""
     path = folder / "lbd.yaml"
     api, admin = _pick_port(api), _pick_port(admin)
     path.write_text(config(servers, api, admin, folder, load))
