@@ -60,8 +60,12 @@ class RealEnv:
         return self._loop.call_later(max(0.0, when - time.monotonic()), call)
 
     async def sleep(self, seconds: Seconds) -> None:
-        """Pause the current task."""
+        """Pause the current task, never for less: what is due then must find its time come."""
+        until = time.monotonic() + seconds
         await asyncio.sleep(seconds)
+        left = until - time.monotonic()
+        if left > 0:  # timers of the loop are coarse, and may fire a little early
+            await asyncio.sleep(left + 0.002)
 
 
 class Reloads(msgspec.Struct):

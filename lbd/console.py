@@ -201,7 +201,8 @@ class Console:
         record = self._app.journal.get(request_id)
         if record is None:
             return None
-        attempts = [self._attempt(a) for a in record.attempts]
+        in_order = sorted(record.attempts, key=lambda a: (a.decision.chosen is None, a.decision.at))  # nobody: the last
+        attempts = [self._attempt(a) for a in in_order]
         return {**_short(record), "provenance": self._app.provenance(record), "attempts": attempts}
 
     def _attempt(self, attempt: AttemptRecord) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def record(document: dict[str, Any], brush: Paint, room: int | None) -> list[str
     out = [_outcome(document, brush)]
     out.append(brush.line(_circumstances(document)))
     if attempts:
-        out += [_wanted(document["asked"], attempts[0]["ask"]), "", *_time_line(document, brush)]
+        out.append(_wanted(document["asked"], attempts[0]["ask"]))
+        out += _time_line([a for a in attempts if a["deployment"] is not None], document["total_s"], brush)
     else:
         now = f"lbd explain --model {document['asked']}"
         out.append(f"Nothing was sent, so no decision is recorded. How it stands now: {now}")
@@ -142,11 +143,13 @@ def _wanted(asked: str, ask: dict[str, Any]) -> str:
     return f"Asked for {asked}{means}: {', '.join(told)}."
 
 
-def _time_line(document: dict[str, Any], brush: Paint) -> list[str]:
+def _time_line(attempts: Sequence[dict[str, Any]], total_s: float, brush: Paint) -> list[str]:
     """Draw the attempts over the request's time."""
-    total = max(document["total_s"], 1e-6)
+    if not attempts:
+        return []
+    total = max(total_s, 1e-6)
     rows: list[Row] = []
-    for i, a in enumerate(document["attempts"]):
+    for i, a in enumerate(attempts):
         began, ended = (min(BAR, round(a[k] / total * BAR)) for k in ("started_s", "ended_s"))
         bad = a["failure"] is not None or a["refused"] is not None
         bar = ["·"] * BAR
@@ -172,7 +175,7 @@ def _time_line(document: dict[str, Any], brush: Paint) -> list[str]:
         Column("to", "TO ms", right=True),
         Column("what", "CAME TO"),
     )
-    return brush.table(columns, rows)
+    return ["", *brush.table(columns, rows)]
 
 
 def _ended(attempt: dict[str, Any]) -> str:
@@ -190,9 +193,13 @@ def _ended(attempt: dict[str, Any]) -> str:
 def _attempt(number: int, attempt: dict[str, Any], brush: Paint, room: int | None, *, unchanged: bool) -> list[str]:
     """Explain the decision behind one attempt."""
     query, live = attempt["query"], attempt["live"]
-    why = _REASONS.get(attempt["reason"], attempt["reason"])
-    cells = [Cell(f"Decision {number}", "bold"), Cell(f": {attempt['deployment']} from {attempt['stage']}: {why}.")]
-    if attempt["manner"] != "normal":
+    cells = [Cell(f"Decision {number}", "bold")]
+    if attempt["deployment"] is None:
+        cells.append(Cell(": nobody was left to send it to.", "bad"))
+    else:
+        why = _REASONS.get(attempt["reason"], attempt["reason"])
+        cells.append(Cell(f": {attempt['deployment']} from {attempt['stage']}: {why}."))
+    if attempt["manner"] not in ("normal", ""):
         cells.append(Cell(f" {_capital(_MANNERS.get(attempt['manner'], attempt['manner']))}.", "warn"))
     out = [brush.line(cells)]
     narrowed = []

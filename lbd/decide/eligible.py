@@ -17,6 +17,7 @@ from lbd.model.units import Seconds, Tokens
 
 # Without a limit of the client's own, a first answer's length is this until the row's own are known.
 USUAL_OUTPUT: Tokens = 256
+PRIOR_TPOT: Seconds = 0.02  # the pace that a target grants to the tokens of a whole answer
 _READY = AdminState.READY  # looking a member up in its enum costs 0.1 us each time
 
 
@@ -36,7 +37,15 @@ def predict(row: DeploymentView, ask: Ask, size: int, target_s: Seconds | None) 
     if price is not None:
         all_output = output * ask.choices
         usd = (ask.input_tokens * price.input_usd_per_mtok + all_output * price.output_usd_per_mtok) / 1e6
-    return Predicted(ttft, ask.first_content_s if goal is None else goal, usd, ttft + output * row.tpot_s)
+    target = ask.first_content_s if goal is None else goal
+    seen = row.total_p95_s
+    if seen is not None and not ask.stream:
+        # unary answers show nothing but their whole time; one that is bound to be shorter takes its share of it
+        if output < row.output_tokens:
+            seen *= output / row.output_tokens
+        return Predicted(ttft, target, usd, seen + row.wait_s, target + output * PRIOR_TPOT)
+    # nothing is held against a row that was never seen: only samples say how long its answers take
+    return Predicted(ttft, target, usd, ttft + output * row.tpot_s if row.tpot_fresh else ttft)
 
 
 def expected_output(row: DeploymentView, ask: Ask) -> Tokens:

@@ -64,11 +64,13 @@ def replay(snapshot: Snapshot, decision: Decision, terms: Mapping[str, Term]) ->
 
 
 def replays(snapshot: Snapshot, decision: Decision, terms: Mapping[str, Term]) -> bool:
-    """Tell whether a recorded decision executes again to the same choice, for the same reason."""
+    """Tell whether a recorded decision executes again to the same choice, or to nobody, for the same reason."""
     if decision.reason == "again":
         return decision.chosen in decision.query.out
     choice = replay(snapshot, decision, terms)
-    return choice is not None and (choice.candidate.id, choice.stage, choice.manner, choice.reason) == (
+    if choice is None:
+        return decision.chosen is None
+    return (choice.candidate.id, choice.stage, choice.manner, choice.reason) == (
         decision.chosen,
         decision.stage,
         decision.manner,

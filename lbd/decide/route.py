@@ -8,7 +8,7 @@ a pure function of (snapshot, ask), a ranking is remembered per generation by wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import exp, inf
 from operator import attrgetter
 
@@ -17,7 +17,7 @@ from lbd.decide.terms import Predicted, Term
 from lbd.model.plan import Candidate, Choice, Excluded, RankedStage, Ranking, Stage, Target
 from lbd.model.request import Ask, Urgency
 from lbd.model.table import Snapshot, size_bucket
-from lbd.model.units import Ratio
+from lbd.model.units import Ratio, Seconds
 from lbd.state import outlier
 
 # Weight of a candidate in the draw is exp(SHARPNESS * (score - best)): a tenth of a point less takes about a
@@ -27,6 +27,7 @@ SHARPNESS = 10.0
 LEAST_STANDING = 0.05
 _score = attrgetter("score")
 LAST_RESORT = "breaker_open"
+ALIKE = 1.1  # times as long: no reason to prefer one to the other
 
 
 def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
@@ -50,13 +51,13 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
         normal = _by_price(c for chosen in staged.values() for c in chosen)
     else:
         normal = [ranked(name, "normal", chosen) for name, chosen in staged.items() if chosen]
-    late = sorted(sorting.late, key=lambda c: c.predicted_s)
+    late = _alike(sorting.late, lambda c: c.predicted_s if ask.stream else c.total_s)
     # the better tier or group first, in it the better score; where a row stands in the configuration is no reason
     suspects, trials = sorted(sorting.suspects, key=_place), sorted(sorting.trials, key=_place)
     outliers = sorted(((target.stages.index(s), c) for s, c in ejected), key=_place) if obey else ()
     stages = [
         *normal,
-        *(ranked("closest", "slo_missed", [c], steered=False) for c in late),
+        *(ranked("closest", "slo_missed", members, steered=False) for members in late),
         *(ranked("suspect", "suspect", [c], steered=False) for _, c in suspects),
         *(ranked("ejected", "ejected", [c], steered=False) for _, c in outliers),
         *(ranked("last resort", "trial", [c], steered=False) for _, c in trials),
@@ -68,6 +69,17 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     if len(stages) == 1 and len(stages[0].candidates) == 1:
         only = Choice(stages[0].candidates[0], stages[0].name, stages[0].manner, "only")
     return Ranking(snapshot.generation, ask, tuple(stages), tuple(out), bonus, panic, only, count)
+
+
+def _alike(candidates: Iterable[Candidate], seconds: Callable[[Candidate], Seconds]) -> list[list[Candidate]]:
+    """Return them from the soonest on, those together that differ by little: replicas share what comes."""
+    groups: list[list[Candidate]] = []
+    for c in sorted(candidates, key=seconds):
+        if groups and seconds(c) <= seconds(groups[-1][0]) * ALIKE:
+            groups[-1].append(c)
+        else:
+            groups.append([c])
+    return groups
 
 
 def _place(placed: tuple[int, Candidate]) -> tuple[int, Ratio]:

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_task",
         "_transport",
         "_url",
+        "_waits",
         "full",
         "on_pause",
         "on_resume",
@@ -84,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._since: Instant = 0.0  # when the connection went idle, or the message began
         self._begun = False
         self._lingering = False
+        self._waits = False  # the client asked, while another request was served, whether to send its body
         self.full = False
         self.on_pause: Callable[[], object] | None = None
         self.on_resume: Callable[[], object] | None = None
@@ -103,6 +105,10 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
 
     def eof_received(self) -> bool:
+        """Take the end of what a client sends as its leaving, like nginx.
+
+        A full close looks the same until an answer is written to it, and until then it would hold a provider's slot.
+        """
         return False
 
     def data_received(self, data: bytes) -> None:
@@ -216,9 +222,18 @@ class Connection(asyncio.Protocol):
         told = inbound.field(b"content-length")
         if told is not None and int(told) > self._server.max_body():
             raise _Enough(self._too_large())
+        if inbound.field(b"host") is None and not inbound.old and inbound.refusal is None:
+            inbound.refusal = Failure(FailureKind.BAD_REQUEST, "an HTTP/1.1 request needs a Host header")
         expect = inbound.field(b"expect")
-        if expect is not None and expect.lower() == b"100-continue" and not self._busy():
-            self.write(_CONTINUE)
+        if expect is not None and expect.lower() == b"100-continue" and not inbound.old:  # RFC 9110, 10.1.1
+            self._waits = True
+            if not self._busy():
+                self._go_on()
+
+    def _go_on(self) -> None:
+        """Ask for the body that the client holds back."""
+        self._waits = False
+        self.write(_CONTINUE)
 
     def on_chunk_header(self) -> None:
         """A chunk of the body begins, or the trailers do."""
@@ -231,6 +246,7 @@ class Connection(asyncio.Protocol):
         if self._body_size > self._server.max_body():
             raise _Enough(self._too_large())
         self._body.append(data)
+        self._waits = False
 
     def _too_large(self) -> Failure:
         limit = self._server.max_body()
@@ -252,6 +268,7 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             self._offered = inbound
         else:
+            self._waits = False
             self._received(inbound)
 
     def _received(self, inbound: Inbound) -> None:
@@ -306,6 +323,8 @@ class Connection(asyncio.Protocol):
                 self._task = asyncio.get_running_loop().create_task(self._linger(inbound))
             else:
                 self._serve(inbound)
+        elif self._waits:
+            self._go_on()
 
     def _refuse(self, failure: Failure) -> None:
         """Answer what cannot be parsed, then let the client read that before the connection is closed."""

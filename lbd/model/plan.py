@@ -162,7 +162,8 @@ class Query(NamedTuple):
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """The record of one decision: with the snapshot of its generation it executes again to the same choice.
 
-    ``reason`` is the pick's, or ``again`` where the same row was tried once more without a pick.
+    ``reason`` is the pick's, ``again`` where the same row was tried once more without a pick, or ``nobody``
+    where nobody was left to be ``chosen``.
     """
 
     generation: int
@@ -171,7 +172,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     query: Query
     seed: Seed
     live: tuple[tuple[int, Live], ...]
-    chosen: DeploymentId
+    chosen: DeploymentId | None
     stage: str
     manner: str
     reason: str

@@ -31,8 +31,8 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
 class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     """One request from arrival to the last byte.
 
-    ``outcome`` is ``ok``, a failure's kind, or ``client_gone``. ``slo_missed``: no candidate was predicted to
-    meet the target, or the first content came later than asked.
+    ``outcome`` is ``ok``, a failure's kind, or ``client_gone``. ``slo_missed``: the first content came
+    later than asked.
     """
 
     id: str

@@ -87,6 +87,8 @@ class DeploymentView(msgspec.Struct, frozen=True):
     quota_left: Ratio
     output_tokens: Tokens  # what an answer of this row usually has
     quality: Ratio | None
+    tpot_fresh: bool = True  # ``tpot_s`` is backed by samples
+    total_p95_s: Seconds | None = None  # of whole answers, None without enough samples
 
 
 class Snapshot(msgspec.Struct, frozen=True):

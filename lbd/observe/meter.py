@@ -55,7 +55,7 @@ class Meter:
         self.seconds: dict[str, Histogram] = defaultdict(_latencies)  # class
         self.ttft: dict[str, Histogram] = defaultdict(_latencies)
         self.overhead = Histogram(OVERHEAD_BOUNDS)
-        self.slo_missed: dict[str, int] = defaultdict(int)
+        self.slo_missed: dict[tuple[str, str], int] = defaultdict(int)
         self.stale_retries = 0
         self.inflight = 0
         self._pending: list[RequestRecord] = []
@@ -78,9 +78,9 @@ class Meter:
         self.requests[record.surface, urgency, record.served_by or "", record.outcome] += 1
         before = None
         for attempt in record.attempts:
-            if attempt.refused is not None:
-                continue
             to = attempt.decision.chosen
+            if attempt.refused is not None or to is None:
+                continue
             ended = attempt.failure or "ok"
             if attempt.resent:
                 self.stale_retries += 1
@@ -94,7 +94,7 @@ class Meter:
                 self.tokens[to, "output"] += usage.completion
                 self.cost[to] += attempt.cost
         if record.slo_missed:
-            self.slo_missed[urgency] += 1
+            self.slo_missed[urgency, record.target] += 1
         if record.outcome == _CLIENT_GONE:
             return
         self.seconds[urgency].add(record.total_s)

@@ -86,8 +86,9 @@ class _Page(Collector):
         yield _counter("lbd_tokens", "Tokens told by providers.", ("deployment", "direction"), m.tokens.items())
         cost = [((d,), nano / 1e9) for d, nano in m.cost.items()]
         yield _counter("lbd_cost_usd", "Cost of attempts in US dollars.", ("deployment",), cost)
-        missed = [((c,), n) for c, n in m.slo_missed.items()]
-        yield _counter("lbd_slo_missed", "Requests that missed their target.", ("class",), missed)
+        yield _counter(
+            "lbd_slo_missed", "Answers that came later than asked.", ("class", "target"), m.slo_missed.items()
+        )
         yield _histograms("lbd_request_seconds", "Whole requests.", m.seconds)
         yield _histograms("lbd_ttft_seconds", "Time to the first content of streams.", m.ttft)
         yield _histograms("lbd_overhead_seconds", "Time spent in lbd itself.", {"": m.overhead}, label=None)

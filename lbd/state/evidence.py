@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, FailureKind
+from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
 from lbd.model.outcome import Outcome, ProbeResult, Verdict
 from lbd.model.units import Instant, Seconds
 from lbd.state import breaker, limit
@@ -39,11 +39,13 @@ def observe(
             row.warm_since = now
         return
     kind = failure.kind
+    counts = blame and failure.row.counts and not (kind in HASTY and not outcome.exceeded_own_p99)
+    if kind in TIMEOUTS and not counts:
+        row.excused.at(now).add(kind)
     if not blame:
         row.suspect = kind
         row.breaker = breaker.ignored(row.breaker, trial=trial)
         return
-    counts = failure.row.counts and not (kind in HASTY and not outcome.exceeded_own_p99)
     if kind is FailureKind.CLIENT_GONE or not counts:
         row.breaker = breaker.ignored(row.breaker, trial=trial)
         if kind in (FailureKind.RATE, FailureKind.CONFLICT) or kind in LOCK_OUTS:

@@ -27,6 +27,7 @@ from lbd.model.units import DeploymentId, Instant, Seconds
 SHORT_WAIT: Seconds = 2.0
 # Between two tries at the same row where the provider named no wait: long enough for a worker to restart.
 PAUSE: Seconds = 0.25
+CUT_OFF = frozenset({FailureKind.RESET, FailureKind.BROKEN_STREAM})  # the connection was lost, whatever the reason
 
 
 class Step(StrEnum):
@@ -81,7 +82,7 @@ def committed(flight: Flight) -> Flight:
     return replace(flight, committed=True)
 
 
-def after(
+def after(  # noqa: PLR0911  a table of cases, each with its own end
     flight: Flight, row: DeploymentId, failure: Failure, now: Instant, *, twins: int, others: int
 ) -> tuple[Flight, Next]:
     """Return the flight and what to do after ``failure`` at ``row``.
@@ -110,6 +111,10 @@ def after(
             return again, Next(Step.AGAIN, failure, wait_s=wait, spend=True)
     if others:
         return flight, Next(Step.MOVE, failure, spend=spend)
+    if failure.kind in CUT_OFF and row not in flight.repeated and now + PAUSE < flight.first_by:
+        # nobody else is left, and one lost connection is no verdict on the next
+        again = replace(flight, repeated=(*flight.repeated, row))
+        return again, Next(Step.AGAIN, failure, wait_s=PAUSE, spend=True)
     return flight, Next(Step.GIVE, final(flight))
 
 

@@ -23,6 +23,8 @@ from lbd.state.row import Row, capacity, locked
 from lbd.state.window import FIVE_MINUTES, MINUTE
 
 ENOUGH = 20
+FEW = 5  # whole answers from which their usual time can be told
+
 HALF_LIFE: Seconds = 120.0
 FRESH: Seconds = 30.0  # a sample this young does not age
 PRIOR_P95: Ratio = 0.8
@@ -63,6 +65,14 @@ def error_ratio(row: Row, now: Instant) -> tuple[Ratio, int]:
     if recent.judged < ENOUGH:
         recent = row.outcomes.over(FIVE_MINUTES, now)
     return recent.bad / max(recent.judged, RATIO_BASE), recent.judged
+
+
+def whole_p95(row: Row, now: Instant) -> Seconds | None:
+    """Return the p95 of whole answers, None where there are too few to tell."""
+    sketch = row.total.over(MINUTE, now)
+    if sketch.n < ENOUGH:
+        sketch = row.total.over(FIVE_MINUTES, now)
+    return sketch.quantile(0.95) if sketch.n >= FEW else None
 
 
 def service_s(row: Row, now: Instant) -> Seconds:
@@ -200,6 +210,8 @@ def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> Deplo
         quota_left=quota_left,
         output_tokens=round(row.output),
         quality=row.spec.quality.get("default"),
+        tpot_fresh=tpot is not None,
+        total_p95_s=whole_p95(row, now),
     )
 
 

@@ -25,6 +25,7 @@ from lbd.state.window import Counts, Rolling
 PENALTY_SPAN: Seconds = 5.0
 READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
 LIVENESS = "liveness"
+WATCH_GAP: Seconds = 5.0  # the longest step between two looks; what lies beyond it nobody watched
 OUTPUT_WEIGHT: Ratio = 0.05
 
 
@@ -47,6 +48,29 @@ class Sample(NamedTuple):
     inflight: int
 
 
+class Presence:
+    """Seconds in which the state of a row was known, and those of them in which it was out (down or locked)."""
+
+    __slots__ = ("known_s", "out_s")
+
+    def __init__(self, known_s: Seconds = 0.0, out_s: Seconds = 0.0) -> None:
+        self.known_s = known_s
+        self.out_s = out_s
+
+    def merge(self, other: Presence) -> None:
+        """Add another slot's seconds."""
+        self.known_s += other.known_s
+        self.out_s += other.out_s
+
+    def copy(self) -> Presence:
+        """Return an independent copy."""
+        return Presence(self.known_s, self.out_s)
+
+    def share(self) -> Ratio | None:
+        """Return the share of the known time in which it was not out, None without any."""
+        return 1 - self.out_s / self.known_s if self.known_s > 0 else None
+
+
 class Row:
     """The state of one deployment."""
 
@@ -57,6 +81,7 @@ class Row:
         "breaker",
         "calm",
         "ejection",
+        "excused",
         "fingerprints",
         "foreign",
         "history",
@@ -72,6 +97,7 @@ class Row:
         "peak",
         "penalty_at",
         "pending",
+        "presence",
         "probes",
         "probes_lost",
         "provider",
@@ -87,6 +113,8 @@ class Row:
         "tpot",
         "ttft",
         "warm_since",
+        "watched_at",
+        "watched_from",
     )
 
     def __init__(self, spec: DeploymentSpec, provider: ProviderSpec, tier: TierSpec, wall: WallTime) -> None:
@@ -110,6 +138,11 @@ class Row:
         self.total = window.sketches()
         self.tpot = window.sketches()
         self.outcomes: Rolling[Counts] = window.counts()
+        # time-outs that are not held against it: counted for people, never judged
+        self.excused: Rolling[Counts] = Rolling(Counts, (window.FINE,))
+        self.presence: Rolling[Presence] = Rolling(Presence, (window.FINE, window.COARSE, window.DAILY))
+        self.watched_from: Instant = math.inf  # since when it is in the table
+        self.watched_at: Instant = math.inf  # up to when ``presence`` is counted
         self.last_sample: list[Instant] = [-math.inf] * SIZES
         self.last_used: Instant = -math.inf
         self.peak: ewma.PeakEwma | None = None
@@ -128,6 +161,9 @@ class Row:
         self.state = HealthState.UNKNOWN
         self.reason = Reason("never_used")
         self.since: WallTime = wall
+
+
+_OUT = frozenset({HealthState.DOWN, HealthState.LOCKED})
 
 
 def capacity(row: Row) -> float | None:
@@ -154,7 +190,8 @@ def later(row: Row, outcome: Outcome, inflight: int) -> None:
 
 
 def fold(row: Row, now: Instant) -> None:
-    """Take in the good answers that were noted. Called before anybody looks at the statistics."""
+    """Take in the time since the last look and the good answers that were noted, before anybody looks."""
+    _watch(row, now)
     pending = row.pending
     if not pending:
         return
@@ -176,6 +213,21 @@ def fold(row: Row, now: Instant) -> None:
             row.output = completion if not row.output else row.output + OUTPUT_WEIGHT * (completion - row.output)
             if first is not None and completion > 1:
                 tpot.add((total_s - first) / (completion - 1))
+
+
+def _watch(row: Row, now: Instant) -> None:
+    """Count the time since the last look under the state in which the row was; while that is unknown, not at all."""
+    if row.watched_from == math.inf:
+        row.watched_from = row.watched_at = now
+    step = min(now - row.watched_at, WATCH_GAP)
+    if step <= 0:
+        return
+    row.watched_at = now
+    if row.state is not HealthState.UNKNOWN:
+        slot = row.presence.at(now)
+        slot.known_s += step
+        if row.state in _OUT:
+            slot.out_s += step
 
 
 def _slots_told(row: Row) -> bool:

@@ -69,10 +69,10 @@ class WaitingRoom(Generic[W]):
         self._prune()
         return best[3]
 
-    def ahead(self, deadline: Instant, *, rank: int = 0) -> int:
-        """Count the waiters that would be served before a new one with this class and deadline."""
+    def ahead(self, rows: frozenset[int], deadline: Instant, *, rank: int = 0) -> int:
+        """Count the waiters that one of ``rows`` would serve before a new one with this class and deadline."""
         key = (rank, deadline)
-        return sum(1 for e in self._heap if e[2] not in self._gone and e[:2] <= key)
+        return sum(1 for e in self._heap if e[:2] <= key and e[2] not in self._gone and not rows.isdisjoint(e[4]))
 
 
 def expected_wait(ahead: int, slots: float, service_s: Seconds) -> Seconds:

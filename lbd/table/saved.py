@@ -23,7 +23,7 @@ from lbd.state.limit import HIGHEST, LOWEST, Limit
 from lbd.state.outlier import Ejection
 from lbd.state.quantile import Sketch
 from lbd.state.quota import Bucket, Quota, held
-from lbd.state.row import Lock, Row
+from lbd.state.row import Lock, Presence, Row
 from lbd.state.window import Counts, Rolling
 
 VERSION = 1
@@ -48,6 +48,12 @@ class _Slot(msgspec.Struct, array_like=True):
 class _CountSlot(msgspec.Struct, array_like=True):
     age: _Age
     kinds: dict[str, _Count]
+
+
+class _PresenceSlot(msgspec.Struct, array_like=True):
+    age: _Age
+    known_s: _Number
+    out_s: _Number
 
 
 class _Lock(msgspec.Struct):
@@ -82,6 +88,7 @@ class Saved(msgspec.Struct):
     ejected_for: _Age = 0.0
     used_age: _Age | None = None
     fingerprints: tuple[str, ...] = ()
+    presence: list[list[_PresenceSlot]] = []
 
 
 def _age(at: Instant, now: Instant) -> Seconds | None:
@@ -124,6 +131,10 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             ejected_for=max(0.0, row.ejection.until - now),
             used_age=_age(row.last_used, now),
             fingerprints=row.fingerprints,
+            presence=[
+                [_PresenceSlot(age, p.known_s, p.out_s) for age, p in level if p.known_s]
+                for level in row.presence.slots(now)
+            ],
         )
     )
 
@@ -159,6 +170,9 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     row.ejection = replace(saved.ejection, until=now + saved.ejected_for - gap)
     row.last_used = -math.inf if saved.used_age is None else now - saved.used_age - gap
     row.fingerprints = saved.fingerprints
+    row.presence.restore(
+        [[(s.age + gap, Presence(s.known_s, min(s.out_s, s.known_s))) for s in level] for level in saved.presence], now
+    )
     return True
 
 

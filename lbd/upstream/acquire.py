@@ -7,6 +7,7 @@ otherwise is told why nobody serves it and when asking again may help.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,12 +16,14 @@ from msgspec.structs import replace
 
 from lbd.decide import pick
 from lbd.model.failure import Failure, FailureKind
-from lbd.model.plan import Choice, Decision, Query, Ranking, Seed
+from lbd.model.plan import Choice, Decision, Query, Ranking, Seed, TargetKind
 from lbd.model.record import AttemptRecord
 from lbd.model.request import Ask, Urgency
 from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.state import flight as flights
 from lbd.state.flight import Flight
+from lbd.state.health import service_s
+from lbd.state.row import Row, capacity
 from lbd.table.lease import Lease
 from lbd.upstream.queue import Full
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN: Seconds = 1.0  # a request that waits looks at the table at least this often
 MOST_REFUSALS = 32  # kept in the record
+NOBODY = "nobody"  # in the place of a lease's refusal: there was nobody to ask for one
+SOONEST: Seconds = 0.05  # the shortest wait that a client is told
+LATEST: Seconds = 60.0  # and the longest
 # Exclusions that pass by themselves: worth waiting for.
 PASSING = frozenset({"breaker_open", "trials_under_way", "quota_exhausted", "at_limit"})
 # Not the request itself but an operator or a provider stands in the way.
@@ -84,8 +90,14 @@ class Desk:
                 if query.model is not None:  # no twin can take it: any other model
                     query = query._replace(model=None)
                 else:
-                    failure = await self._wait(flight, ranking, query, refused, now)
+                    left = self._nobody_left(ranking, now, asked, seed)
+                    try:
+                        failure = await self._wait(flight, ranking, query, refused, now)
+                    except asyncio.CancelledError:  # the client left the queue
+                        self.refusals.append(left)
+                        raise
                     if failure is not None:
+                        self.refusals.append(left)
                         return failure
                 refused = ()
                 continue
@@ -107,6 +119,7 @@ class Desk:
         lease = service.owner.lease(i, now) if i is not None else "removed"
         if isinstance(lease, str):
             return await self.acquire(flight, Query(flight.tried, affinity=self._affinity))
+        service.keep(snapshot)
         repeated = replace(choice, reason="again", live=())
         decision = self._decision(repeated, snapshot.generation, now, Query(flight.tried), 0)
         return Acquired(repeated, lease, decision)
@@ -124,6 +137,12 @@ class Desk:
             choice.manner,
             choice.reason,
         )
+
+    def _nobody_left(self, ranking: Ranking, now: Instant, asked: Query, seed: Seed) -> AttemptRecord:
+        """Return the decision for nobody, so that it can be asked why each one was left out."""
+        decision = Decision(ranking.generation, now, self._ask, asked, seed, (), None, "", "", NOBODY)
+        at = now - self._arrived
+        return AttemptRecord(decision, at, at, None, None, refused=NOBODY)
 
     # --- waiting -------------------------------------------------------------------------------------
 
@@ -143,14 +162,13 @@ class Desk:
         if not rows or soonest >= by or now >= by:
             return self._nobody(flight, ranking, rows, soonest, now)
         look = min(by, max(soonest, now + 0.005) if soonest > now else now + LOOK_AGAIN)
-        rank = 1 if self._ask.urgency is Urgency.BACKGROUND else 0
         try:
-            await service.queue.wait(rows, look, deadline=by, rank=rank)
+            await service.queue.wait(rows, look, deadline=by, rank=_rank(self._ask))
         except Full:
             return Failure(
                 FailureKind.BUSY,
                 f"every deployment is busy and {service.settings.queue_size} requests wait already",
-                retry_after_s=self._expected(rows),
+                retry_after_s=self._expected(rows, now),
             )
         later = service.env.now()
         if service.closing:
@@ -182,10 +200,24 @@ class Desk:
         soonest = min((now if at is None else at for at in times.values()), default=math.inf)
         return frozenset(waiting), soonest
 
-    def _expected(self, rows: frozenset[int]) -> Seconds:
-        """Estimate the wait for a slot at one of ``rows``."""
-        views = [self._service.owner.snapshot.rows[i] for i in rows]
-        return max(0.05, min((v.wait_s or v.tpot_s * max(1, v.output_tokens) for v in views), default=1.0))
+    def _expected(self, rows: frozenset[int], now: Instant) -> Seconds:
+        """Estimate how long a request that came now would wait for one of ``rows``.
+
+        It would stand behind all who wait for them already: their time is up before its own.
+        """
+        owner, ask = self._service.owner, self._ask
+        known = [(owner.rows[i], owner.snapshot.rows[i]) for i in rows if i < len(owner.rows)]  # a reload took others
+        working = [row for row, view in known if view.refusal is None]
+        pace = [(_slots(row, working), service_s(row, now)) for row in working]
+        slots = sum(n for n, _ in pace if n < math.inf)
+        if not slots:  # none is at its limit: they come back at a time of their own
+            times = [view.usable_at - now for _, view in known if view.usable_at is not None]
+            return min(LATEST, max(SOONEST, min(times, default=LOOK_AGAIN)))
+        service = slots / sum(n / max(s, 1e-6) for n, s in pace if n < math.inf)
+        rank = _rank(ask)
+        told = self._service.queue.expected(rows, now + ask.first_content_s, rank=rank, slots=slots, service_s=service)
+        # by the deadline whoever waits now is served or gone; then it is one service time at most
+        return max(SOONEST, min(told, LATEST, max(ask.first_content_s, service / slots)))
 
     def _nobody(
         self, flight: Flight, ranking: Ranking, rows: frozenset[int], soonest: Instant, now: Instant
@@ -197,18 +229,37 @@ class Desk:
             return last if wait is None else replace(last, retry_after_s=wait)
         hard = [e for e in ranking.excluded if not e.soft]
         reasons = "; ".join(f"{e.id}: {e.reason}{f' ({e.detail})' if e.detail else ''}" for e in hard)
-        target = self._service.owner.snapshot.catalogue.targets.get(self._ask.target)
-        what = self._ask.target if target is None else f"{target.kind} {target.name!r}"
+        of = _of(self._ask.target)
         passing = [e for e in hard if e.reason in PASSING]
+        if rows - {e.row for e in passing}:  # only a slot was missing there; with the others it is as it was
+            text = f"every deployment{of} that could serve was busy until the deadline"
+            text += f"; the others: {reasons}" if reasons else ""
+            return Failure(FailureKind.BUSY, text, retry_after_s=self._expected(rows, now))
         wait = None if soonest is math.inf else max(0.0, soonest - now)
         if passing and all(e.reason == "quota_exhausted" for e in passing):
-            text = f"every deployment of {what} is rate limited: {reasons}"
+            text = f"every deployment{of} is rate limited: {reasons}"
             return Failure(FailureKind.LIMITED, text, retry_after_s=wait)
-        if rows and not passing:
-            text = f"every deployment of {what} was busy until the deadline"
-            return Failure(FailureKind.BUSY, text, retry_after_s=self._expected(rows))
         if passing or any(e.reason.startswith(_OTHERS) for e in hard):
-            text = f"no deployment of {what} is available: {reasons}"
+            text = f"no deployment{of} is available: {reasons}"
             return Failure(FailureKind.UNAVAILABLE, text, retry_after_s=wait)
-        text = f"no deployment of {what} may serve this request: {reasons or 'there is none'}"
+        text = f"no deployment{of} may serve this request: {reasons or 'there is none'}"
         return Failure(FailureKind.NO_CANDIDATE, text)
+
+
+def _rank(ask: Ask) -> int:
+    return 1 if ask.urgency is Urgency.BACKGROUND else 0
+
+
+def _of(target: str) -> str:
+    """Return whose deployments a target's key means, for a sentence; ``auto`` means all."""
+    kind, _, name = target.partition(":")
+    if not name:
+        return ""
+    return f" of {name!r}" if kind == TargetKind.PIN else f" of {kind} {name!r}"
+
+
+def _slots(row: Row, rows: Sequence[Row]) -> float:
+    """Return the slots of ``row``, with its part of what its provider's deployments among ``rows`` share."""
+    most, shared = capacity(row), row.provider.max_concurrency
+    own = math.inf if most is None else max(1.0, most)
+    return own if shared is None else min(own, shared / sum(r.provider is row.provider for r in rows))

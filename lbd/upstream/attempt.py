@@ -7,7 +7,8 @@ frames feed only the idle gap.
 
     forward   client and provider stream: slices go on as they came
     fold      the client is unary, the provider streams: gathered into the unary answer
-    whole     both unary: read to the end; at the cut-off the row is probed, and silence there moves it
+    whole     both unary: read to the end; at the cut-off the row is probed, and silence there moves it. A row
+              that is alive but does not answer is left when even the longest answer would have been there
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import math
 from enum import StrEnum
-from typing import Protocol
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import QuotaReading, Usage
@@ -23,6 +23,7 @@ from lbd.model.units import Instant, Seconds
 from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.fingerprint import fingerprint
 from lbd.shapes.providers import Fold, Watch
+from lbd.upstream.host import Host
 from lbd.upstream.line import Line, masked
 from lbd.upstream.wheel import TICK, Wheel
 
@@ -32,6 +33,7 @@ LARGEST_ERROR = 256 * 1024
 # After the end mark the provider may take this long to end the answer itself before the connection is closed.
 DRAIN: Seconds = 1.0
 LOOK_AGAIN: Seconds = 1.0
+BODY_GAP: Seconds = 5.0  # silence inside a body that is sent whole: it was computed before it began
 QUIET: Seconds = 2.0  # silence in the middle of an answer after which the row is probed
 _NO_QUOTA: tuple[QuotaReading, ...] = ()
 _NO_HEADERS: Headers = {}
@@ -50,34 +52,13 @@ _FORWARD, _FOLD, _WHOLE = Manner.FORWARD, Manner.FOLD, Manner.WHOLE
 _STALE = FailureKind.STALE
 
 
-class Host(Protocol):
-    """The flight that an attempt belongs to."""
-
-    def commit(self, attempt: Attempt, first: bytes) -> None:
-        """The first content is here: from now on the answer is this attempt's."""
-
-    def forward(self, data: bytes) -> None:
-        """Pass on a slice."""
-
-    def finish(self, data: bytes) -> None:
-        """Pass on the last slice and end the answer."""
-
-    def may_move(self) -> bool:
-        """Tell whether another candidate is left."""
-
-    def silent(self, attempt: Attempt) -> None:
-        """The provider is silent for suspiciously long: see whether anybody is there."""
-
-    def open_early(self) -> None:
-        """There is no content for so long that the client should get a head."""
-
-
 class Attempt:
     """See the module. Implements :class:`lbd.ports.Receiver`."""
 
     __slots__ = (
         "_asked",
         "_body",
+        "_body_began",
         "_body_size",
         "_connecting",
         "_cut_at",
@@ -91,6 +72,7 @@ class Attempt:
         "_headers_at",
         "_host",
         "_idle_s",
+        "_leave_at",
         "_slot",
         "_total_by",
         "_watch",
@@ -129,6 +111,7 @@ class Attempt:
         total_by: Instant,
         headers_at: Instant,
         idle_s: Seconds,
+        leave_at: Instant = math.inf,
     ) -> None:
         self._env = env
         self._wheel = wheel
@@ -138,6 +121,8 @@ class Attempt:
         self._total_by = total_by
         self._headers_at = headers_at
         self._idle_s = idle_s
+        self._leave_at = leave_at  # whole: even the longest answer would have come by then
+        self._body_began = False
         self._exchange: Exchange | None = None
         self._watch: Watch | None = None
         self._fold: Fold | None = None
@@ -178,7 +163,7 @@ class Attempt:
             for fresh in (False, True):
                 done = self._done = loop.create_future()
                 if fresh:
-                    self._body, self._body_size, self._deaf = None, 0, False
+                    self._body, self._body_size, self._body_began, self._deaf = None, 0, False, False
                 self._begin(choices, hide_usage)
                 exchange = None if fresh else self.line.transport.reuse(endpoint, body, self)
                 if exchange is None:
@@ -267,7 +252,8 @@ class Attempt:
             return
         out = watch.feed(chunk)
         if watch.failure is not None:
-            self._pass(out, now)  # what came before it may stand in the same read
+            if self.committed:
+                self._pass(out, now)  # what came before it may stand in the same read
             self._settle(watch.failure)
         elif watch.done and watch.committed:
             self._draining = self._deaf = True
@@ -280,6 +266,11 @@ class Attempt:
             self._body = []
         self._body.append(chunk)
         self._body_size += len(chunk)
+        if not self._body_began and chunk.strip():  # blanks before an answer only keep the connection alive
+            self._body_began = True
+            if self.last_at + BODY_GAP < self._slot * TICK:
+                self._wheel.discard(self._slot, self)
+                self._slot = self._wheel.add(self.last_at + BODY_GAP, self)
         limit = LARGEST_ANSWER if 200 <= self.status < 300 else LARGEST_ERROR
         if self._body_size > limit:
             self._settle(Failure(FailureKind.BAD_BODY, f"the answer is larger than {limit} bytes"))
@@ -341,7 +332,8 @@ class Attempt:
         if failure is None:
             self._complete(tail, now)
         else:
-            self._pass(tail, now)
+            if self.committed:
+                self._pass(tail, now)
             self._settle(failure)
 
     def _whole(self, body: bytes) -> None:
@@ -425,7 +417,8 @@ class Attempt:
         if self.committed:
             patience = self._idle_s if self._asked == self.last_at else min(QUIET, self._idle_s)
             return min(self._total_by, self.last_at + patience)
-        return min(self._cut_at, self._first_by, self._total_by, self._headers_at)
+        due = min(self._cut_at, self._first_by, self._total_by, self._headers_at, self._leave_at)
+        return min(due, self.last_at + min(BODY_GAP, self._idle_s)) if self._body_began else due
 
     def on_time(self, now: Instant) -> None:
         """A bound may be reached."""
@@ -444,28 +437,47 @@ class Attempt:
         if self._total_by <= now:
             return Failure(FailureKind.TIMEOUT_TOTAL, "the time for the whole answer is over")
         if self.committed:
-            if self.paused:
-                self.last_at = now
-                return None
-            if self._asked != self.last_at and self.last_at + self._idle_s > now:
-                self._asked = self.last_at
-                self._host.silent(self)  # nobody knows better than a probe whether anybody is there
-                return None
-            text = f"nothing came for {self._idle_s:g} s in the middle of the answer"
-            return Failure(FailureKind.TIMEOUT_IDLE, text)
+            return self._idle(now)
+        if self._body_began and not self.paused and self.last_at + min(BODY_GAP, self._idle_s) <= now:
+            return self._stalled()
         if self._first_by <= now:
             return self._silence(now, ", the deadline")
         if self._headers_at <= now:
             self._headers_at = math.inf
             self._host.open_early()
+        return self._silence(now) if self._cut(now) else None
+
+    def _cut(self, now: Instant) -> bool:
+        """Tell whether a silent attempt is to be left for another candidate now."""
         if self._cut_at <= now:
             self._cut_at = now + LOOK_AGAIN
             if self.manner is _WHOLE:
                 self._host.silent(self)
             elif self._host.may_move():
-                return self._silence(now)
+                return True
             # nobody else could take it now; one may have come back in a second
-        return None
+        if self._leave_at > now:
+            return False
+        self._leave_at = now + LOOK_AGAIN
+        return not self._body_began and self._host.may_move()
+
+    def _idle(self, now: Instant) -> Failure | None:
+        """Return the failure of a stream that stopped, or have a first silence looked into."""
+        if self.paused:
+            self.last_at = now
+            return None
+        if self._asked != self.last_at and self.last_at + self._idle_s > now:
+            self._asked = self.last_at
+            self._host.silent(self)  # nobody knows better than a probe whether anybody is there
+            return None
+        return Failure(FailureKind.TIMEOUT_IDLE, f"nothing came for {self._idle_s:g} s in the middle of the answer")
+
+    def _stalled(self) -> Failure:
+        """Return the failure of a body that stopped in the middle; an error keeps its status."""
+        body = b"".join(self._body or ())
+        if not 200 <= self.status < 300:
+            return self.line.shape.classify(self.status, self.headers, body, self._env.wall())
+        return Failure(FailureKind.TIMEOUT_IDLE, f"nothing came for {BODY_GAP:g} s in the middle of the answer")
 
     def _silence(self, now: Instant, which: str = "") -> Failure:
         waited = now - self.sent_at

@@ -28,6 +28,7 @@ from lbd.shapes.clients import ClientShape
 from lbd.state import flight as flights
 from lbd.state.budget import RetryBudget
 from lbd.state.flight import Flight, Step
+from lbd.state.health import PRIOR_TPOT
 from lbd.table.owner import Owner
 from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt, Manner
@@ -40,6 +41,8 @@ REMEMBERED_RANKINGS = 1024  # a generation
 KEEP_ALIVE_EVERY: Seconds = 15.0
 # looking a member up in its enum costs 0.1 us each time
 _FORWARD, _FOLD, _WHOLE = Manner.FORWARD, Manner.FOLD, Manner.WHOLE
+
+LONGEST_OUTPUT = 4096  # tokens of an answer whose client sets no bound; few are longer
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -166,7 +169,7 @@ class Run:
         "_reply",
         "_served_by",
         "_service",
-        "_slo_missed",
+        "_slo_at_risk",
         "_spent",
         "_ticket",
         "_ttft_s",
@@ -187,7 +190,7 @@ class Run:
         self._desk = Desk(service, ask, ticket.arrived, ticket.affinity)
         self._records: list[AttemptRecord] = []
         self._upstream_s: Seconds = 0.0  # spent waiting for providers
-        self._slo_missed = False
+        self._slo_at_risk = False  # nobody was predicted to meet it
         self._closed = False
         self._attempting: Attempt | None = None
         self._served_by: DeploymentId | None = None
@@ -256,7 +259,7 @@ class Run:
         candidate = choice.candidate
         line = service.lines[candidate.id]
         if choice.manner == "slo_missed":
-            self._slo_missed = True
+            self._slo_at_risk = True
         self._flight = flights.sent(self._flight, candidate.id)
         manner = _manner(line, head)
         attempt = self._attempting = self._prepare(line, candidate, manner)
@@ -306,7 +309,21 @@ class Run:
             total_by=flight.total_by,
             headers_at=headers_at,
             idle_s=settings.idle_gap_s,
+            leave_at=self._leave_at(candidate, now) if manner is _WHOLE else math.inf,
         )
+
+    def _leave_at(self, candidate: Candidate, now: Instant) -> Instant:
+        """Return when a unary answer is given up while others are left.
+
+        By then even the longest answer that was asked for would have come at half the usual speed. And nobody gets
+        more than half of what is left of the deadline, unless samples say that it needs more.
+        """
+        ask, rows = self._ticket.ask, self._service.owner.snapshot.rows
+        row = rows[candidate.row] if candidate.row < len(rows) else None
+        tpot = PRIOR_TPOT if row is None or row.spec.id != candidate.id else max(PRIOR_TPOT, row.tpot_s)
+        longest = ask.first_content_s + 2 * (ask.output_tokens or LONGEST_OUTPUT) * ask.choices * tpot
+        half = max((self._flight.total_by - now) / 2, candidate.total_s if candidate.fresh else 0.0)
+        return now + min(longest, half)
 
     def may_move(self) -> bool:
         """Tell whether another candidate is left."""
@@ -370,7 +387,7 @@ class Run:
             self._overhead_us,
             b"" if attempt is None else attempt.line.field,
             None if attempt is None else attempt.upstream_id,
-            slo_missed=self._slo_missed,
+            slo_at_risk=self._slo_at_risk,
         )
 
     def commit(self, attempt: Attempt, first: bytes) -> None:
@@ -461,7 +478,7 @@ class Run:
             self._overhead_us,
             self._usage,
             self._spent,
-            self._slo_missed or late,
+            late,
             self._desk.waited_s,
             self._flight.moves,
         )

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from pathlib import Path
 
+import aiohappyeyeballs
 import httptools
 
 from lbd.model.failure import Failure, FailureKind, LbdError
@@ -25,6 +27,7 @@ from lbd.upstream.inflate import BadEncoding, Inflate, inflate
 from lbd.upstream.pool import Pool
 
 SWEEP_EVERY = 1.0
+STAGGER = 0.25  # seconds until the next address of a name is tried beside the one before
 # Close a little before the server does: its clock starts when it has sent the last byte, ours when that came.
 KEEPALIVE_MARGIN = 1.0
 MOST_HEAD = 256 * 1024  # bytes of an answer's head; beyond it the provider is broken
@@ -128,6 +131,10 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as e:
             if not self._complete:
+                if self._headers_done:
+                    self._deliver(receiver, had_head)  # what stands before the fault in the same read is good
+                if self._receiver is not receiver:
+                    return
                 cause = e.__context__
                 text = str(cause) if isinstance(cause, BadEncoding) else f"the answer is not HTTP/1.1: {e}"
                 self._fail(FailureKind.BAD_BODY, text)
@@ -333,10 +340,10 @@ class Client:
             raise LbdError(Failure(FailureKind.TLS, f"ca_file {origin.ca_file}: {e.strerror or e}")) from None
         try:
             async with asyncio.timeout(limit):
+                sock = await self._race(origin)
                 _, connection = await self._loop.create_connection(
                     lambda: Connection(self, origin),
-                    origin.host,
-                    origin.port,
+                    sock=sock,
                     ssl=context,
                     server_hostname=origin.host if context is not None else None,
                 )
@@ -349,6 +356,15 @@ class Client:
             text = f"no connection to {origin.authority}: {e.strerror or e}"
             raise LbdError(Failure(FailureKind.CONNECT, text)) from None
         return connection
+
+    async def _race(self, origin: Origin) -> socket.socket:
+        """Return a connected socket: the first of the name's addresses that answers (RFC 8305). Raises OSError."""
+        infos = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        sock = await aiohappyeyeballs.start_connection(
+            infos, happy_eyeballs_delay=STAGGER if len(infos) > 1 else None, interleave=1, loop=self._loop
+        )
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     def _context(self, origin: Origin) -> ssl.SSLContext:
         file = origin.ca_file

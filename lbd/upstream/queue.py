@@ -61,9 +61,11 @@ class Queue:
             self._note()
         return self._env.now() < until or began >= until
 
-    def expected(self, deadline: Instant, *, rank: int, slots: float, service_s: Seconds) -> Seconds:
-        """Estimate how long a new waiter would wait."""
-        return expected_wait(self._room.ahead(deadline, rank=rank), slots, service_s)
+    def expected(
+        self, rows: frozenset[int], deadline: Instant, *, rank: int, slots: float, service_s: Seconds
+    ) -> Seconds:
+        """Estimate how long a new waiter would wait for one of ``rows``, which have ``slots`` together."""
+        return expected_wait(self._room.ahead(rows, deadline, rank=rank), slots, service_s)
 
 
 def _wake(future: asyncio.Future[int | None]) -> None:

@@ -50,7 +50,7 @@ def own_fields(
     deployment: bytes = b"",
     upstream_id: str | None = None,
     *,
-    slo_missed: bool = False,
+    slo_at_risk: bool = False,
 ) -> bytes:
     """Return the header fields that every answer carries. ``deployment`` is the line's own encoded field."""
     out = b"x-request-id: %b\r\nx-lbd-attempts: %d\r\nx-lbd-overhead-us: %d\r\n%b" % (
@@ -61,4 +61,4 @@ def own_fields(
     )
     if upstream_id is not None:
         out += b"x-lbd-upstream-request-id: %b\r\n" % upstream_id.encode("latin-1", "replace")
-    return out + b"x-lbd-slo: missed\r\n" if slo_missed else out
+    return out + b"x-lbd-slo: at-risk\r\n" if slo_at_risk else out

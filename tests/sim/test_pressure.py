@@ -91,6 +91,27 @@ def test_a_full_queue_refuses_with_an_honest_wait() -> None:
     run(main)
 
 
+def test_unary_traffic_alone_finds_the_faster_of_two_and_leaves_one_that_slows_down() -> None:
+    """Whole answers are all that is seen of them; a bound on the whole is kept by moving, not by failing."""
+
+    async def main(env: VirtualEnv) -> None:
+        slow, fast = SimHost("a", ttft=1.5), SimHost("b", ttft=0.05)
+        async with Sim(env, [slow, fast], {"providers": [provider(slow), provider(fast)]}) as sim:
+            for _ in range(120):
+                await sim.ask("m")
+                await env.sleep(0.2)
+            assert fast.seen > 2 * slow.seen, (fast.seen, slow.seen)
+            assert slow.seen > 3, "it is measured all the same"
+            began = env.now()
+            for _ in range(20):
+                asked = await sim.ask("m", headers={"x-lbd-max-latency-ms": "1000"})
+                assert asked.fate == "ok", asked.error
+                await env.sleep(0.2)
+            assert sim.fates(since=began) == {"ok": 20}
+
+    run(main)
+
+
 def test_a_brown_out_moves_traffic_away_within_ten_seconds() -> None:
     """Three times slower than its target allows, at 5 requests a second: its share falls."""
 

@@ -233,6 +233,23 @@ def test_a_decision_whose_snapshot_is_gone_is_told_without_its_ranking() -> None
     play(main)
 
 
+def test_a_decision_for_nobody_is_told_with_every_exclusion_and_is_no_attempt() -> None:
+    """The operator sees why; neither the summary nor the counters take it for a request that was sent."""
+
+    async def main(env: VirtualEnv) -> None:
+        async with sim(env) as s:
+            asked = await s.ask(headers={"x-lbd-max-usd": "0.00000001"})
+            assert asked.status == 400
+            told = s.console.decision(asked.headers["x-request-id"])
+            assert told is not None and told["tried"] == [] and told["served_by"] is None
+            (attempt,) = told["attempts"]
+            assert attempt["deployment"] is None and attempt["refused"] == "nobody" and attempt["replays"] is True
+            assert {e["reason"] for e in attempt["ranking"]["excluded"]} == {"over_max_usd"}
+            assert not s.app.meter.copy().attempts
+
+    play(main)
+
+
 def test_live_inputs_are_named_by_deployment() -> None:
     """Not by their place in a table that nobody sees."""
 

@@ -25,6 +25,7 @@ class Predicted(msgspec.Struct, frozen=True, gc=False):
     target_s: Seconds  # what it is held against: the tier's target, else the request's SLO, else its deadline
     usd: float | None  # expected cost, None where the price is not known
     total_s: Seconds = 0.0  # of the whole answer: ttft_s, and the usual time of as many tokens as are expected
+    whole_target_s: Seconds | None = None  # where the client waits for the whole: what total_s is held against
 
 
 Term: TypeAlias = Callable[[Ask, DeploymentView, Predicted], Ratio]

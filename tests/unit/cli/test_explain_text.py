@@ -133,10 +133,35 @@ def test_a_failed_request_says_so() -> None:
     assert "timeout_first [their id up-7]" in told
 
 
-def test_a_request_that_was_never_sent_points_at_what_holds_now() -> None:
-    """Without a decision there is nothing to replay."""
-    told = record(served_by=None, outcome="all_deployments_unavailable", status=503, ttft_s=None)
+def test_a_request_without_a_decision_points_at_what_holds_now() -> None:
+    """It was refused before anybody was looked for."""
+    told = record(served_by=None, outcome="unknown_model", status=404, ttft_s=None)
     assert "Nothing was sent, so no decision is recorded. How it stands now: lbd explain --model auto" in told
+
+
+NOBODY: dict[str, Any] = {"deployment": None, "stage": "", "manner": "", "reason": "nobody", "refused": "nobody"}
+
+
+def test_why_nobody_was_left_is_told() -> None:
+    """Every candidate and every exclusion; nothing was sent, so there is no time line."""
+    out = [{"deployment": "us/big", "reason": "locked_auth", "detail": "wrong key", "soft": False}]
+    left = attempt(**NOBODY, ttft_s=None, upstream_status=None, ranking=ranking(excluded=out))
+    told = record(left, served_by=None, outcome="all_deployments_unavailable", status=503, ttft_s=None)
+    assert told.startswith("Nobody served req_1: all_deployments_unavailable, status 503. All in")
+    assert "Asked for auto: interactive stream" in told
+    assert "Decision 1: nobody was left to send it to.\n" in told
+    assert "it comes to the same choice" in told
+    assert "✕ us/big    locked_auth  locked until a person acts: wrong key" in told
+    assert "ATTEMPT" not in told and "None" not in told
+
+
+def test_nobody_is_no_attempt_on_the_time_line() -> None:
+    """What was tried or refused before is; and those are no candidates any more."""
+    query = {"out": ["us/big"], "model": None, "larger_than": None, "affinity": 0}
+    refused = attempt(refused="at_limit", ttft_s=None)
+    told = record(refused, attempt(**NOBODY, ttft_s=None, query=query, ranking=ranking(candidate("us/big"))))
+    assert [line.split()[1] for line in told.splitlines() if line.startswith(("1  ", "2  "))] == ["us/big"]
+    assert "Decision 2: nobody was left to send it to.\n  Narrowed: tried or refused before: us/big." in told
 
 
 def test_a_lease_that_was_refused_was_not_sent() -> None:

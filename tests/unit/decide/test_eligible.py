@@ -42,6 +42,26 @@ def test_the_prediction_is_the_percentile_of_this_size_and_the_wait() -> None:
     assert eligible.predict(row, ask(), 5, 1.5).ttft_s == pytest.approx(1.6)
 
 
+def test_of_a_unary_answer_its_whole_time_is_predicted_from_whole_answers() -> None:
+    """Streams keep their first content; an answer that must be shorter takes its share; waits are on top."""
+    row = view(ttft=0.5, total_p95_s=4.0, output_tokens=200, wait_s=1.0)
+    streamed = eligible.predict(row, ask(stream=True), 0, 1.5)
+    assert (streamed.total_s, streamed.whole_target_s) == (pytest.approx(1.5 + 200 * 0.02), None)
+    whole = eligible.predict(row, ask(stream=False), 0, 1.5)
+    assert (whole.total_s, whole.whole_target_s) == (pytest.approx(5.0), pytest.approx(1.5 + 200 * 0.02))
+    assert eligible.predict(row, ask(stream=False, output_tokens=50), 0, 1.5).total_s == pytest.approx(2.0)
+
+
+def test_a_row_whose_answers_were_never_seen_is_not_held_to_be_late() -> None:
+    """Or a bound on the whole would keep every new row out."""
+    row = view(ttft=0.5, tpot_fresh=False)
+    for stream in (True, False):
+        of = ask(stream=stream, total_s=2.0)
+        assert eligible.predict(row, of, 0, 1.5).total_s == 0.5
+        assert why(row, of) is None
+        assert why(view(ttft=0.5), of) == "over_total"
+
+
 def test_latency_is_held_against_the_tier_then_the_slo_then_the_deadline() -> None:
     """A tier promises its target and no more; rules have none, so the request's own bound counts."""
     row = view()

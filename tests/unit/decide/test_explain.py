@@ -116,6 +116,19 @@ def test_a_second_try_of_the_same_row_replays_as_what_it_is() -> None:
     assert not explain.replays(table, replace(again, query=Query(("other/x",))), TERMS)
 
 
+def test_a_decision_for_nobody_replays_while_nobody_is_left() -> None:
+    """Excluded or refused a lease before: the record says which, and the table why."""
+    table = snapshot([view("p/a", refusal="locked_auth"), view("q/b")])
+    made = decided(table, ask())
+    nobody = replace(made, query=Query(out=("q/b",)), chosen=None, stage="", manner="", reason="nobody", live=())
+    assert explain.replay(table, nobody, TERMS) is None
+    assert explain.replays(table, nobody, TERMS)
+    assert not explain.replays(table, replace(nobody, query=ANY), TERMS)
+    assert not explain.replays(table, replace(made, query=nobody.query), TERMS)
+    for codec in (msgspec.json, msgspec.msgpack):
+        assert codec.decode(codec.encode(nobody), type=Decision) == nobody
+
+
 def test_a_decision_on_a_name_that_is_gone_does_not_replay_and_does_not_raise() -> None:
     """A record may be asked about on another table."""
     table = snapshot([view(deployment("p/a", model="gone"))])

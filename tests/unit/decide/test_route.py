@@ -113,6 +113,13 @@ def test_what_is_predicted_late_is_closest_first_after_everything_on_time() -> N
     assert [m for _, m, _ in shape(on_time)] == ["normal", "slo_missed", "slo_missed", "slo_missed"]
 
 
+def test_replicas_that_are_late_alike_share_what_comes() -> None:
+    """One stage for those that differ by little; the first in the table is no better than the second."""
+    table = snapshot([view("p/a", ttft=5.0), view("p/b", ttft=5.2), view("p/c", ttft=7.0)])
+    ranking = ranked(table, ask(slo_s=2.0))
+    assert [sorted(i) for _, _, i in shape(ranking)] == [["p/a", "p/b"], ["p/c"]]
+
+
 def test_suspects_come_after_the_late_and_open_breakers_last() -> None:
     """Out of first choice; an open breaker gets no more than a last-resort trial."""
     table = snapshot(

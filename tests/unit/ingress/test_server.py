@@ -154,6 +154,97 @@ def test_expect_100_continue_is_told_to_go_on(loop: str) -> None:
     on(loop, main())
 
 
+@loops
+def test_expect_of_http_1_0_is_ignored(loop: str) -> None:
+    """Such a client would take an interim answer for the answer (RFC 9110, 10.1.1)."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            caller = await listening.caller()
+            sent = request("POST", "/x", b"{}", "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
+            await caller.send(sent[:-2], b"{}", pause=0.005)
+            assert (await caller.answer()).json["body"] == "{}"
+
+    on(loop, main())
+
+
+@loops
+@pytest.mark.parametrize("fields", [(), H2C])
+def test_expect_behind_other_requests_is_answered_in_its_turn(loop: str, fields: tuple[str, ...]) -> None:
+    """Once, after the answers before it: an interim answer sent earlier would belong to another request."""
+
+    async def main() -> None:
+        go_on = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            await go_on.wait()
+            reply.send(200, b"", inbound.path.encode() + inbound.body)
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            last = request("POST", "/c", b"{}", "Expect: 100-continue", *fields)
+            await caller.send(get("/a"), get("/b") + last[:-2], pause=0.005)
+            go_on.set()
+            assert [(await caller.answer()).body for _ in range(2)] == [b"/a", b"/b"]
+            assert (await caller.answer()).status == 100
+            await caller.send(b"{}")
+            assert (await caller.answer()).body == b"/c{}"
+            await caller.send(get("/d"))
+            assert (await caller.answer()).body == b"/d"
+
+    on(loop, main())
+
+
+@loops
+@pytest.mark.parametrize("there", [1, 2])
+def test_expect_is_not_answered_once_the_body_comes(loop: str, there: int) -> None:
+    """A client that did not wait needs no leave (RFC 9110, 10.1.1)."""
+
+    async def main() -> None:
+        go_on = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            await go_on.wait()
+            reply.send(200, b"", inbound.path.encode() + inbound.body)
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            sent = request("POST", "/b", b"{}", "Expect: 100-continue")
+            cut = len(sent) - 2 + there
+            await caller.send(get("/a") + sent[:cut], pause=0.005)
+            go_on.set()
+            assert (await caller.answer()).body == b"/a"
+            await caller.send(sent[cut:])
+            assert (await caller.answer()).body == b"/b{}"
+
+    on(loop, main())
+
+
+@loops
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /x HTTP/1.1\r\n\r\n", 400),
+        (b"POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (b"GET http://h/x HTTP/1.1\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\r\nHost:\r\n\r\n", 200),
+        (b"GET /x HTTP/1.0\r\n\r\n", 200),
+    ],
+)
+def test_one_host_is_owed_since_http_1_1(loop: str, sent: bytes, status: int) -> None:
+    """None and several are a 400 (RFC 9112, 3.2); an empty one is none of both."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            for _ in range(2):
+                told = await listening.ask(sent)
+                assert told.status == status
+                assert status == 200 or b"Host" in told.body or b"host" in told.body
+
+    on(loop, main())
+
+
 # --- offers of another protocol -----------------------------------------------------------------------
 
 

@@ -65,7 +65,7 @@ def test_free_attempts_and_missed_targets() -> None:
     meter.add(record(attempts=(attempt("p/a", cost=0, usage=Usage(7, 0)),), slo_missed=True))
     assert not sum(meter.cost.values())
     assert meter.tokens == {("p/a", "input"): 7, ("p/a", "output"): 0}
-    assert meter.slo_missed == {"interactive": 1}
+    assert meter.slo_missed == {("interactive", "auto"): 1}
 
 
 @given(st.integers(0, 3 * BATCH + 5))

@@ -74,7 +74,7 @@ def test_the_page_tells_what_was_counted() -> None:
     assert told['lbd_fallbacks_total{"from": "p/a", "reason": "connect", "to": "p/b"}'] == 1
     assert told['lbd_tokens_total{"deployment": "p/b", "direction": "output"}'] == 20
     assert told['lbd_cost_usd_total{"deployment": "p/b"}'] == pytest.approx(140_000 / 1e9)
-    assert told['lbd_slo_missed_total{"class": "background"}'] == 1
+    assert told['lbd_slo_missed_total{"class": "background", "target": "auto"}'] == 1
     assert told['lbd_request_seconds_count{"class": "interactive"}'] == 2
     assert told['lbd_request_seconds_sum{"class": "interactive"}'] == pytest.approx(1.6)
     assert told['lbd_request_seconds_bucket{"class": "interactive", "le": "0.5"}'] == 0

@@ -111,9 +111,13 @@ def test_a_429_that_names_no_wait_is_waited_for_only_where_nobody_else_can_help(
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
 def test_what_the_same_row_cannot_mend_goes_to_the_next_model(kind: FailureKind) -> None:
-    """And nothing left is the end."""
+    """And nothing left is the end; a lost connection alone is tried once more where it was."""
     assert after(kind, others=1)[1] == Next(Step.MOVE, failed(kind))
-    assert after(kind)[1] == Next(Step.GIVE, failed(kind))
+    left, verdict = after(kind)
+    if kind in flights.CUT_OFF:
+        assert verdict == Next(Step.AGAIN, failed(kind), wait_s=PAUSE, spend=True)
+        verdict = after(kind, flight=left)[1]
+    assert (verdict.step, verdict.failure.kind) == (Step.GIVE, kind)
 
 
 def test_further_moves_spend_the_retry_budget() -> None:
@@ -258,7 +262,7 @@ def _law(before: Flight, flight: Flight, verdict: Next, kind: FailureKind, now: 
     if before.committed or kind in NEVER or now >= flight.total_by:
         assert verdict.step is Step.GIVE
     if verdict.step is Step.AGAIN:
-        assert kind in SAME_ONCE
+        assert kind in SAME_ONCE or kind in flights.CUT_OFF
         assert kind not in TIMEOUTS
         assert 0 <= verdict.wait_s <= SHORT_WAIT
         assert now + verdict.wait_s < flight.first_by

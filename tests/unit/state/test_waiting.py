@@ -25,7 +25,7 @@ def test_interactive_work_comes_first_then_the_nearest_deadline_then_who_came_fi
     room.enter("late", ROWS, 9.0)
     room.enter("soon", ROWS, 5.0)
     room.enter("soon too", ROWS, 5.0)
-    assert (room.ahead(5.0), room.ahead(9.0), room.ahead(0.5, rank=1)) == (2, 3, 3)
+    assert (room.ahead(ROWS, 5.0), room.ahead(ROWS, 9.0), room.ahead(ROWS, 0.5, rank=1)) == (2, 3, 3)
     assert [room.next_for(1) for _ in range(5)] == ["soon", "soon too", "late", "background", None]
 
 
@@ -39,6 +39,14 @@ def test_a_slot_wakes_only_whom_its_row_serves() -> None:
     assert room.next_for(1) is None
     assert room.next_for(2) == "b"
     assert len(room) == 0
+
+
+def test_only_who_waits_for_the_same_rows_is_ahead() -> None:
+    """A queue for another model takes no slot of this one's."""
+    room: WaitingRoom[str] = WaitingRoom(10)
+    room.enter("a", frozenset({1, 2}), 1.0)
+    room.enter("b", frozenset({2}), 2.0)
+    assert [room.ahead(frozenset(rows), 9.0) for rows in ({1}, {2}, {1, 3}, {3}, {1, 2})] == [1, 2, 1, 0, 2]
 
 
 def test_it_is_bounded_and_leaving_makes_room() -> None:
@@ -140,8 +148,9 @@ class AnyOrder(RuleBasedStateMachine):
         assert len(self.room) == len(self.model)
         for rank in (0, 1):
             for deadline in (0.5, 2.0, 9.0):
-                before = sum(m[:2] <= (rank, deadline) for m in self.model)
-                assert self.room.ahead(deadline, rank=rank) == before
+                for rows in (frozenset({0}), frozenset({1, 3})):
+                    before = sum(m[:2] <= (rank, deadline) and bool(m[3] & rows) for m in self.model)
+                    assert self.room.ahead(rows, deadline, rank=rank) == before
 
 
 TestAnyOrder = AnyOrder.TestCase

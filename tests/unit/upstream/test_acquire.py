@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lbd.decide import explain
 from lbd.model.failure import FailureKind
 from lbd.model.plan import Query
 from lbd.model.table import AdminState
@@ -394,6 +395,178 @@ def test_after_failures_the_last_word_is_a_failure_and_not_that_nobody_is_left()
         asked = await relay.ask(stream=True)
         assert asked.status == 502 and asked.error is not None
         assert "a/m-a: reset; b/m-b: reset" in asked.error["message"]
+        relay.check()
+
+    play(main)
+
+
+def excluded(relay: Relay) -> dict[str, str]:
+    """Return who was left out of the last request's last decision, and why; nothing was sent on it."""
+    left = relay.last.attempts[-1]
+    decision = left.decision
+    assert left.refused == decision.reason == "nobody" and decision.chosen is None
+    assert left.started_s == left.ended_s and left.failure is None and left.usage is None
+    snapshot = relay.journal.snapshot(decision.generation)
+    assert snapshot is not None
+    facts = explain.ranking_facts(explain.rank_again(snapshot, decision, relay.plugins.terms), snapshot)
+    return {e["deployment"]: e["reason"] for e in facts["excluded"]}
+
+
+def test_a_decision_for_nobody_is_on_the_record_and_replays() -> None:
+    """Locked out, and too dear: who was left out and why can be asked afterwards as of any other decision."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b"))
+        for host in "ab":
+            relay.stage.always(0.0, *answer(refusal("wrong key", "invalid_api_key"), 401), host=host)
+        dear = await relay.ask(headers={"x-lbd-max-usd": "0.00000001"})
+        assert dear.status == 400 and dear.headers["x-lbd-attempts"] == "0" and not relay.stage.taken
+        assert excluded(relay) == {"a/m": "over_max_usd", "b/m": "over_max_usd"}
+        await relay.ask()
+        asked = await relay.ask()
+        assert asked.status == 503 and asked.headers["x-lbd-attempts"] == "0" and len(relay.stage.taken) == 2
+        assert excluded(relay) == {"a/m": "locked_auth", "b/m": "locked_auth"}
+        assert len(relay.last.attempts) == 1 and relay.last.moved == 0
+        relay.check()
+
+    play(main)
+
+
+def test_who_waited_in_vain_has_a_decision_too() -> None:
+    """Turned away by a full queue, out of time, or gone: after the refusal of the lease nobody was left."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a", settings=Settings(queue_size=2), deadlines={"interactive_first_content_s": 0.5})
+        holder = relay.start(stream=True)
+        await env.sleep(0.01)
+        late, gone = relay.start(stream=True), relay.start(stream=True)
+        await env.sleep(0.01)
+        await relay.ask(stream=True)  # the queue is full
+        gone.cancel()
+        await late
+        assert [r.outcome for r in relay.records] == [K.BUSY, K.CLIENT_GONE, K.BUSY]
+        for record in relay.records:
+            told = [(a.decision.chosen, a.refused) for a in record.attempts]
+            assert told[-1] == (None, "nobody") and set(told[:-1]) == {("a/m", "at_limit")}
+            assert record.attempts[-1].decision.query.out == ("a/m",)
+        await holder
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("auto", "no deployment is available: a/m: admin_drain"),
+        ("m", "no deployment of model 'm' is available: a/m: admin_drain"),
+        ("quick", "no deployment of rule 'quick' is available: a/m: admin_drain"),
+    ],
+)
+def test_the_message_names_what_was_asked_for(model: str, said: str) -> None:
+    """In a sentence: ``auto`` is every deployment."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), routing_rules={"quick": {"primary": "m"}})
+        relay.owner.order(relay.find("a"), AdminState.DRAIN, by="me", reason="x")
+        asked = await relay.ask(model)
+        assert asked.error is not None and said in asked.error["message"]
+        pinned = await relay.ask(headers={"x-lbd-pin": "a/m"})
+        assert pinned.error is not None and "no deployment of 'a/m' is available" in pinned.error["message"]
+
+    play(main)
+
+
+# --- the wait that is told ----------------------------------------------------------------------------
+
+
+HALF: tuple[Any, ...] = (0.1, head(), say(ROLE, content("hel")), 0.4, say(content("lo"), STOP, DONE), end)
+
+
+async def told_wait(env: VirtualEnv, waiting: int, *names: str, **config: Any) -> float:
+    """Return what one more is told, in seconds, where answers take 0.5 s and a full queue has ``waiting`` in it."""
+    relay = one_slot(env, *names, settings=Settings(queue_size=waiting), **config)
+    for name in names:
+        relay.stage.always(*HALF, host=name)
+    for _ in range(2 * len(names)):
+        await relay.ask(stream=True)
+    await env.sleep(2)
+    tasks = [relay.start(stream=True) for _ in range(len(names) + waiting)]
+    await env.sleep(0.01)
+    asked = await relay.ask(stream=True)
+    assert asked.status == 503 and asked.error is not None and asked.error["code"] == "all_deployments_busy"
+    await asyncio.gather(*tasks)
+    relay.check()
+    return int(asked.headers["retry-after-ms"]) / 1000
+
+
+@pytest.mark.parametrize(
+    ("waiting", "names", "told"), [(1, "a", 1.0), (5, "a", 3.0), (5, "ab", 1.5), (5, "abc", 1.0), (40, "a", 10.0)]
+)
+def test_the_wait_that_is_told_is_the_queues(waiting: int, names: str, told: float) -> None:
+    """Everyone ahead has an answer first, as many at a time as there are slots; by the deadline they are gone."""
+
+    async def main(env: VirtualEnv) -> None:
+        assert await told_wait(env, waiting, *names) == pytest.approx(told, rel=0.05)
+
+    play(main)
+
+
+def test_the_wait_for_a_slot_is_told_also_where_another_row_is_out() -> None:
+    """The row that may come back at once says nothing of when a slot is free."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = one_slot(env, "a", "b", deadlines={"interactive_first_content_s": 0.8})
+        relay.stage.always(0.0, *answer(refusal("slow"), 429, retry_after="60"), host="b")
+        while relay.owner.snapshot.rows[1].refusal != "quota_exhausted":
+            await relay.ask(stream=True)
+        holder = relay.start(stream=True)
+        await env.sleep(0.01)
+        asked = await relay.ask(stream=True)
+        assert asked.status == 503 and asked.error is not None and asked.error["code"] == "all_deployments_busy"
+        assert "b/m: quota_exhausted" in asked.error["message"]
+        assert int(asked.headers["retry-after-ms"]) >= 500
+        await holder
+        relay.check()
+
+    play(main)
+
+
+def test_a_full_queue_for_what_is_limited_tells_when_the_limit_ends() -> None:
+    """No slot is missing: the queue has no say in it."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), settings=Settings(queue_size=1))
+        relay.stage.plan(0.0, *answer(refusal("slow"), 429, retry_after="5"), host="a")
+        relay.stage.always(*LONG, host="a")
+        await relay.ask(stream=True)
+        await env.sleep(1)
+        waiting = relay.start(stream=True)
+        await env.sleep(0.01)
+        asked = await relay.ask(stream=True)
+        assert asked.status == 503 and int(asked.headers["retry-after-ms"]) == pytest.approx(3990, abs=50)
+        await waiting
+        relay.check()
+
+    play(main)
+
+
+def test_slots_that_deployments_of_a_provider_share_are_counted_once() -> None:
+    """The provider's own limit bounds them together."""
+
+    async def main(env: VirtualEnv) -> None:
+        two = row("a", max_concurrency=1)
+        two["deployments"].append({**two["deployments"][0], "model": "n"})
+        relay = Relay(env, two, settings=Settings(queue_size=3))
+        relay.stage.always(*HALF, host="a")
+        for _ in range(10):
+            await relay.ask(stream=True)
+        await env.sleep(2)
+        tasks = [relay.start(stream=True) for _ in range(4)]
+        await env.sleep(0.01)
+        asked = await relay.ask(stream=True)
+        assert int(asked.headers["retry-after-ms"]) == pytest.approx(2000, rel=0.3)
+        await asyncio.gather(*tasks)
         relay.check()
 
     play(main)

@@ -19,7 +19,7 @@ from lbd.shapes.chat_fold import ChatFold
 from lbd.shapes.providers import PROVIDERS
 from lbd.upstream import attempt as module
 from lbd.upstream import line as lines
-from lbd.upstream.attempt import DRAIN, LOOK_AGAIN, QUIET, Attempt, Manner
+from lbd.upstream.attempt import BODY_GAP, DRAIN, LOOK_AGAIN, QUIET, Attempt, Manner
 from lbd.upstream.headers import RawHeaders
 from lbd.upstream.wheel import TICK, Wheel
 from tests.fakes.env import FakeEnv
@@ -229,11 +229,60 @@ async def test_an_error_after_content_is_the_providers_word() -> None:
     """What stood before it in the same read is passed on, the error itself is not."""
     t = await Try().start()
     t.taken.head()
-    t.taken.say(ROLE + content("hi") + error_in_band(message="too busy"))
+    t.taken.say(ROLE + content("h"))
+    t.taken.say(content("i") + error_in_band(message="too busy"))
     failure = await t.over()
     assert failure is not None and failure.kind is K.STREAM_ERROR and failure.message == "too busy"
-    assert t.host.body == ROLE + content("hi") and not t.host.finishes
+    assert t.host.body == ROLE + content("h") + content("i") and not t.host.finishes
     assert t.taken.cancelled_at is not None
+
+
+@pytest.mark.parametrize("how", ["error", "cut"])
+async def test_content_that_comes_with_its_own_end_in_failure_is_not_begun(how: str) -> None:
+    """Nothing was shown yet, and it is known to be broken: somebody else can still answer."""
+    t = await Try().start()
+    t.taken.head()
+    if how == "error":
+        t.taken.say(ROLE + content("hi") + error_in_band(message="too busy"))
+    else:
+        t.taken.say(ROLE + content("hi")[:-1])  # its blank line is lost with the connection
+        t.taken.end()
+    assert kind(await t.over()) is (K.STREAM_ERROR if how == "error" else K.BROKEN_STREAM)
+    assert not t.host.commits and t.host.body == b""
+
+
+async def test_a_body_that_stops_in_the_middle_is_left_after_seconds() -> None:
+    """It was computed before it began; an error keeps its status; blanks before an answer begin nothing."""
+    for status, expected in ((200, K.TIMEOUT_IDLE), (429, K.RATE)):
+        t = await Try(Manner.WHOLE).start()
+        t.taken.head(status, JSON)
+        for _ in range(3):
+            t.taken.say(b" \n")
+            t.env.advance(BODY_GAP)
+            assert t.attempt.failure is None
+        t.taken.say(whole("hi")[:40])
+        t.env.advance(BODY_GAP - 0.2)
+        assert t.attempt.failure is None
+        t.env.advance(0.4)
+        assert kind(await t.over()) is expected
+
+
+async def test_a_unary_answer_that_is_overdue_is_left_while_others_are() -> None:
+    """Somebody answers probes there; even the longest answer would have come."""
+    t = await Try(Manner.WHOLE, leave_at=3.0).start()
+    t.host.movable = False
+    t.env.advance(20)
+    assert t.attempt.failure is None
+    t.host.movable = True
+    t.env.advance(1.5)
+    assert kind(await t.over()) is K.TIMEOUT_FIRST
+    t = await Try(Manner.WHOLE, leave_at=3.0).start()
+    t.taken.head(200, JSON)
+    t.env.advance(2.9)
+    t.taken.say(whole("hi")[:40])
+    t.env.advance(2)
+    assert t.attempt.failure is None, "it has begun"
+    await t.abandon()
 
 
 @pytest.mark.parametrize("how", ["end", "fail"])

@@ -782,13 +782,14 @@ def test_a_record_holds_every_attempt_with_its_cost_and_time() -> None:
 
 
 def test_a_request_that_nobody_can_serve_has_a_record_too() -> None:
-    """With no attempt in it."""
+    """With no attempt in it, but with the decision that there was nobody."""
 
     async def main(env: VirtualEnv) -> None:
         relay = Relay(env, row("a", deployment={"supports": []}))
         asked = await relay.ask(tools=[{"type": "function"}])
         assert asked.status == 400 and asked.error is not None and "a/m: capability (tools)" in asked.error["message"]
-        assert relay.last.outcome == K.NO_CANDIDATE and relay.last.attempts == ()
+        assert relay.last.outcome == K.NO_CANDIDATE
+        assert [(a.refused, a.decision.chosen) for a in relay.last.attempts] == [("nobody", None)]
         assert asked.headers["x-lbd-attempts"] == "0"
         relay.check()
 
@@ -796,14 +797,14 @@ def test_a_request_that_nobody_can_serve_has_a_record_too() -> None:
 
 
 def test_a_missed_target_is_marked() -> None:
-    """In the header where no candidate was predicted to meet it, in the record also where the content came late."""
+    """At risk in the header where no candidate was predicted to meet it; missed where the content came late."""
 
     async def main(env: VirtualEnv) -> None:
         surfaces = [{"name": "fast", "ttft_p95_s": 0.1}, {"name": "slow", "ttft_p95_s": 1.3}]
         relay = Relay(env, row("a"), surfaces=surfaces)
         relay.stage.always(*GOOD, host="a")
         asked = await relay.ask(stream=True, headers={"x-lbd-surface": "fast"})
-        assert asked.headers["x-lbd-slo"] == "missed" and relay.last.slo_missed
+        assert asked.headers["x-lbd-slo"] == "at-risk" and relay.last.slo_missed
         asked = await relay.ask(stream=True, headers={"x-lbd-surface": "slow"})
         assert "x-lbd-slo" not in asked.headers and not relay.last.slo_missed
         relay.stage.plan(1.4, *GOOD[1:], host="a")

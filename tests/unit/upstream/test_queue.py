@@ -137,14 +137,15 @@ def test_the_expected_wait_grows_with_those_ahead() -> None:
 
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 10)
-        alone = queue.expected(START + 9, rank=0, slots=2, service_s=4)
+        alone = queue.expected(frozenset({0}), START + 9, rank=0, slots=2, service_s=4)
         tasks = [
             env._loop.create_task(queue.wait(frozenset({0}), START + 1, deadline=START + 5, rank=0)) for _ in range(3)
         ]
         await env.sleep(0.1)
-        behind = queue.expected(START + 9, rank=0, slots=2, service_s=4)
-        before = queue.expected(START + 1, rank=0, slots=2, service_s=4)
-        assert before == alone == 2.0
+        behind = queue.expected(frozenset({0}), START + 9, rank=0, slots=2, service_s=4)
+        before = queue.expected(frozenset({0}), START + 1, rank=0, slots=2, service_s=4)
+        elsewhere = queue.expected(frozenset({1}), START + 9, rank=0, slots=2, service_s=4)
+        assert before == alone == elsewhere == 2.0
         assert behind == 8.0
         await asyncio.gather(*tasks)
 

@@ -126,10 +126,10 @@ def test_own_fields_name_the_request_the_attempts_and_the_time() -> None:
     """On every answer; the rest where it is known."""
     plain = parse(own_fields("req_1", 2, 123.6))
     assert plain == {"x-request-id": "req_1", "x-lbd-attempts": "2", "x-lbd-overhead-us": "124"}
-    full = parse(own_fields("req_1", 1, 0, b"x-lbd-deployment: p/m\r\n", "up-\u20ac", slo_missed=True))
+    full = parse(own_fields("req_1", 1, 0, b"x-lbd-deployment: p/m\r\n", "up-\u20ac", slo_at_risk=True))
     assert full["x-lbd-deployment"] == "p/m"
     assert full["x-lbd-upstream-request-id"] == "up-?"
-    assert full["x-lbd-slo"] == "missed"
+    assert full["x-lbd-slo"] == "at-risk"
 
 
 def test_the_module_promises_no_wait_that_is_a_hammer() -> None:

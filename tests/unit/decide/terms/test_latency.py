@@ -34,6 +34,11 @@ def test_the_same_time_is_better_against_a_looser_target(ttft: float, a: float, 
     assert of(ttft, strict) <= of(ttft, loose)
 
 
+def test_where_the_client_waits_for_the_whole_the_whole_is_judged() -> None:
+    """A unary answer has no first content that anybody sees."""
+    assert latency(ask(), view(), Predicted(9.0, 1.5, None, 2.0, 6.0)) == 0.75
+
+
 def test_the_row_itself_is_not_looked_at() -> None:
     """Only the prediction counts, which already holds the row's percentile and wait."""
     p = Predicted(0.3, 1.5, None)
