@@ -296,7 +296,7 @@ class App:
             outcome=record.outcome,
             status=record.status,
             deployment=record.served_by,
-            attempts=len(record.attempts),
+            attempts=sum(a.refused is None for a in record.attempts),
             ttft_s=None if record.ttft_s is None else round(record.ttft_s, 4),
             total_s=round(record.total_s, 4),
             failures=[a.failure for a in record.attempts if a.failure is not None],
