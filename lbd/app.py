@@ -207,6 +207,8 @@ class App:
         self.pipeline.rules = Rules(Clients(new.clients), new.surfaces, new.deadlines)
         self.api.configure(Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts)))
         self.journal.set_bound(limits.journal_records)
+        if config.log.level != self.compiled.config.log.level:  # at start whoever set up the log has seen to it
+            log.set_level(config.log.level)
         self.compiled = new
 
     def _lines(self, compiled: Compiled) -> dict[DeploymentId, lines.Line]:

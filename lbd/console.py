@@ -24,7 +24,7 @@ from lbd.model.secret import Secret
 from lbd.model.units import Instant
 from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
 from lbd.plugins import read_config
-from lbd.state import spend
+from lbd.state import health, spend
 from lbd.state.row import Row, capacity
 from lbd.table import report
 
@@ -94,9 +94,10 @@ class Console:
         status, summary, notes = self._verdict()
         late = self._late()
         time = report.rfc3339(env.wall())
+        every = app.probing.settings.every_s
         checks: dict[str, list[dict[str, Any]]] = {}
         for row in self.owner.rows:
-            checks.update(_checks(row, time, env.now()))
+            checks.update(_checks(row, time, env.now(), stale=report.stale(row, env.now(), every)))
         checks["store:uptime"] = [_check("pass" if app.persistence.up else "warn", time, "datastore")]
         lag = round(app.loop_lag_s, 4)
         checks["loop:lag"] = [_check("warn" if late or lag > 0.25 else "pass", time, "system", lag, "s")]
@@ -116,10 +117,10 @@ class Console:
     def _late(self) -> bool:
         return self._app.env.now() - self._app.ticked_at > TICK_LATE_S
 
-    def _verdict(self) -> tuple[str, str, list[str]]:
+    def _verdict(self) -> tuple[out.Status, str, list[str]]:
         """Return pass, warn or fail, one sentence on the deployments, and what else is wrong."""
         app = self._app
-        status, summary = report.verdict(self.owner)
+        status, summary = report.verdict(self.owner, app.env.now(), app.probing.settings.every_s)
         notes = []
         if app.draining:
             status, summary = "fail", "draining"
@@ -272,7 +273,7 @@ class Console:
             "overrides": [
                 {"deployment": row.spec.id, "admin": row.admin, "weight": row.admin_weight, "by": row.admin_by}
                 for row in self.owner.rows
-                if row.admin_by is not None
+                if health.admin_text(row) is not None
             ],
             "config": _mask(masked),
         }
@@ -384,9 +385,11 @@ def _check(
     return told
 
 
-def _checks(row: Row, time: str, now: Instant) -> dict[str, list[dict[str, Any]]]:
+def _checks(row: Row, time: str, now: Instant, *, stale: bool) -> dict[str, list[dict[str, Any]]]:
     status = "pass" if row.state in ("up", "unknown") else "fail" if row.state in ("down", "locked") else "warn"
     why = f"{row.reason.code}: {row.reason.text}" if row.reason.text else row.reason.code
+    if status == "pass" and row.state == "up" and stale:
+        status, why = "warn", "no_news: neither probed nor used of late"
     p95 = row.ttft[0].over(300.0, now).quantile(0.95)
     ratio = row.outcomes.over(300.0, now).ratio()
     name = row.spec.id

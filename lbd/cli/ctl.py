@@ -142,7 +142,7 @@ def _reload(client: Client, args: argparse.Namespace) -> int:
     fixed = document.get("needs_restart") or []
     if args.json:
         print(json.dumps(document, indent=2))
-    else:
+    elif not fixed:  # what is refused changes nothing, whatever else is new in the file
         did = "would be reloaded" if args.dry_run else f"reloaded, generation {document['generation']}"
         print(f"configuration {did}: {_changes(document)}")
         for warning in document["warnings"]:

@@ -5,6 +5,7 @@ or the token, and leave an event with who and why.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import pwd
 import socket
@@ -80,7 +81,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a change."""
 
     reason: str = ""
-    weight: float | None = None
+    weight: float | msgspec.UnsetType | None = msgspec.UNSET
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -172,17 +173,21 @@ class Admin:
         ready, why = self._views.ready()
         return web.Response(status=200 if ready else 503, text=why + "\n")
 
-    async def _health(self, _request: web.Request) -> web.Response:
+    async def _health(self, request: web.Request) -> web.Response:
         status, document = self._views.health()
+        etag = _health_tag(document)
+        headers = {"etag": etag, "cache-control": "max-age=1"}
+        if status != "fail" and _known(request, etag):  # a 503 says more than that nothing has changed
+            return web.Response(status=304, headers=headers)
         response = _json(document, status=503 if status == "fail" else 200)
         response.content_type = "application/health+json"
-        response.headers["cache-control"] = "max-age=1"
+        response.headers.update(headers)
         return response
 
     async def _providers(self, request: web.Request) -> web.Response:
         etag, body = self._views.providers()
         headers = {"etag": etag, "cache-control": "no-cache"}
-        if request.headers.get("if-none-match") == etag:
+        if _known(request, etag):
             return web.Response(status=304, headers=headers)
         return web.Response(body=body, content_type="application/json", headers=headers)
 
@@ -286,9 +291,7 @@ class Admin:
             case "drain" | "ready" | "maint":
                 owner.order(row, AdminState(action), by=by, reason=order.reason)
             case "weight":
-                if order.weight is not None and not 0 <= order.weight <= 1000:
-                    raise Problem(422, "weight must be in 0..1000, or null to take the override back")
-                owner.weigh(row, order.weight, by=by, reason=order.reason)
+                owner.weigh(row, _weight(order), by=by, reason=order.reason)
             case "reset-breaker":
                 owner.reset(row, by=by, reason=order.reason)
             case "probe-now":
@@ -298,6 +301,22 @@ class Admin:
                 raise Problem(
                     404, f"no action {action!r}; there are drain, ready, maint, weight, reset-breaker, probe-now"
                 )
+
+
+def _weight(order: Order) -> float | None:
+    """Return the weight that is ordered; one that was forgotten must not take the override back."""
+    weight = order.weight
+    if weight is msgspec.UNSET:
+        raise Problem(400, "the body needs the key weight: a number in 0..1000, or null to take the override back")
+    if weight is not None and not 0 <= weight <= 1000:
+        raise Problem(422, "weight must be in 0..1000, or null to take the override back")
+    return weight
+
+
+def _known(request: web.Request, etag: str) -> bool:
+    """Tell whether the client has this very version; tags are compared weakly, as RFC 9110 wants it here."""
+    told = request.headers.get("if-none-match", "")
+    return told.strip() == "*" or etag.removeprefix("W/") in (t.strip().removeprefix("W/") for t in told.split(","))
 
 
 def _unix(request: web.Request) -> int | None:
@@ -313,6 +332,16 @@ def _unix(request: web.Request) -> int | None:
 def _json(document: object, status: int = 200) -> web.Response:
     body = orjson.dumps(document, default=msgspec.to_builtins, option=orjson.OPT_NON_STR_KEYS)
     return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _health_tag(document: dict[str, Any]) -> str:
+    """Return a weak tag of what is found; when it was looked at, and a lag within its bound, are no news."""
+    checks = {
+        name: [{k: v for k, v in c.items() if k != "time" and (k, name) != ("observedValue", "loop:lag")} for c in of]
+        for name, of in document["checks"].items()
+    }
+    body = orjson.dumps({**document, "checks": checks}, default=str)
+    return f'W/"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
 
 
 def _event(event: Any) -> bytes:

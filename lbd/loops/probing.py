@@ -167,13 +167,14 @@ class Probing:
         """Return why row needs a paid probe now: ``recovery``, ``idle``, or None."""
         now = self.env.now()
         last = self.paid_at(row)
-        if row.admin is not AdminState.READY or locked(row, now) or _saturated(row, now):
+        if row.admin is AdminState.MAINT or locked(row, now) or _saturated(row, now):
             return None
         troubled = row.suspect is not None or row.breaker.phase is not Phase.CLOSED
         unlocked = row.lock is not None and last <= row.lock.since  # its time has run out: asked once whether it is so
         if (troubled or unlocked) and now - last >= PAID_EVERY:
             return "recovery"
-        if now - max(row.last_used, self._born) >= IDLE_AFTER and now - last >= IDLE_AFTER:
+        idle = now - max(row.last_used, self._born) >= IDLE_AFTER and now - last >= IDLE_AFTER
+        if idle and row.admin is AdminState.READY:  # what is drained should come back well; nobody asks how fast it is
             return "idle"
         return None
 

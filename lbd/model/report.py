@@ -6,9 +6,16 @@ comes with the number of samples behind it.
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Literal
+
 import msgspec
 
+from lbd.model.outcome import Verdict
+from lbd.model.table import AdminState, HealthState
+
 SCHEMA = "lbd/providers/v1"
+Status = Literal["pass", "warn", "fail"]
 
 
 class ReasonOut(msgspec.Struct):
@@ -23,7 +30,7 @@ class ReasonOut(msgspec.Struct):
 class AdminOut(msgspec.Struct):
     """What an operator ordered."""
 
-    state: str
+    state: AdminState
     weight: float | None
     by: str | None
 
@@ -47,10 +54,18 @@ class HalfOpenOut(msgspec.Struct):
     need: int
 
 
+class BreakerState(StrEnum):
+    """The phases of a breaker, by the words of the document."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
 class BreakerOut(msgspec.Struct):
     """The circuit breaker."""
 
-    state: str
+    state: BreakerState
     cause: str | None
     opened_total: int
     retry_at: str | None
@@ -76,7 +91,10 @@ class WindowsOut(msgspec.Struct, rename={"m1": "1m", "m5": "5m", "h1": "1h"}):
 
 
 class ErrorsOut(msgspec.Struct):
-    """Attempts of the last five minutes by how they ended."""
+    """Attempts of the last five minutes by how they ended.
+
+    ``by_kind`` counts every time-out, ``ratio`` and ``n`` only what is held against the deployment.
+    """
 
     ratio: float | None
     n: int
@@ -86,7 +104,7 @@ class ErrorsOut(msgspec.Struct):
 
 
 class UptimeOut(msgspec.Struct, rename={"m5": "5m", "m30": "30m", "d1": "1d"}):
-    """Share of judged attempts that were good; null without any."""
+    """Share of the time in which it was neither down nor locked; null where its state was never known."""
 
     m5: float | None
     m30: float | None
@@ -133,7 +151,7 @@ class ProbeOut(msgspec.Struct):
     """The last result of one kind of probe."""
 
     kind: str
-    verdict: str
+    verdict: Verdict
     age_s: float
     took_ms: float
     detail: str
@@ -158,7 +176,7 @@ class DeploymentOut(msgspec.Struct):
     region: str | None
     shape: str
     base_url: str
-    state: str
+    state: HealthState
     state_since: str
     reason: ReasonOut
     admin: AdminOut
@@ -225,7 +243,7 @@ class ProvidersOut(msgspec.Struct):
     generation: int
     time: str
     data_age_ms: float
-    status: str
+    status: Status
     summary: str
     version: str
     tiers: list[TierOut]

@@ -131,11 +131,20 @@ def setup(level: str, stream: TextIO | None = None) -> Writer:
         processors.append(_render_json(_priority(out)))
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        wrapper_class=_filtering(level),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
     )
     return writer
+
+
+def _filtering(level: str) -> type[structlog.typing.FilteringBoundLogger]:
+    return structlog.make_filtering_bound_logger(getattr(logging, level.upper()))
+
+
+def set_level(level: str) -> None:
+    """Hide what is below ``level`` from now on, also in loggers that were handed out: they ask at every line."""
+    structlog.configure(wrapper_class=_filtering(level))
 
 
 def get() -> structlog.typing.FilteringBoundLogger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from lbd import __version__
@@ -50,7 +51,7 @@ def build(
         for tier in tiers
         if rows[tier.name]
     ]
-    status, summary = verdict(owner)
+    status, summary = verdict(owner, now, probe_every_s)
     snapshot = owner.snapshot
     return out.ProvidersOut(
         schema=out.SCHEMA,
@@ -75,14 +76,39 @@ def serving(row: Row) -> bool:
     return row.admin is AdminState.READY and (row.state in _WORKS or row.state is HealthState.SUSPECT)
 
 
-def verdict(owner: Owner) -> tuple[str, str]:
-    """Return pass, warn or fail, and one sentence that says what is wrong."""
-    bad = [r for r in owner.rows if r.state not in (HealthState.UP, HealthState.UNKNOWN)]
-    if not any(serving(r) for r in owner.rows):
+def stale(row: Row, now: Instant, probe_every_s: Seconds) -> bool:
+    """Tell whether nothing was heard of ``row`` for two rounds of probes; requests are news as well as probes."""
+    return now - _heard(row) > STALE_INTERVALS * probe_every_s
+
+
+def _heard(row: Row) -> Instant:
+    return max(row.last_used, *(p.at for p in row.probes.values()), -math.inf)
+
+
+def _unheard(row: Row, now: Instant, probe_every_s: Seconds) -> Seconds | None:
+    """Return for how long nothing was heard of a stale row; a new one is given the time of its first probes."""
+    span = now - max(_heard(row), row.watched_from)
+    return span if span > STALE_INTERVALS * probe_every_s else None
+
+
+def verdict(owner: Owner, now: Instant, probe_every_s: Seconds) -> tuple[out.Status, str]:
+    """Return pass, warn or fail, and one sentence that says what is wrong. What an operator took out is no fault."""
+    meant = [r for r in owner.rows if r.admin is AdminState.READY]
+    if not any(serving(r) for r in meant):
         return "fail", "no deployment can serve"
-    if not bad:
-        drained = [r.spec.id for r in owner.rows if r.admin is not AdminState.READY]
-        return "pass", f"all deployments are well{'; out by order: ' + ', '.join(drained) if drained else ''}"
+    bad = [r for r in meant if r.state not in (HealthState.UP, HealthState.UNKNOWN)]
+    if bad:
+        return "warn", _worst(bad)
+    silent = {r.spec.id: span for r in meant if (span := _unheard(r, now, probe_every_s)) is not None}
+    if silent:
+        longest = max(silent, key=lambda i: silent[i])
+        more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
+        return "warn", f"{longest} stale{more}, no_news: neither probed nor used for {silent[longest]:.0f} s"
+    ordered = [r.spec.id for r in owner.rows if r.admin is not AdminState.READY]
+    return "pass", f"all deployments are well{'; out by order: ' + ', '.join(ordered) if ordered else ''}"
+
+
+def _worst(bad: list[Row]) -> str:
     worst = min(bad, key=lambda r: _ORDER.index(r.state))
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
     reason = worst.reason
@@ -90,7 +116,7 @@ def verdict(owner: Owner) -> tuple[str, str]:
     if reason.value is not None and reason.limit is not None:
         numbers = f" ({reason.value:.3g} against {reason.limit:.3g})"
     text = f": {reason.text}" if reason.text else ""
-    return "warn", f"{worst.spec.id} {worst.state}{more}, {reason.code}{text}{numbers}"
+    return f"{worst.spec.id} {worst.state}{more}, {reason.code}{text}{numbers}"
 
 
 _ORDER = (HealthState.LOCKED, HealthState.DOWN, HealthState.SUSPECT, HealthState.DEGRADED, HealthState.RECOVERING)
@@ -121,12 +147,12 @@ def deployment(owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every
             failed_passive=b.phase is not Phase.CLOSED or row.suspect is not None,
             failed_outlier=outlier.active(row.ejection, now),
             locked=row.lock is not None,
-            stale=not ages or min(ages) > STALE_INTERVALS * probe_every_s,
+            stale=stale(row, now, probe_every_s),
             draining=row.admin is AdminState.DRAIN,
             rate_limited=quota.left(limits, now) <= 0,
         ),
         breaker=out.BreakerOut(
-            b.phase, b.cause, b.opened_total, retry_at, out.HalfOpenOut(b.trials_ok, breaker.TRIALS)
+            out.BreakerState(b.phase), b.cause, b.opened_total, retry_at, out.HalfOpenOut(b.trials_ok, breaker.TRIALS)
         ),
         ttft_s=_windows([*row.ttft], now),
         time_per_output_token_s=_windows([row.tpot], now),
@@ -137,7 +163,7 @@ def deployment(owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every
         inflight=row.inflight,
         limit=capacity(row),
         server_load=_load(row, now),
-        rps=round(sum(row.outcomes.over(MINUTE, now).by_kind.values()) / MINUTE, 3),
+        rps=round(sum(_attempts(row, MINUTE, now).by_kind.values()) / MINUTE, 3),
         throughput_tps=_throughput(row, now),
         quota=[
             out.QuotaOut(what, q.limit, int(quota.held(q, now)), round(max(0.0, q.reset_at - now), 3))
@@ -174,24 +200,34 @@ def _windows(rolling: list[Rolling[Sketch]], now: Instant) -> out.WindowsOut:
 def _predicted(row: Row, size: int, now: Instant) -> out.PredictedOut:
     p95, p99, fresh = health.estimate(row, size, now)
     bound = SIZE_BOUNDS[size] if size < len(SIZE_BOUNDS) else None
-    return out.PredictedOut(bound, round(p95, 6), round(p99, 6), fresh, round(row.standing[size], 4))
+    # the prior of p99 is half the wait that an unknown row is granted, and lies below the prior of p95
+    return out.PredictedOut(bound, round(p95, 6), round(max(p95, p99), 6), fresh, round(row.standing[size], 4))
 
 
 def _errors(row: Row, now: Instant) -> out.ErrorsOut:
-    counts: Counts = row.outcomes.over(FIVE_MINUTES, now)
+    counts, seen = row.outcomes.over(FIVE_MINUTES, now), _attempts(row, FIVE_MINUTES, now)
     judged = counts.judged
-    timeouts = sum(n for kind, n in counts.by_kind.items() if kind in TIMEOUTS)
+    timeouts = sum(n for kind, n in seen.by_kind.items() if kind in TIMEOUTS)
+    # those that are not held against the row stand above and below the line
+    of = judged + sum(row.excused.over(FIVE_MINUTES, now).by_kind.values())
     return out.ErrorsOut(
         ratio=counts.ratio(),
         n=judged,
-        by_kind={str(kind): n for kind, n in counts.by_kind.items() if kind is not None},
-        timeout_ratio=timeouts / judged if judged else None,
+        by_kind={str(kind): n for kind, n in seen.by_kind.items() if kind is not None},
+        timeout_ratio=timeouts / of if of else None,
     )
 
 
+def _attempts(row: Row, window: Seconds, now: Instant) -> Counts:
+    """Return all attempts of at most five minutes, also those that ended in a time-out nobody is blamed for."""
+    counts: Counts = row.outcomes.over(window, now)
+    counts.merge(row.excused.over(window, now))
+    return counts
+
+
 def _uptime(row: Row, window: Seconds, now: Instant) -> float | None:
-    ratio = row.outcomes.over(window, now).ratio()
-    return None if ratio is None else round(1 - ratio, 6)
+    share = row.presence.over(window, now).share()
+    return None if share is None else round(share, 6)
 
 
 def _throughput(row: Row, now: Instant) -> float | None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from lbd.app import TICK, App, RealEnv
 from lbd.model.failure import FailureKind
 from lbd.model.problem import ConfigError
 from lbd.model.table import AdminState
+from lbd.observe import log
 from lbd.ports import StoreError
 from lbd.upstream.aio import AiohttpTransport
 from tests.fakes.harness import Sim, compiled, provider
@@ -231,6 +235,26 @@ async def test_everything_that_can_be_changed_is_in_force_after_a_reload(tmp_pat
         assert not app.probing.settings.paid
         assert (await house.ask()).status == 401
         assert not [line for line in house.logged if line["event"] == "request"]
+
+
+async def test_the_level_of_the_log_is_in_force_after_a_reload(tmp_path: Path) -> None:
+    """What is below it is hidden or shown from then on."""
+    before, out = structlog.get_config(), io.StringIO()
+    writer = log.setup("info", out)
+    try:
+        async with House(tmp_path) as house:
+            told = log.get()
+            told.debug("early")
+            house.write(log={"level": "debug"})
+            assert (await house.app.reload(by="me")).parts == ("log",)
+            told.debug("shown")
+            house.write(log={"level": "error"})
+            await house.app.reload(by="me")
+            told.warning("hidden")
+    finally:
+        writer.close()
+        structlog.configure(**before)
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["shown"]
 
 
 async def test_a_rotated_key_is_used_from_the_reload_on_and_lifts_a_lock_out(tmp_path: Path) -> None:

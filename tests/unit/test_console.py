@@ -119,6 +119,26 @@ def test_what_is_wrong_with_the_daemon_itself_makes_health_warn() -> None:
     play(main)
 
 
+def test_what_nothing_is_heard_of_makes_health_warn() -> None:
+    """With probes switched off and no requests, the green of long ago is no green."""
+
+    async def main(env: VirtualEnv) -> None:
+        async with sim(env) as s:
+            await env.sleep(30)
+            assert s.console.health()[0] == "pass"
+            for name in ("probe a", "probe b"):
+                await s.app.tasks.stop(name)
+            await env.sleep(60)
+            status, document = s.console.health()
+            assert status == "warn" and "no_news" in document["output"]
+            (check,) = document["checks"]["a/m-a:state"]
+            assert check["status"] == "warn" and "no_news" in check["output"]
+            assert json.loads(s.console.providers()[1])["status"] == "warn"
+            assert s.console.ready()[0]
+
+    play(main)
+
+
 def test_health_fails_where_nobody_serves_or_the_daemon_ends() -> None:
     """And readiness with it; the reasons are told row by row."""
 
@@ -353,6 +373,11 @@ def test_what_an_operator_changed_at_run_time_is_listed_apart() -> None:
             assert s.console.config()["overrides"] == [
                 {"deployment": "a/m-a", "admin": "ready", "weight": 0.5, "by": "me"}
             ]
+            s.app.owner.weigh(s.app.owner.rows[0], None, by="me", reason="x")
+            s.app.owner.order(s.app.owner.rows[1], AdminState.DRAIN, by="you", reason="x")
+            assert [o["deployment"] for o in s.console.config()["overrides"]] == ["b/m-b"]
+            s.app.owner.order(s.app.owner.rows[1], AdminState.READY, by="you", reason="x")
+            assert s.console.config()["overrides"] == []
 
     play(main)
 

@@ -132,8 +132,20 @@ def test_a_dry_run_takes_nothing_and_says_what_would_need_a_restart(capsys: pyte
         assert main(["ctl", "reload", "--dry-run", "--json", "--admin", console.url]) == 1
     told = capsys.readouterr()
     assert told.out.startswith("configuration would be reloaded: nothing changed\n{")
+    assert json.loads(told.out.partition("\n")[2])["needs_restart"] == ["listen", "store"]
     assert told.err == "lbd: a reload would be refused: listen, store cannot change while lbd runs; restart it\n"
     assert {a.path for a in console.asked} == {"/v1/config/check"}
+
+
+def test_a_dry_run_that_would_be_refused_does_not_say_that_it_would_be_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One answer, with a status to match."""
+    with serving({"POST /v1/config/check": {**CHANGED, "needs_restart": ["listen"]}}) as console:
+        assert main(["ctl", "reload", "--dry-run", "--admin", console.url]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "lbd: a reload would be refused: listen cannot change while lbd runs; restart it\n"
 
 
 def test_a_reload_without_permission_is_no_bad_configuration(capsys: pytest.CaptureFixture[str]) -> None:

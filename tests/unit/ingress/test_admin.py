@@ -143,6 +143,28 @@ async def test_the_provider_table_is_not_sent_again_while_it_is_the_same(tmp_pat
             assert response.status == 200 and response.headers["etag"] != etag
 
 
+async def test_health_is_not_sent_again_while_nothing_has_changed(tmp_path: Path) -> None:
+    """ETag and 304, whatever the clock says; but a failure is always told."""
+    async with House(tmp_path) as house:
+        await until(lambda: all(r.state == "up" for r in house.app.owner.rows))
+        async with house.tcp.get("/health") as response:
+            etag = response.headers["etag"]
+            first = await response.json(content_type=None)
+        await a_moment(0.01)
+        for told in (etag, f'"x", {etag}', etag.removeprefix("W/"), "*"):
+            async with house.tcp.get("/health", headers={"if-none-match": told}) as response:
+                assert response.status == 304 and response.headers["etag"] == etag and not await response.read()
+                assert response.headers["cache-control"] == "max-age=1"
+        house.app.persistence.up = False
+        async with house.tcp.get("/health", headers={"if-none-match": etag}) as response:
+            assert response.status == 200 and response.headers["etag"] != etag
+            assert (await response.json(content_type=None))["status"] == "warn" != first["status"]
+        house.app.draining = True
+        for told in (etag, "*"):
+            async with house.tcp.get("/health", headers={"if-none-match": told}) as response:
+                assert response.status == 503 and await response.read()
+
+
 async def test_metrics_are_prometheus_text_or_openmetrics(tmp_path: Path) -> None:
     """By what is accepted; promtool has nothing to say about them."""
     async with House(tmp_path) as house:
@@ -420,6 +442,9 @@ async def test_an_order_without_a_reason_is_taken(tmp_path: Path) -> None:
         ("/v1/deployments/a/m-a/drain", b'{"raeson":"x"}', 422),
         ("/v1/deployments/a/m-a/drain", b'{"reason":5}', 422),
         ("/v1/deployments/a/m-a/weight", b'{"weight":-1}', 422),
+        ("/v1/deployments/a/m-a/weight", b"{}", 400),
+        ("/v1/deployments/a/m-a/weight", b"", 400),
+        ("/v1/deployments/a/m-a/weight", b'{"reason":"forgot it"}', 400),
         ("/v1/deployments/a/m-a/weight", b'{"weight":1001}', 422),
         ("/v1/deployments/a/m-a/weight", b'{"weight":"1"}', 422),
         ("/v1/deployments/a/m-a/drain", b" " * 70_000, 413),
@@ -435,6 +460,20 @@ async def test_an_order_that_makes_no_sense_changes_nothing(
             await problem(response, status)
         assert [e for e in house.app.timeline.last()[before:] if e.by] == []
         assert all(r.admin is AdminState.READY and r.admin_weight is None for r in house.app.owner.rows)
+
+
+async def test_a_forgotten_weight_takes_no_override_back(tmp_path: Path) -> None:
+    """The key is named; null, said in so many words, does."""
+    async with House(tmp_path) as house:
+        target = house.app.owner.rows[0]
+        path = "/v1/deployments/a/m-a/weight"
+        async with house.unix.post(path, json={"weight": 0.5}) as response:
+            assert response.status == 200
+        async with house.unix.post(path, json={"reason": "x"}) as response:
+            assert "weight" in (await problem(response, 400))["detail"]
+        assert target.admin_weight == 0.5
+        async with house.unix.post(path, json={"weight": None}) as response:
+            assert response.status == 200 and target.admin_weight is None
 
 
 async def test_an_unknown_deployment_names_the_known_ones(tmp_path: Path) -> None:

@@ -590,7 +590,21 @@ def test_maintenance_stops_every_probe() -> None:
     bench(main, "p/a", "p/b")
 
 
-def test_a_draining_row_is_still_asked_for_free_but_not_for_money() -> None:
+def test_a_drained_row_that_failed_is_brought_back_by_probes() -> None:
+    """No request will do it, and it must be well when it is let in again."""
+
+    async def main(b: Bench) -> None:
+        for _ in range(3):
+            use(b, outcome=tables.bad(FailureKind.SERVER))
+        assert b.owner.rows[0].breaker.phase is Phase.OPEN
+        b.owner.order(b.owner.rows[0], AdminState.DRAIN, by="me", reason="")
+        await b.over(120)
+        assert b.owner.rows[0].breaker.phase is Phase.CLOSED
+
+    bench(main)
+
+
+def test_a_draining_row_that_is_well_is_still_asked_for_free_but_not_for_money() -> None:
     """It may come back at any time, and nobody waits for it."""
 
     async def main(b: Bench) -> None:
@@ -920,6 +934,8 @@ def test_need_in_every_case() -> None:
         row.suspect = FailureKind.RESET
         assert p.need(row) == "recovery"
         row.admin = AdminState.DRAIN
+        assert p.need(row) == "recovery"
+        row.admin = AdminState.MAINT
         assert p.need(row) is None
         row.admin = AdminState.READY
         row.lock = Lock(FailureKind.AUTH, env.now(), "")
@@ -931,6 +947,9 @@ def test_need_in_every_case() -> None:
         row.lock = None
         await env.sleep(IDLE_AFTER + 1)
         assert p.need(row) == "idle"
+        row.admin = AdminState.DRAIN
+        assert p.need(row) is None
+        row.admin = AdminState.READY
         row.last_used = env.now() - 5
         assert p.need(row) is None
         row.suspect = FailureKind.RESET

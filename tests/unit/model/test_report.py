@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from lbd.model import report
-from lbd.model.report import QuantilesOut, UptimeOut, WindowsOut
+from lbd.model.report import BreakerState, ProvidersOut, QuantilesOut, UptimeOut, WindowsOut
+from lbd.model.table import AdminState, HealthState
+from lbd.state.breaker import Phase
 
 # Keys as they were first published, in the JSON. Keys are only ever added, so nothing may be taken from here.
 VERSION_1 = {
@@ -50,3 +52,18 @@ def test_no_data_is_null_and_comes_with_its_number_of_samples() -> None:
     encoded = msgspec.json.decode(msgspec.json.encode(WindowsOut(nothing, nothing, nothing)))
     assert encoded["1m"] == {"p50": None, "p95": None, "p99": None, "n": 0, "window_s": 60.0}
     assert msgspec.json.encode(UptimeOut(None, 0.5, 1.0)) == b'{"5m":null,"30m":0.5,"1d":1.0}'
+
+
+def test_every_word_for_a_state_is_listed_in_the_schema() -> None:
+    """Whoever generates code from it gets the words; the breaker's are those of its machine."""
+    definitions = msgspec.json.schema(ProvidersOut)["$defs"]
+
+    def words(struct: str, key: str) -> set[str]:
+        of = definitions[struct]["properties"][key]
+        return set(definitions[of["$ref"].rpartition("/")[2]]["enum"] if "$ref" in of else of["enum"])
+
+    assert words("DeploymentOut", "state") == set(HealthState)
+    assert words("AdminOut", "state") == set(AdminState)
+    assert words("BreakerOut", "state") == set(BreakerState) == set(Phase)
+    assert words("ProbeOut", "verdict") == {"up", "down", "busy"}
+    assert words("ProvidersOut", "status") == {"pass", "warn", "fail"}

@@ -67,6 +67,20 @@ def test_lines_below_the_level_are_not_even_rendered() -> None:
     assert [json.loads(line)["event"] for line in lines] == ["b", "c"]
 
 
+def test_the_level_can_be_changed_while_it_runs() -> None:
+    """Also for whoever got the logger before."""
+
+    def write(w: Any) -> None:
+        w.debug("a")
+        log.set_level("debug")
+        w.debug("b")
+        log.set_level("error")
+        w.warning("c")
+        w.error("d")
+
+    assert [json.loads(line)["event"] for line in written(write, "info")] == ["b", "d"]
+
+
 def test_newlines_do_not_make_a_second_line() -> None:
     """One event, one line: nobody can forge another."""
     lines = written(lambda w: w.info("request", asked='x"}\n<0>{"event": "forged"}\r\n\x00\x1b[2J'))

@@ -273,8 +273,19 @@ def test_a_cut_within_its_usual_time_is_no_evidence(kind: FailureKind) -> None:
     for _ in range(30):
         observe(row, bad(kind, exceeded_own_p99=False), NOW)
     assert (row.breaker, row.suspect, ratio(row)) == (breaker.Breaker(), None, None)
+    assert row.excused.over(MINUTE, NOW).by_kind == {kind: 30}  # but people see it
     observe(row, bad(kind), NOW)
     assert (row.breaker.fails, ratio(row)) == (1, 1.0)
+    assert row.excused.over(MINUTE, NOW).by_kind == {kind: 30}
+
+
+@pytest.mark.parametrize("kind", [K.CONNECT_TIMEOUT, K.CONNECT])
+def test_a_time_out_of_this_host_s_own_making_is_counted_apart(kind: FailureKind) -> None:
+    """It is one all the same; what else fails here is no news of the row."""
+    row = new()
+    observe(row, bad(kind), NOW, blame=False)
+    assert (row.breaker, ratio(row)) == (breaker.Breaker(), None)
+    assert row.excused.over(MINUTE, NOW).by_kind == ({kind: 1} if kind in TIMEOUTS else {})
 
 
 @pytest.mark.parametrize("kind", sorted(TIMEOUTS - HASTY))

@@ -8,9 +8,22 @@ from typing import Any
 import pytest
 
 from lbd.model.outcome import Load, Verdict
+from lbd.model.table import HealthState
 from lbd.state.evidence import observe_probe
 from lbd.state.limit import START
-from lbd.state.row import PENALTY_SPAN, READING_FRESH, Row, capacity, penalty, remote, silence_counts
+from lbd.state.row import (
+    PENALTY_SPAN,
+    READING_FRESH,
+    WATCH_GAP,
+    Presence,
+    Row,
+    capacity,
+    fold,
+    penalty,
+    remote,
+    silence_counts,
+)
+from lbd.state.window import FIVE_MINUTES
 from tests.fakes.tables import TIERS, deployment, probe, provider
 
 NOW = 1000.0
@@ -60,3 +73,27 @@ def test_silence_counts_unless_the_server_is_known_to_be_full() -> None:
         observe_probe(row, probe("load", Verdict.UP, NOW, load=load), NOW, completion=False)
         assert silence_counts(row, NOW + READING_FRESH) is counts, load
         assert not silence_counts(row, NOW + READING_FRESH + 0.1)
+
+
+def test_time_is_counted_under_the_state_it_was_spent_in() -> None:
+    """Unknown time not at all, a long gap for a few seconds, and looking twice at once changes nothing."""
+    row, now = new(), NOW
+    fold(row, now)
+    assert row.watched_from == NOW
+    for state, step in (
+        (HealthState.UNKNOWN, 3.0),
+        (HealthState.UP, 2.0),
+        (HealthState.DEGRADED, 1.0),
+        (HealthState.RECOVERING, 0.5),
+        (HealthState.SUSPECT, 0.5),
+        (HealthState.DOWN, 1.0),
+        (HealthState.LOCKED, 100.0),
+    ):
+        row.state = state
+        now += step
+        fold(row, now)
+        fold(row, now)
+    seen = row.presence.over(FIVE_MINUTES, now)
+    assert (seen.known_s, seen.out_s) == (4.0 + 1.0 + WATCH_GAP, 1.0 + WATCH_GAP)
+    assert seen.share() == pytest.approx(4.0 / 10.0)
+    assert Presence().share() is None

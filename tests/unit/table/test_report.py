@@ -18,7 +18,8 @@ from lbd.model.provider import Price
 from lbd.model.report import SCHEMA, ConfigOut, ProbeSpendOut, ProvidersOut
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState, HealthState
-from lbd.state.row import LIVENESS
+from lbd.state.evidence import HASTY
+from lbd.state.row import LIVENESS, WATCH_GAP
 from lbd.table import report
 from lbd.table.owner import Owner
 from tests.fakes.env import FakeEnv
@@ -42,6 +43,11 @@ def document(owner: Owner, env: FakeEnv) -> dict[str, Any]:
     """Return the document as a reader of the endpoint gets it."""
     out: dict[str, Any] = json.loads(msgspec.json.encode(built(owner, env)))
     return out
+
+
+def verdict(owner: Owner, env: FakeEnv) -> tuple[str, str]:
+    owner.fold()
+    return report.verdict(owner, env.now(), EVERY)
 
 
 def row(owner: Owner, env: FakeEnv, at: int = 0) -> dict[str, Any]:
@@ -181,8 +187,75 @@ def test_errors_are_counted_by_kind_over_five_minutes() -> None:
     assert errors["n"] == 131
     assert errors["ratio"] == pytest.approx(1 / 131)
     assert errors["timeout_ratio"] == pytest.approx(1 / 131)
+
+
+@pytest.mark.parametrize("kind", sorted(HASTY))
+def test_every_time_out_is_counted_also_where_nobody_is_blamed(kind: FailureKind) -> None:
+    """A cut that came early is shown to people, and kept from the ratio that is held against the row."""
+    env, owner = owned("p/a")
+    for _ in range(3):
+        serve(owner, env, 0, good())
+    serve(owner, env, 0, bad(kind, exceeded_own_p99=False))
+    shown = row(owner, env)
+    assert shown["errors"] == {
+        "ratio": 0.0,
+        "n": 3,
+        "by_kind": {kind: 1},
+        "timeout_ratio": 0.25,
+        "window_s": 300.0,
+    }
+    assert shown["rps"] == pytest.approx(4 / 60, abs=0.001)
+    env.advance(400.0)
+    assert row(owner, env)["errors"]["by_kind"] == {}
+
+
+def ticks(owner: Owner, env: FakeEnv, seconds: int) -> None:
+    for _ in range(seconds):
+        env.advance(1.0)
+        owner.tick()
+
+
+def test_uptime_is_time_not_attempts() -> None:
+    """A row that is down and gets no requests is not up; one whose attempts fail now and then is."""
+    env, owner = owned("p/a", "q/b")
+    owner.probed(owner.rows[0], probe(at=env.now()), completion=False)
+    ticks(owner, env, 60)
+    assert row(owner, env)["uptime"] == {"5m": 1.0, "30m": 1.0, "1d": 1.0}
+    for _ in range(3):
+        silent = probe(verdict=Verdict.DOWN, at=env.now(), failure=K.CONNECT)
+        owner.probed(owner.rows[0], silent, completion=False)
+    assert owner.rows[0].state == "down"
+    ticks(owner, env, 20)
+    assert row(owner, env)["uptime"] == {w: pytest.approx(60 / 80) for w in ("5m", "30m", "1d")}
+    assert row(owner, env, 1)["uptime"] == {"5m": None, "30m": None, "1d": None}
+    serve(owner, env, 1, good())
+    serve(owner, env, 1, bad(K.BROKEN_STREAM))
+    ticks(owner, env, 10)
+    assert row(owner, env, 1)["uptime"]["5m"] == 1.0
+
+
+def test_a_lock_out_is_no_uptime_and_leaves_the_short_window_first() -> None:
+    """Each window forgets for itself."""
+    env, owner = owned("p/a")
+    serve(owner, env, 0, bad(K.AUTH))
+    ticks(owner, env, 30)
+    assert row(owner, env)["uptime"]["5m"] == 0.0
+    owner.reset(owner.rows[0], by="me", reason="new key")
+    ticks(owner, env, 330)
     uptime = row(owner, env)["uptime"]
-    assert uptime == {w: pytest.approx(130 / 131, abs=1e-6) for w in ("5m", "30m", "1d")}
+    assert uptime["5m"] == 1.0
+    assert uptime["30m"] == uptime["1d"] == pytest.approx(330 / 360)
+
+
+def test_time_in_which_nobody_looked_counts_for_a_few_seconds_only() -> None:
+    """A process that was stopped knows nothing of the meantime."""
+    env, owner = owned("p/a")
+    owner.probed(owner.rows[0], probe(at=env.now()), completion=False)
+    ticks(owner, env, 5)
+    serve(owner, env, 0, bad(K.AUTH))
+    env.advance(3600.0)
+    owner.tick()
+    assert row(owner, env)["uptime"]["1d"] == pytest.approx(5 / (5 + WATCH_GAP))
 
 
 def test_the_causes_of_bad_health_are_told_apart() -> None:
@@ -190,10 +263,10 @@ def test_the_causes_of_bad_health_are_told_apart() -> None:
     env, owner = lively()
     flags = {i: {k for k, v in row(owner, env, i)["health"].items() if v} for i in range(4)}
     assert flags == {
-        0: {"stale", "rate_limited"},
+        0: {"rate_limited"},
         1: {"stale", "draining", "rate_limited"},  # the limit is the provider's
         2: {"failed_active_probe", "failed_passive"},
-        3: {"stale", "locked"},
+        3: {"locked"},
     }
 
 
@@ -251,9 +324,15 @@ def test_what_decisions_expect_is_shown_for_every_prompt_size() -> None:
         out["predicted"], seen.ttft_p95_s, seen.ttft_p99_s, seen.standing, seen.fresh, strict=True
     ):
         assert p["ttft_p95_s"] == pytest.approx(p95, abs=1e-3)
-        assert p["ttft_p99_s"] == pytest.approx(p99, abs=1e-3)
+        assert p["ttft_p99_s"] == pytest.approx(max(p95, p99), abs=1e-3)
         assert p["standing"] == pytest.approx(standing, abs=1e-4)
         assert p["backed_by_samples"] is fresh
+
+
+def test_no_prediction_has_its_percentiles_the_wrong_way_round() -> None:
+    """The priors of a row that was never measured included."""
+    for env, owner in (lively(), owned("p/a")):
+        assert all(p["ttft_p99_s"] >= p["ttft_p95_s"] for p in row(owner, env)["predicted"])
 
 
 def test_the_history_is_the_last_hour_minute_by_minute() -> None:
@@ -294,24 +373,56 @@ def test_looking_changes_nothing() -> None:
 def test_all_well_is_pass() -> None:
     """Also what was never used, and what was taken out by order."""
     env, owner = owned("p/a", "q/b")
-    assert report.verdict(owner) == ("pass", "all deployments are well")
+    assert verdict(owner, env) == ("pass", "all deployments are well")
     owner.order(owner.rows[1], AdminState.MAINT, by="a", reason="")
-    assert report.verdict(owner) == ("pass", "all deployments are well; out by order: q/b")
+    assert verdict(owner, env) == ("pass", "all deployments are well; out by order: q/b")
     serve(owner, env, 0, good())
     env.advance(1)
-    assert report.verdict(owner)[0] == "pass"
+    assert verdict(owner, env)[0] == "pass"
+
+
+def test_what_is_out_by_order_is_no_fault() -> None:
+    """However it is: whoever took it out knows."""
+    env, owner = owned("p/a", "q/b", "r/c")
+    break_open(owner, env, 1)
+    serve(owner, env, 2, bad(K.AUTH))
+    owner.order(owner.rows[1], AdminState.DRAIN, by="a", reason="")
+    owner.order(owner.rows[2], AdminState.MAINT, by="a", reason="")
+    assert verdict(owner, env) == ("pass", "all deployments are well; out by order: q/b, r/c")
+    owner.order(owner.rows[1], AdminState.READY, by="a", reason="")
+    assert verdict(owner, env)[0] == "warn"
+
+
+def test_a_row_of_which_nothing_is_heard_is_not_green() -> None:
+    """Two rounds of probes without a probe or a request; a new one is given that time, and requests are news."""
+    env, owner = owned("p/a", "q/b")
+    env.advance(2 * EVERY)
+    assert verdict(owner, env)[0] == "pass"
+    env.advance(1.0)
+    assert verdict(owner, env) == ("warn", "p/a stale and 1 more, no_news: neither probed nor used for 41 s")
+    owner.probed(owner.rows[0], probe(at=env.now()), completion=False)
+    assert verdict(owner, env) == ("warn", "q/b stale, no_news: neither probed nor used for 41 s")
+    serve(owner, env, 1, good())
+    assert verdict(owner, env)[0] == "pass"
+    assert not row(owner, env, 1)["health"]["stale"]
+    owner.order(owner.rows[0], AdminState.MAINT, by="a", reason="")
+    for _ in range(9):
+        env.advance(EVERY)
+        serve(owner, env, 1, good())
+    assert verdict(owner, env)[0] == "pass"
+    assert row(owner, env)["health"]["stale"]
 
 
 def test_the_worst_is_named_with_its_numbers() -> None:
     """One sentence that says what is wrong and how many more there are."""
     env, owner = owned("p/a", "q/b", "r/c")
     serve(owner, env, 0, bad(K.RESET))
-    status, summary = report.verdict(owner)
+    status, summary = verdict(owner, env)
     assert (status, summary) == ("warn", "p/a suspect, suspect_reset: the last sign of it was bad")
     break_open(owner, env, 1)
-    assert report.verdict(owner) == ("warn", "q/b down and 1 more, breaker_open: opened by server_error")
+    assert verdict(owner, env) == ("warn", "q/b down and 1 more, breaker_open: opened by server_error")
     serve(owner, env, 2, bad(K.AUTH, message="no such key"))
-    status, summary = report.verdict(owner)
+    status, summary = verdict(owner, env)
     assert status == "warn"  # the suspect one still serves
     assert summary.startswith("r/c locked and 2 more, locked_auth: no such key")
 
@@ -321,17 +432,17 @@ def test_a_number_is_told_against_its_limit() -> None:
     env, owner = owned("p/a", "q/b")
     for n in range(40):
         serve(owner, env, 0, bad(K.BROKEN_STREAM) if n % 8 == 7 else good())
-    assert report.verdict(owner) == ("warn", "p/a degraded, error_rate: over the tier's limit (0.125 against 0.02)")
+    assert verdict(owner, env) == ("warn", "p/a degraded, error_rate: over the tier's limit (0.125 against 0.02)")
 
 
 def test_nobody_left_to_serve_is_fail() -> None:
     """Down, locked or out by order, all of them."""
     env, owner = owned("p/a", "q/b")
     break_open(owner, env, 0)
-    assert report.verdict(owner)[0] == "warn"
+    assert verdict(owner, env)[0] == "warn"
     owner.order(owner.rows[1], AdminState.DRAIN, by="a", reason="")
-    assert report.verdict(owner) == ("fail", "no deployment can serve")
-    assert report.verdict(Owner(FakeEnv()))[0] == "fail"
+    assert verdict(owner, env) == ("fail", "no deployment can serve")
+    assert report.verdict(Owner(FakeEnv()), 0.0, EVERY)[0] == "fail"
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,26 @@ def test_percentiles_and_counts_survive(gap: float) -> None:
     assert row.limit.value == old.limit.value
 
 
+def test_uptime_survives_and_the_time_between_two_runs_is_nobody_s() -> None:
+    """Also over a day, and beside what a version before did not keep."""
+    env, owner = owned("p/a")
+    serve(owner, env, 0, good())
+    for n in range(100):
+        if n == 80:
+            serve(owner, env, 0, bad(K.AUTH))
+        env.advance(1.0)
+        owner.tick()
+    row = restarted(owner, env, gap=600.0)
+    for window, share in ((FIVE_MINUTES, None), (HOUR, 0.8), (DAY, 0.8)):
+        assert row.presence.over(window, LATER).share() == (None if share is None else pytest.approx(share, abs=0.01))
+    known = msgspec.msgpack.decode(dumped(owner, env))
+    del known["presence"]
+    row = fresh()
+    assert saved.restore(row, msgspec.msgpack.encode(known), LATER, env.wall())
+    assert row.presence.over(DAY, LATER).share() is None
+    assert row.lock is not None
+
+
 def test_estimates_are_the_same_right_after_a_restart() -> None:
     """And as old as they are: a long gap lets them drift to the prior."""
     env, owner = used()
