@@ -7,6 +7,7 @@ usage, are put in their places.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import orjson
@@ -16,8 +17,9 @@ from lbd.model.outcome import QuotaReading
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
-from lbd.shapes import chat_usage, edit, limits
+from lbd.shapes import chat_usage, edit, limits, loose
 from lbd.shapes.chat_errors import UNREADABLE, in_band
+from lbd.shapes.chat_plain import plain_error
 from lbd.shapes.chat_usage import UsageFields
 from lbd.shapes.providers import Facts
 
@@ -91,36 +93,36 @@ class _Unary(msgspec.Struct):
 
 class _OddUnary(msgspec.Struct):
     choices: list[_UnaryChoice] | None = None
-    usage: msgspec.Raw = msgspec.Raw(b"null")
+    usage: Any = None
     model: str | None = None
     error: object = None
 
 
 _decode_unary = msgspec.json.Decoder(_Unary).decode
-_decode_odd_unary = msgspec.json.Decoder(_OddUnary).decode
 
 
 def _unary(body: bytes) -> _Unary:
-    """Read a whole answer; one in which only the usage is odd is read a second time, as far as it can be."""
+    """Read a whole answer; one that is not in order is read a second time, as far as it can be."""
     try:
         return _decode_unary(body)
     except UNREADABLE:
-        answer = _decode_odd_unary(body)
+        answer = loose.read(body, _OddUnary)
         return _Unary(answer.choices, chat_usage.odd(answer.usage), answer.model, answer.error)
 
 
 def facts(body: bytes) -> Facts:
     """Read a whole answer. Anything that is no chat completion is a failure in spite of its 200."""
     try:
-        answer = _unary(body)
+        answer = _unary(body.removeprefix(loose.BOM))
     except UNREADABLE as e:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is not a chat completion: {e}", status=200))
     if not answer.choices:
-        if answer.error is not None:
-            return Facts(failure=in_band(answer.error))
+        error = plain_error(body) if answer.error is None else answer.error
+        if error is not None:
+            return Facts(failure=in_band(error))
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer has no choices", status=200))
     for choice in answer.choices:
-        if choice.finish_reason == "error" or choice.error is not None:
+        if choice.finish_reason == "error" or choice.error:
             return Facts(failure=in_band(choice.error or "the provider ended the answer with an error"))
     return Facts(answer.usage.usage() if answer.usage else None, answer.model)
 

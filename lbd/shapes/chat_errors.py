@@ -16,6 +16,7 @@ import orjson
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import WallTime
+from lbd.shapes import loose
 from lbd.shapes.limits import retry_after_s
 
 K = FailureKind
@@ -24,7 +25,7 @@ KEEP_BODY = 64 * 1024
 DEEPEST_ERROR = 8
 
 # What reading a foreign body as JSON may raise: no JSON or another shape, no UTF-8, nested without end.
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 BY_STATUS: dict[int, FailureKind] = {
     400: K.BAD_REQUEST,
@@ -160,7 +161,7 @@ def _first_word(words: Iterable[object]) -> str:
 def classify(status: int, headers: Mapping[str, str], body: bytes, wall: WallTime) -> Failure:
     """Return the Failure that an answer with an error status (or a redirect) is."""
     try:
-        error = orjson.loads(body)
+        error = orjson.loads(body.removeprefix(loose.BOM))
         said, shaped = read_error(error), isinstance(error, dict)
     except orjson.JSONDecodeError:
         said, shaped = Said(body[:200].decode("utf-8", "replace").strip(), "", "", None), False

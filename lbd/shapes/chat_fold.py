@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from lbd.shapes import sse
+from lbd.shapes import loose, sse
 
 # Delta fields that come in pieces (strings or lists) to be joined.
 _PIECES = ("content", "reasoning_content", "reasoning", "reasoning_details", "refusal")
@@ -92,20 +92,15 @@ def _loads(data: bytes) -> dict[str, Any]:
     try:
         chunk: dict[str, Any] = orjson.loads(data)
     except orjson.JSONDecodeError:
-        # the watch skips what it need not know; there may be broken UTF-8 or a number out of range in it
-        chunk = json.loads(data.decode("utf-8", "replace"), parse_int=_number)
+        chunk = loose.loads(data)  # half a character stays half, for the other one is in another event
     return chunk
-
-
-def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) < 20 else float(digits)
 
 
 def _dumps(answer: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(answer)
-    except TypeError:  # nested deeper than orjson writes
-        return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+    except TypeError:  # halves of characters, or nested deeper than orjson writes
+        return json.dumps(loose.sound(answer), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _join(into: dict[str, Any], key: str, piece: object) -> None:

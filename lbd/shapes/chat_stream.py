@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import orjson
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
-from lbd.shapes import chat_usage, sse
+from lbd.shapes import chat_usage, loose, sse
 from lbd.shapes.chat_errors import UNREADABLE, in_band
+from lbd.shapes.chat_plain import any_error, plain_error
 from lbd.shapes.chat_usage import UsageFields
 
 # Frames before the first content (role, keep-alive comments) are held so far; beyond it only events with data.
@@ -51,12 +51,11 @@ class _Chunk(msgspec.Struct):
 
 class _OddChunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw(b"null")
+    usage: Any = None
     error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
-_decode_odd = msgspec.json.Decoder(_OddChunk).decode
 
 
 def _has_content(delta: _Delta) -> bool:
@@ -77,11 +76,13 @@ class ChatWatch:
 
     __slots__ = (
         "_choices",
+        "_counted",
         "_finishes",
         "_framer",
         "_held",
         "_held_size",
         "_hide_usage",
+        "_wants_usage",
         "committed",
         "contents",
         "done",
@@ -90,19 +91,26 @@ class ChatWatch:
         "usage",
     )
 
-    def __init__(self, choices: int = 1, hide_usage: bool = False) -> None:
+    def __init__(self, choices: int = 1, hide_usage: bool = False, *, wants_usage: bool = False) -> None:
         self._framer = sse.Framer()
         self._held: list[bytes] = []
         self._held_size = 0
         self._choices = choices
         self._finishes: set[int] = set()
         self._hide_usage = hide_usage
+        self._wants_usage = wants_usage
+        self._counted = False  # the usage of the whole answer came, whatever could be read of it
         self.committed = False
         self.finished = False
         self.done = False
         self.usage: Usage | None = None
         self.failure: Failure | None = None
         self.contents = 0
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether nothing but the end is missing."""
+        return self.finished and (self._counted or not self._wants_usage)
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return those to forward (none before the first content)."""
@@ -124,8 +132,8 @@ class ChatWatch:
     def _keep(self, frame: sse.Frame) -> bool:
         if self.done or self.failure is not None:
             return False
-        if frame.error is not None:
-            self.failure = in_band(_error(frame.error))
+        if frame.error is not None or frame.event == b"error":
+            self.failure = in_band(any_error(frame.error or frame.data or b""))
             return False
         if frame.data is None and not self.committed and self._held_size >= HELD_COMMENTS:
             return False
@@ -162,17 +170,18 @@ class ChatWatch:
             if looser is None:
                 return self.done
             chunk = looser
-        if chunk.error is not None:
+        if chunk.error:
             self.failure = in_band(chunk.error)
             return False
         if chunk.usage is not None:
             self.usage = chunk.usage.usage() or self.usage
+            self._counted = self._counted or self.finished or not chunk.choices
         if not chunk.choices:
-            return not (self._hide_usage and chunk.usage is not None)
+            return self._aside(chunk, payload)
         commits = False
         for choice in chunk.choices:
-            if choice.finish_reason or choice.error is not None:
-                if not self._finish(choice):
+            if choice.finish_reason or choice.error:
+                if not self._finish(choice, chunk.usage is not None):
                     return False  # what stands beside an error in one event does not go out, so it does not commit
                 commits = True
             delta = choice.delta
@@ -182,22 +191,39 @@ class ChatWatch:
         self.committed |= commits
         return True
 
-    def _finish(self, choice: _Choice) -> bool:
+    def _aside(self, chunk: _Chunk, payload: bytes) -> bool:
+        """Read an event without choices; tell whether it goes on. It may be an error in itself, not in a field."""
+        if chunk.usage is not None:
+            return not self._hide_usage
+        alone = chunk.choices is None and chunk.error is not None
+        error = chunk.error if alone else plain_error(payload)
+        if error is None:
+            return True
+        self.failure = in_band(error)
+        return False
+
+    def _finish(self, choice: _Choice, counted: bool) -> bool:
         """Note that a choice has ended; False where it ended in an error."""
-        if choice.finish_reason == "error" or choice.error is not None:
+        if choice.finish_reason == "error" or choice.error:
             self.failure = in_band(choice.error or "the provider ended the answer with an error")
             return False
         self._finishes.add(choice.index)
         self.finished = len(self._finishes) >= self._choices
+        self._counted = self._counted or (self.finished and counted)
         return True
 
     def _look_again(self, payload: bytes) -> _Chunk | None:
-        """Read what is not in order: the end mark, or a chunk in which only the usage is odd."""
-        if payload.strip() == _DONE:
+        """Read what is not in order: the end mark, a heartbeat, or a chunk with something odd in it.
+
+        A heartbeat of empty data is dropped: OpenAI's own client would take it for a chunk and fail.
+        """
+        word = payload.strip()
+        if word == _DONE:
             self.done = True
+        if not word or self.done:
             return None
         try:
-            chunk = _decode_odd(payload)
+            chunk = loose.read(payload, _OddChunk)
         except UNREADABLE as e:
             self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {e}")
             return None
@@ -206,7 +232,8 @@ class ChatWatch:
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is.
 
-        A finish makes the answer whole even where the end mark is missing; without one it was cut.
+        A finish makes the answer whole even where the end mark is missing; without one it was cut. Where the client
+        asked for usage, the finish is not the last that it waits for.
         """
         if self.failure is not None:
             return b"", self.failure
@@ -217,30 +244,25 @@ class ChatWatch:
             return b"", broken
         if self.done and self.committed:
             return more, None
-        if self.finished:
+        if self.whole:
             return more + b"data: [DONE]\n\n", None
         if broken is not None:
             return b"", broken
         if self.done:
             return b"", Failure(FailureKind.BAD_BODY, "the stream ended without any content or finish")
-        return more, Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")
+        lacks = "its usage was told" if self.finished else "the answer was finished"
+        return more, Failure(FailureKind.BROKEN_STREAM, f"the stream ended before {lacks}")
 
     def _last_words(self) -> tuple[bytes, Failure | None]:
         """Read what lacks its blank line: it counts only if it is whole, be it an answer's piece or an error."""
-        block = self._framer.rest().rstrip(b"\r\n") + b"\n\n"
-        if all(frame.data is None and frame.error is None for frame in sse.frames(block)):
+        block = self._framer.rest()
+        if not block.endswith(b"\r\r"):  # of a stream of CRs the blank line is certain only now, and stays as it is
+            block = block.rstrip(b"\r\n") + b"\n\n"
+        found = sse.frames(block)
+        if all(frame.data is None and frame.error is None for frame in found):
             return b"", None
-        more = self.feed(block)
+        more = self._release(b"".join([f.raw for f in found if self._keep(f)]))
         if self.failure is not None and self.failure.kind is FailureKind.BAD_BODY:
             self.failure = None
             return more, Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")
         return more, self.failure
-
-
-def _error(value: bytes) -> object:
-    """Read an error field: an error object, or whatever stands in its place."""
-    try:
-        error: object = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value.decode("utf-8", "replace").strip()
-    return error["error"] if isinstance(error, dict) and "error" in error else error

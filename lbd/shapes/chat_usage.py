@@ -9,7 +9,6 @@ import contextlib
 from typing import Annotated
 
 import msgspec
-import orjson
 
 from lbd.model.outcome import Usage
 
@@ -47,15 +46,10 @@ class UsageFields(msgspec.Struct):
         )
 
 
-def odd(raw: msgspec.Raw) -> UsageFields | None:
+def odd(found: object) -> UsageFields | None:
     """Read usage of whatever types: ``12.0`` and ``"12"`` are 12, what is no count is left out; None for null."""
-    text = bytes(raw)
-    if text == b"null":
+    if found is None:
         return None
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:  # not UTF-8, a number out of range
-        found = None
     prompt, completion = _of(found, "prompt_tokens_details"), _of(found, "completion_tokens_details")
     return UsageFields(
         _count(_of(found, "prompt_tokens")),

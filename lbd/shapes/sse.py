@@ -19,6 +19,7 @@ _BLANK = re.compile(_EOL + rb"*+")
 _EVENT = re.compile(rb"(?:[^\r\n]++" + _EOL + rb")*+" + _EOL)
 _LINE = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
+_STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
 class Frame(NamedTuple):
@@ -113,6 +114,18 @@ def _frame(raw: bytes) -> Frame:
         elif name == b"error":
             error = value
     return Frame(raw, event, b"\n".join(data) if data else None, error)
+
+
+def looks_like_events(data: bytes) -> bool | None:
+    """Tell from an answer's first bytes whether it is an event stream; None where they are too few.
+
+    For answers whose content type is missing or wrong: no JSON and no web page begins as a field does.
+    """
+    text = data.removeprefix(_BOM).lstrip()
+    if text.startswith(_STARTS):
+        return True
+    open_still = (_BOM, *_STARTS) if text is data else _STARTS
+    return None if any(start.startswith(text) for start in open_still) else False
 
 
 def encode(data: bytes, event: bytes = b"") -> bytes:

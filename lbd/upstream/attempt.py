@@ -5,17 +5,14 @@ a chunk costs no task switch. Four bounds: the cut-off (for the first content, a
 candidate is left), the deadline of the first content, the idle gap, and the whole. Keep-alives and role
 frames feed only the idle gap.
 
-    forward   client and provider stream: slices go on as they came
-    fold      the client is unary, the provider streams: gathered into the unary answer
-    whole     both unary: read to the end; at the cut-off the row is probed, and silence there moves it. A row
-              that is alive but does not answer is left when even the longest answer would have been there
+A whole answer (:mod:`lbd.upstream.manner`) shows nothing before its end: at the cut-off its row is probed, and
+silence there moves it. A row that is alive but does not answer is left when even the longest answer would have come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from enum import StrEnum
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import QuotaReading, Usage
@@ -23,8 +20,12 @@ from lbd.model.units import Instant, Seconds
 from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.fingerprint import fingerprint
 from lbd.shapes.providers import Fold, Watch
+from lbd.shapes.sse import looks_like_events
+from lbd.upstream.gathered import Gathered
+from lbd.upstream.headers import event_stream
 from lbd.upstream.host import Host
 from lbd.upstream.line import Line, masked
+from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 from lbd.upstream.wheel import TICK, Wheel
 
 LARGEST_STREAM = 256 * 1024 * 1024  # bytes of a stream that is gathered: each token has some hundreds around it
@@ -37,18 +38,6 @@ BODY_GAP: Seconds = 5.0  # silence inside a body that is sent whole: it was comp
 QUIET: Seconds = 2.0  # silence in the middle of an answer after which the row is probed
 _NO_QUOTA: tuple[QuotaReading, ...] = ()
 _NO_HEADERS: Headers = {}
-
-
-class Manner(StrEnum):
-    """How an answer is carried; see the module."""
-
-    FORWARD = "forward"
-    FOLD = "fold"
-    WHOLE = "whole"
-
-
-# looking a member up in its enum costs 0.1 us each time
-_FORWARD, _FOLD, _WHOLE = Manner.FORWARD, Manner.FOLD, Manner.WHOLE
 _STALE = FailureKind.STALE
 
 
@@ -58,8 +47,6 @@ class Attempt:
     __slots__ = (
         "_asked",
         "_body",
-        "_body_began",
-        "_body_size",
         "_connecting",
         "_cut_at",
         "_deaf",
@@ -69,11 +56,13 @@ class Attempt:
         "_exchange",
         "_first_by",
         "_fold",
+        "_folded",
         "_headers_at",
         "_host",
         "_idle_s",
         "_leave_at",
         "_slot",
+        "_sniffing",
         "_total_by",
         "_watch",
         "_wheel",
@@ -122,12 +111,12 @@ class Attempt:
         self._headers_at = headers_at
         self._idle_s = idle_s
         self._leave_at = leave_at  # whole: even the longest answer would have come by then
-        self._body_began = False
         self._exchange: Exchange | None = None
         self._watch: Watch | None = None
         self._fold: Fold | None = None
-        self._body: list[bytes] | None = None
-        self._body_size = 0
+        self._folded = 0  # bytes
+        self._body: Gathered | None = None
+        self._sniffing = False  # the answer to a stream's request does not call itself an event stream
         self._done: asyncio.Future[None] | None = None
         self._connecting: asyncio.Task[object] | None = None
         self._deaf = False  # it is settled: nothing of the provider's is passed on any more
@@ -154,7 +143,9 @@ class Attempt:
         self.upstream_id: str | None = None  # the provider's own id of the request
         self.quota = _NO_QUOTA
 
-    async def run(self, endpoint: Endpoint, body: bytes, *, choices: int, hide_usage: bool) -> None:
+    async def run(
+        self, endpoint: Endpoint, body: bytes, *, choices: int, hide_usage: bool, wants_usage: bool = False
+    ) -> None:
         """Make the attempt; afterwards ``failure`` says how it ended. Cancelled: the provider is stopped at once."""
         loop = asyncio.get_running_loop()
         self.sent_at = self.last_at = self._env.now()
@@ -163,8 +154,8 @@ class Attempt:
             for fresh in (False, True):
                 done = self._done = loop.create_future()
                 if fresh:
-                    self._body, self._body_size, self._body_began, self._deaf = None, 0, False, False
-                self._begin(choices, hide_usage)
+                    self._body, self._deaf = None, False
+                self._begin(choices, hide_usage, wants_usage)
                 exchange = None if fresh else self.line.transport.reuse(endpoint, body, self)
                 if exchange is None:
                     exchange = await self._open(endpoint, body)
@@ -180,11 +171,11 @@ class Attempt:
         finally:
             self._stop()
 
-    def _begin(self, choices: int, hide_usage: bool) -> None:
-        if self.manner is not _WHOLE:
+    def _begin(self, choices: int, hide_usage: bool, wants_usage: bool) -> None:
+        if self.manner is not WHOLE:
             shape = self.line.shape
-            self._watch = shape.watch(choices, hide_usage)
-            self._fold = shape.fold() if self.manner is _FOLD else None
+            self._watch = shape.watch(choices, hide_usage, wants_usage=wants_usage)
+            self._fold = shape.fold() if self.manner is FOLD else None
 
     async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
         task = self._connecting = asyncio.current_task()
@@ -218,7 +209,7 @@ class Attempt:
 
     def rescue(self) -> None:
         """The row is lost: move on, if nothing of the answer was shown and another candidate is left."""
-        shown = self.committed and self.manner is _FORWARD
+        shown = self.committed and self.manner is FORWARD
         if not shown and self._open_still() and self._host.may_move():
             self.rescued = True
             self._settle(Failure(FailureKind.TIMEOUT_FIRST, "moved away: the deployment stopped answering"))
@@ -238,8 +229,9 @@ class Attempt:
         self.head_at = self._env.now()
         self.headers = headers
         self.upstream_id = headers.get("x-request-id")
-        if self.manner is _WHOLE or not 200 <= status < 300 or not _is_event_stream(headers):
-            self._body = []
+        if self.manner is WHOLE or not 200 <= status < 300 or event_stream(headers) is None:
+            self._body = Gathered()
+            self._sniffing = self.manner is not WHOLE and 200 <= status < 300
 
     def data(self, chunk: bytes) -> None:
         """A piece of the body came."""
@@ -249,7 +241,8 @@ class Attempt:
         watch = self._watch
         if self._body is not None or watch is None:
             self._gather(chunk)
-            return
+            if not self._sniffing or watch is None or not (chunk := self._events()):
+                return
         out = watch.feed(chunk)
         if watch.failure is not None:
             if self.committed:
@@ -263,17 +256,28 @@ class Attempt:
 
     def _gather(self, chunk: bytes) -> None:
         if self._body is None:
-            self._body = []
-        self._body.append(chunk)
-        self._body_size += len(chunk)
-        if not self._body_began and chunk.strip():  # blanks before an answer only keep the connection alive
-            self._body_began = True
-            if self.last_at + BODY_GAP < self._slot * TICK:
-                self._wheel.discard(self._slot, self)
-                self._slot = self._wheel.add(self.last_at + BODY_GAP, self)
+            self._body = Gathered()
+        if self._body.add(chunk):
+            self._look_by(self.last_at + BODY_GAP)
         limit = LARGEST_ANSWER if 200 <= self.status < 300 else LARGEST_ERROR
-        if self._body_size > limit:
+        if self._body.size > limit:
             self._settle(Failure(FailureKind.BAD_BODY, f"the answer is larger than {limit} bytes"))
+
+    def _events(self) -> bytes:
+        """Return what was gathered if its bytes show an event stream, whatever it calls itself."""
+        told = self._body.whole() if self._body is not None else b""
+        found = looks_like_events(told)
+        self._sniffing = found is None
+        if not found:
+            return b""
+        self._body = None
+        return told
+
+    def _look_by(self, due: Instant) -> None:
+        """Have ``on_time`` called by then: what was due before may lie beyond it."""
+        if due < self._slot * TICK:
+            self._wheel.discard(self._slot, self)
+            self._slot = self._wheel.add(due, self)
 
     def _pass(self, out: bytes, now: Instant) -> None:
         if not out:
@@ -287,10 +291,7 @@ class Attempt:
         self.committed = True
         self.fingerprint = fingerprint(out)
         self.ttft_s = now - self.sent_at
-        due = now + min(QUIET, self._idle_s)
-        if due < self._slot * TICK:  # the bounds of the first content lie beyond the first look at a silence
-            self._wheel.discard(self._slot, self)
-            self._slot = self._wheel.add(due, self)
+        self._look_by(now + min(QUIET, self._idle_s))
         if self._fold is not None:
             self._take(self._fold, out)
         else:
@@ -298,8 +299,8 @@ class Attempt:
 
     def _take(self, fold: Fold, out: bytes) -> None:
         """Keep a slice of a stream whose client wants it whole."""
-        self._body_size += len(out)
-        if self._body_size > LARGEST_STREAM:
+        self._folded += len(out)
+        if self._folded > LARGEST_STREAM:
             self._settle(Failure(FailureKind.BAD_BODY, f"the answer's stream is larger than {LARGEST_STREAM} bytes"))
         else:
             fold.feed(out)
@@ -325,16 +326,19 @@ class Attempt:
         now = self.last_at = self._env.now()
         watch = self._watch
         if self._body is not None or watch is None:
-            body = self._body or []
-            self._whole(body[0] if len(body) == 1 else b"".join(body))
+            self._whole(b"" if self._body is None else self._body.whole())
             return
+        self._close(watch, now)
+
+    def _close(self, watch: Watch, now: Instant, broken: Failure | None = None) -> None:
+        """No more will come: complete the stream if it is whole, else it ended in ``broken`` or as the watch says."""
         tail, failure = watch.end()
         if failure is None:
             self._complete(tail, now)
         else:
             if self.committed:
                 self._pass(tail, now)
-            self._settle(failure)
+            self._settle(broken or failure)
 
     def _whole(self, body: bytes) -> None:
         shape = self.line.shape
@@ -345,7 +349,7 @@ class Attempt:
         self.usage = facts.usage
         if facts.failure is not None:
             self._settle(facts.failure)
-        elif self.manner is _WHOLE:
+        elif self.manner is WHOLE:
             self.fingerprint = fingerprint(body)
             self.answer = body
             self._settle(None)
@@ -360,13 +364,10 @@ class Attempt:
             self._draining = False
             return
         watch = self._watch
-        if watch is not None and watch.finished and self._body is None:
-            # the answer was whole; only its end mark was lost
-            tail, broken = watch.end()
-            if broken is None:
-                self._complete(tail, self._env.now())
-                return
-        self._settle(failure)
+        if watch is not None and watch.whole and self._body is None:  # only its end mark was lost
+            self._close(watch, self._env.now(), failure)
+        else:
+            self._settle(failure)
 
     def _settle(self, failure: Failure | None) -> None:
         done = self._done
@@ -418,7 +419,10 @@ class Attempt:
             patience = self._idle_s if self._asked == self.last_at else min(QUIET, self._idle_s)
             return min(self._total_by, self.last_at + patience)
         due = min(self._cut_at, self._first_by, self._total_by, self._headers_at, self._leave_at)
-        return min(due, self.last_at + min(BODY_GAP, self._idle_s)) if self._body_began else due
+        return min(due, self.last_at + min(BODY_GAP, self._idle_s)) if self._begun() else due
+
+    def _begun(self) -> bool:
+        return self._body is not None and self._body.began
 
     def on_time(self, now: Instant) -> None:
         """A bound may be reached."""
@@ -438,8 +442,9 @@ class Attempt:
             return Failure(FailureKind.TIMEOUT_TOTAL, "the time for the whole answer is over")
         if self.committed:
             return self._idle(now)
-        if self._body_began and not self.paused and self.last_at + min(BODY_GAP, self._idle_s) <= now:
-            return self._stalled()
+        body = self._body
+        if body is not None and body.began and not self.paused and self.last_at + min(BODY_GAP, self._idle_s) <= now:
+            return self._stalled(body.whole())
         if self._first_by <= now:
             return self._silence(now, ", the deadline")
         if self._headers_at <= now:
@@ -451,7 +456,7 @@ class Attempt:
         """Tell whether a silent attempt is to be left for another candidate now."""
         if self._cut_at <= now:
             self._cut_at = now + LOOK_AGAIN
-            if self.manner is _WHOLE:
+            if self.manner is WHOLE:
                 self._host.silent(self)
             elif self._host.may_move():
                 return True
@@ -459,12 +464,16 @@ class Attempt:
         if self._leave_at > now:
             return False
         self._leave_at = now + LOOK_AGAIN
-        return not self._body_began and self._host.may_move()
+        return not self._begun() and self._host.may_move()
 
     def _idle(self, now: Instant) -> Failure | None:
         """Return the failure of a stream that stopped, or have a first silence looked into."""
         if self.paused:
             self.last_at = now
+            return None
+        watch = self._watch
+        if watch is not None and watch.whole:  # nothing is missing but its end
+            self._close(watch, now)
             return None
         if self._asked != self.last_at and self.last_at + self._idle_s > now:
             self._asked = self.last_at
@@ -472,11 +481,11 @@ class Attempt:
             return None
         return Failure(FailureKind.TIMEOUT_IDLE, f"nothing came for {self._idle_s:g} s in the middle of the answer")
 
-    def _stalled(self) -> Failure:
-        """Return the failure of a body that stopped in the middle; an error keeps its status."""
-        body = b"".join(self._body or ())
-        if not 200 <= self.status < 300:
-            return self.line.shape.classify(self.status, self.headers, body, self._env.wall())
+    def _stalled(self, body: bytes) -> Failure | None:
+        """Take a body that stopped for what it is, an error or a whole answer; else return the failure."""
+        if not 200 <= self.status < 300 or self.line.shape.facts(body).failure is None:
+            self._whole(body)
+            return None
         return Failure(FailureKind.TIMEOUT_IDLE, f"nothing came for {BODY_GAP:g} s in the middle of the answer")
 
     def _silence(self, now: Instant, which: str = "") -> Failure:
@@ -484,8 +493,3 @@ class Attempt:
         if self._connecting is not None:
             return Failure(FailureKind.CONNECT_TIMEOUT, f"no connection within {waited:.2f} s{which}")
         return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s{which}")
-
-
-def _is_event_stream(headers: Headers) -> bool:
-    kind = headers.get("content-type", "")
-    return kind.startswith("text/event-stream") or kind.lower().startswith("text/event-stream")

@@ -20,7 +20,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Outcome, Usage
 from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
 from lbd.model.record import AttemptRecord, RequestRecord
-from lbd.model.request import Ask, Body, Head
+from lbd.model.request import Ask, Body
 from lbd.model.table import Snapshot, size_bucket
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
 from lbd.ports import Env, Reply
@@ -31,17 +31,16 @@ from lbd.state.flight import Flight, Step
 from lbd.state.health import PRIOR_TPOT
 from lbd.table.owner import Owner
 from lbd.upstream.acquire import Acquired, Desk
-from lbd.upstream.attempt import Attempt, Manner
+from lbd.upstream.attempt import Attempt
+from lbd.upstream.headers import event_stream
 from lbd.upstream.line import Line, cost
+from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner, manner_of
 from lbd.upstream.queue import Queue
 from lbd.upstream.respond import answer, own_fields
 from lbd.upstream.wheel import Wheel
 
 REMEMBERED_RANKINGS = 1024  # a generation
 KEEP_ALIVE_EVERY: Seconds = 15.0
-# looking a member up in its enum costs 0.1 us each time
-_FORWARD, _FOLD, _WHOLE = Manner.FORWARD, Manner.FOLD, Manner.WHOLE
-
 LONGEST_OUTPUT = 4096  # tokens of an answer whose client sets no bound; few are longer
 
 
@@ -261,18 +260,24 @@ class Run:
         if choice.manner == "slo_missed":
             self._slo_at_risk = True
         self._flight = flights.sent(self._flight, candidate.id)
-        manner = _manner(line, head)
+        manner = manner_of(line, head)
         attempt = self._attempting = self._prepare(line, candidate, manner)
         operation = self._ticket.body.operation
-        if manner is _WHOLE:
-            endpoint, ask_usage, hide_usage = line.unary[operation], False, False
+        if manner is WHOLE:
+            endpoint, ask_usage = line.unary[operation], False
         else:
             endpoint, ask_usage = line.stream[operation], line.provider.stream_usage
-            hide_usage = manner is _FORWARD and ask_usage and not head.include_usage
         service.watch(candidate.id, attempt)
         try:
             body = line.shape.encode(self._ticket.body, line.spec, endpoint is not line.unary[operation], ask_usage)
-            await attempt.run(endpoint, body, choices=head.n, hide_usage=hide_usage)
+            shown = manner is FORWARD
+            await attempt.run(
+                endpoint,
+                body,
+                choices=head.n,
+                hide_usage=shown and ask_usage and not head.include_usage,
+                wants_usage=shown and head.include_usage,
+            )
         except BaseException:
             lease.ignore()
             self._record(attempt, decision, FailureKind.CLIENT_GONE)
@@ -290,13 +295,13 @@ class Run:
         cut_at = now + candidate.cutoff_s
         first_by = flight.first_by
         headers_at = math.inf
-        if cut_at - now > (first_by - now) / 2 and manner is not _WHOLE:
+        if cut_at - now > (first_by - now) / 2 and manner is not WHOLE:
             # while others are left, nobody gets more than half of what is left of the deadline, unless samples say
             # that it needs more: or a patient tier (10 s) would leave the next candidate nothing
             cut_at = now + max((first_by - now) / 2, candidate.slow_s if candidate.fresh else 0.0)
-        if manner is _FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
+        if manner is FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
             first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
-        elif manner is _FORWARD and not self._reply.started:
+        elif manner is FORWARD and not self._reply.started:
             headers_at = flight.arrived + settings.headers_after_s
         return Attempt(
             self._env,
@@ -309,7 +314,7 @@ class Run:
             total_by=flight.total_by,
             headers_at=headers_at,
             idle_s=settings.idle_gap_s,
-            leave_at=self._leave_at(candidate, now) if manner is _WHOLE else math.inf,
+            leave_at=self._leave_at(candidate, now) if manner is WHOLE else math.inf,
         )
 
     def _leave_at(self, candidate: Candidate, now: Instant) -> Instant:
@@ -397,7 +402,7 @@ class Run:
         reply = self._reply
         if not reply.started:
             told = self._fields(attempt, self._upstream_s + attempt.last_at - attempt.sent_at)
-            kind = attempt.headers.get("content-type", "text/event-stream").encode("latin-1", "replace")
+            kind = (event_stream(attempt.headers) or "text/event-stream").encode("latin-1", "replace")
             reply.start(200, b"%bcontent-type: %b\r\ncache-control: no-cache\r\n" % (told, kind))
         reply.flow(attempt.pause, attempt.resume)
         reply.write(first)
@@ -429,7 +434,7 @@ class Run:
         self._usage = attempt.usage
         if attempt.answer is not None:
             kind = b"application/json"
-            if attempt.manner is _WHOLE:
+            if attempt.manner is WHOLE:
                 kind = attempt.headers.get("content-type", "application/json").encode("latin-1", "replace")
             told = self._fields(attempt, self._upstream_s)
             more = b"x-lbd-cost-usd: %.9f\r\ncontent-type: %b\r\n" % (self._spent / 1e9, kind)
@@ -482,12 +487,6 @@ class Run:
             self._desk.waited_s,
             self._flight.moves,
         )
-
-
-def _manner(line: Line, head: Head) -> Manner:
-    if head.stream:
-        return _FORWARD
-    return _FOLD if line.spec.unary_via_stream else _WHOLE
 
 
 def _context_of(failure: Failure, candidate: Candidate) -> int | None:

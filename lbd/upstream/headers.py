@@ -38,3 +38,9 @@ class RawHeaders(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self.fields)
+
+
+def event_stream(headers: Mapping[str, str]) -> str | None:
+    """Return the content type if it is that of an event stream, else None."""
+    kind = headers.get("content-type", "")
+    return kind if kind.startswith("text/event-stream") or kind.lower().startswith("text/event-stream") else None

@@ -121,17 +121,27 @@ class Watch(Protocol):
     """
 
     committed: bool  # content came; what ``feed`` returns may be sent
-    finished: bool  # a finish came for every choice
     done: bool  # the provider's own end mark came
     usage: Usage | None
     failure: Failure | None  # the provider said so, or sent what is no event
     contents: int  # content deltas so far
+
+    @property
+    def whole(self) -> bool:
+        """Every choice has finished, and the usage that the client wants has come: only the end is missing."""
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return those to forward."""
 
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is."""
+
+
+class Watching(Protocol):
+    """Makes the watch of one stream: how many choices it will have, and whose wish its usage event is."""
+
+    def __call__(self, choices: int, hide_usage: bool, /, *, wants_usage: bool = False) -> Watch:
+        """``hide_usage``: lbd asked for usage, the client did not. ``wants_usage``: the client did."""
 
 
 class Fold(Protocol):
@@ -169,7 +179,7 @@ class Shape:
     headers: Callable[[str | None], tuple[tuple[str, str], ...]]  # credential headers for a key
     classify: Callable[[int, Mapping[str, str], bytes, WallTime], Failure]
     facts: Callable[[bytes], Facts]
-    watch: Callable[[int, bool], Watch]  # (choices expected, hide the usage event)
+    watch: Watching
     fold: Callable[[], Fold]
     limits: Callable[[Mapping[str, str], WallTime], tuple[QuotaReading, ...]]
     probes: FreeProbes

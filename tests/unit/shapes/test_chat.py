@@ -185,13 +185,18 @@ def test_an_answer_is_good_whatever_its_provider_makes_of_counting(usage: object
         (b'{"choices":[{"finish_reason":"stop"},{"error":{"code":503,"message":"x"}}]}', FailureKind.OVERLOADED),
         (b'{"choices":[]}', FailureKind.BAD_BODY),
         (b"{}", FailureKind.BAD_BODY),
-        (b'{"object":"error","message":"x","code":400}', FailureKind.BAD_BODY),
+        (b'{"object":"error","message":"x","code":400}', FailureKind.STREAM_ERROR),
+        (b'{"object":"error","message":"x","type":"y","code":503,"choices":[]}', FailureKind.OVERLOADED),
+        (b'{"message":"slow","code":429}', FailureKind.RATE),
+        (b'\xef\xbb\xbf{"error":{"message":"slow","code":429}}', FailureKind.RATE),
+        (b'\xef\xbb\xbf{"object":"error","message":"slow","code":429}', FailureKind.RATE),
         (b"", FailureKind.BAD_BODY),
         (b"null", FailureKind.BAD_BODY),
         (b"[]", FailureKind.BAD_BODY),
         (b"<html>Sign in</html>", FailureKind.BAD_BODY),
         (b'{"choices":[{"message":{"content":"cut', FailureKind.BAD_BODY),
-        (b'{"choices":[{"finish_reason":"\xff"}]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{"finish_reason":"x\x01"}]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{"finish_reason":NULL}]}', FailureKind.BAD_BODY),
         (b'{"x":' + b"[" * 100_000, FailureKind.BAD_BODY),
         (b'{"choices":[1]}', FailureKind.BAD_BODY),
         (b'{"choices":[1],"usage":[]}', FailureKind.BAD_BODY),
@@ -204,6 +209,45 @@ def test_a_200_that_is_no_answer_is_a_failure(body: bytes, kind: FailureKind) ->
     assert found.failure.kind is kind
     assert found.failure.status == 200
     assert found.usage is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        rb'"half \ud83d"',
+        rb'"whole \ud83d\ude00, turned \ude00\ud83d"',
+        rb'"an escape of an escape \\ud83d"',
+        b'"\xff"',
+        b"[NaN, Infinity, -Infinity, 1e999]",
+        b"9" * 5000,
+    ],
+)
+def test_an_answer_with_something_odd_in_it_is_an_answer(odd: bytes) -> None:
+    """What the strict decoder refuses, applications' own parsers read; usage and all."""
+    found = answer(usage=USAGE).replace(b'"content": "x"', b'"content": ' + odd)
+    assert odd in found
+    assert chat.facts(found) == chat.Facts(Usage(20, 7, 16, 3), "m-2025")
+    beside = found.replace(b'"finish_reason": "stop"', b'"finish_reason": ' + odd)
+    assert chat.facts(beside).failure is None
+
+
+def test_what_is_read_of_an_odd_answer_can_be_written() -> None:
+    """The model's name goes into records, an error's message to the client."""
+    assert chat.facts(rb'{"choices":[{}],"model":"m\ud83d"}').model == "m\ufffd"
+    failure = chat.facts(rb'{"error":{"message":"no \ude00"}}').failure
+    assert failure is not None and failure.message == "no \ufffd"
+
+
+def test_a_byte_order_mark_before_an_answer_is_none_of_it() -> None:
+    """Servers on Windows write one."""
+    assert chat.facts(b"\xef\xbb\xbf" + answer(usage=USAGE)) == chat.Facts(Usage(20, 7, 16, 3), "m-2025")
+
+
+@pytest.mark.parametrize("nothing", [{}, None, "", []])
+def test_an_error_of_nothing_beside_a_good_choice_is_none(nothing: object) -> None:
+    """Some servers always write the field."""
+    found = answer(error=nothing).replace(b'"index"', b'"error": ' + json.dumps(nothing).encode() + b', "index"')
+    assert chat.facts(found) == chat.Facts(None, "m-2025")
 
 
 @given(st.binary(max_size=80) | members.map(lambda m: json.dumps({"choices": [m], **m}).encode()))

@@ -307,6 +307,50 @@ def test_a_field_that_is_not_utf8_does_not_lose_the_answer() -> None:
     assert found["choices"][0] == {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": None}
 
 
+def told_as(*texts: bytes) -> bytes:
+    """Return chunks whose texts are JSON strings as they stand here."""
+    return b"".join([b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text for text in texts])
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        ([rb"a\ud83d", rb"\ude00b"], "a😀b"),
+        ([rb"\ud83d", rb"\ude00\ud83d", rb"\ude00"], "😀😀"),
+        ([rb"\ud83d", b"x"], "\ufffdx"),
+        ([b"x", rb"\ude00"], "x\ufffd"),
+        ([rb"\ude00", rb"\ud83d"], "\ufffd\ufffd"),
+        ([rb"\ud83d", rb"\ud83d", rb"\ude00"], "\ufffd😀"),
+        ([b"\xed\xa0\xbd", b"\xed\xb8\x80"], "😀"),
+        ([rb"\\ud83d", rb"\ud83d", rb"\ude00"], "\\ud83d😀"),
+    ],
+)
+def test_halves_of_a_character_become_one(texts: list[bytes], whole: str) -> None:
+    """Servers that cut by UTF-16 units send the halves in two deltas; what stays half cannot be written."""
+    raw = told_as(*texts)
+    assert ChatWatch().feed(raw) == raw
+    assert fold(raw)["choices"][0]["message"]["content"] == whole
+
+
+def test_halves_of_a_character_become_one_in_a_calls_arguments() -> None:
+    """An application parses them."""
+    raw = calls(0, name="f", arguments="") + calls(0, arguments="HIGH") + calls(0, arguments="LOW")
+    raw = raw.replace(b"HIGH", rb"\ud83d").replace(b"LOW", rb"\ude00")
+    assert fold(raw)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == "😀"
+
+
+def test_a_gathered_answer_holds_no_number_that_is_none() -> None:
+    """NaN is no JSON, whichever encoder writes it."""
+    probs = b'{"content":[NaN,-Infinity,1e999,-1.5]}'
+    raw = b'data: {"choices":[{"index":0,"logprobs":%b,"delta":{"content":"x"}}]}\n\n' % probs
+    assert ChatWatch().feed(raw) == raw
+    for stream in (raw, raw + told_as(rb"\ud83d")):
+        gathered = ChatFold()
+        gathered.feed(stream)
+        answer = json.loads(gathered.result(), parse_constant=pytest.fail)
+        assert answer["choices"][0]["logprobs"] == {"content": [None, None, None, -1.5]}
+
+
 @pytest.mark.parametrize("number", [b"1e999", b"9" * 5000, b"123456789012345678901234567890"])
 def test_a_number_out_of_range_does_not_lose_the_answer(number: bytes) -> None:
     """JSON has numbers of any size."""

@@ -68,6 +68,10 @@ parts = st.sampled_from(
         b'data: {"choices":[],\rdata: "x":1}\n\n',
         b'data: {"choices":\r[]}\n\n',
         b"data: half",
+        b"data:\r\n\r\n",
+        b"event: error\n",
+        event({"object": "error", "message": "boom"}),
+        b'data: {"choices":[{"delta":{"content":"\\ud83d"}}],"x":NaN}\n\n',
     ]
 )
 mixed = st.lists(parts, max_size=12).map(b"".join)
@@ -90,8 +94,7 @@ def test_a_good_stream_goes_on_byte_for_byte(name: str, hide: bool) -> None:
     assert watch.finished
     end = b"\r\n" if name == "CRLF" else b"\n"
     hidden = USAGE_EVENT.replace(b"\n", end).replace(b"data: ", b"data:" if name == "no space" else b"data: ")
-    if name == "CR":  # whose last line end is certain only with the end of the stream
-        stream = stream.removesuffix(b"\r\r") + b"\n\n"
+    if name == "CR":
         hidden = USAGE_EVENT.replace(b"\n", b"\r")
     assert out == (stream.replace(hidden, b"") if hide else stream)
     assert watch.usage == (SEEN if b'"prompt_tokens"' in stream else None)
@@ -431,7 +434,7 @@ def test_a_finished_answer_gets_its_end_mark_whatever_is_left_of_it(tail: bytes)
     assert out == answer + DONE
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b"\r\r"])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
 @pytest.mark.parametrize("last", [chunk(finish="stop"), USAGE_EVENT, says("!")], ids=["finish", "usage", "text"])
 def test_a_last_event_without_its_blank_line_counts_if_it_is_whole(last: bytes, end: bytes) -> None:
     """A server that closes after the last byte of JSON has said all of it."""
@@ -440,6 +443,16 @@ def test_a_last_event_without_its_blank_line_counts_if_it_is_whole(last: bytes, 
     out, failure = run(watch, [before + last.rstrip(b"\n") + end])
     assert failure is None
     assert out == before + last + DONE
+
+
+def test_the_last_event_of_a_stream_of_crs_stays_as_it_is() -> None:
+    """Its blank line is certain only with the end of the stream: an LF might have followed."""
+    answer = (says("x") + chunk(finish="stop")).replace(b"\n", b"\r")
+    assert run(ChatWatch(), [answer]) == (answer + DONE, None)
+    cut = says("x").replace(b"\n", b"\r")
+    out, failure = run(ChatWatch(), [cut])
+    assert out == cut
+    assert failure is not None and failure.kind is FailureKind.BROKEN_STREAM
 
 
 def test_text_without_a_blank_line_is_shown_before_the_failure() -> None:
@@ -517,6 +530,26 @@ ERRORS: dict[str, tuple[bytes, FailureKind]] = {
     "an error field of nothing": (b"error:\n\n", FailureKind.STREAM_ERROR),
     "an error field beside the end mark": (b"error: {}\ndata: [DONE]\n\n", FailureKind.STREAM_ERROR),
     "an error field in CRLF": (b'error: {"code":503,"message":"x"}\r\n\r\n', FailureKind.OVERLOADED),
+    "vLLM's own object": (
+        event({"object": "error", "message": "boom", "type": "InternalServerError", "code": 500}),
+        FailureKind.STREAM_ERROR,
+    ),
+    "an object of type error": (
+        event({"type": "error", "message": "x", "code": "content_filter"}),
+        FailureKind.CONTENT_FILTER,
+    ),
+    "a message with a status": (event({"message": "boom", "code": 503}), FailureKind.OVERLOADED),
+    "an error object that is odd": (
+        b'data: {"object":"error","message":"\\ud83d","code":429}\n\n',
+        FailureKind.RATE,
+    ),
+    "an error of nothing, alone": (event({"error": {}}), FailureKind.STREAM_ERROR),
+    "an error event": (b'event: error\ndata: {"message":"boom","code":503}\n\n', FailureKind.OVERLOADED),
+    "an error event in CRLF": (b'event: error\r\ndata: {"code":429,"message":"x"}\r\n\r\n', FailureKind.RATE),
+    "an error event, its type last": (b'data: {"code":429,"message":"x"}\nevent: error\n\n', FailureKind.RATE),
+    "an error event of text": (b"event: error\ndata: out of memory\n\n", FailureKind.STREAM_ERROR),
+    "an error event of nothing": (b"event: error\ndata:\n\n", FailureKind.STREAM_ERROR),
+    "an error event with an end mark": (b"event: error\ndata: [DONE]\n\n", FailureKind.STREAM_ERROR),
     "odd usage beside another shape": (b'data: {"choices":1,"usage":{"prompt_tokens":1.0}}\n\n', FailureKind.BAD_BODY),
     "odd usage beside an error": (
         event({"usage": [], "error": {"message": "Too many", "code": 429}}),
@@ -525,8 +558,7 @@ ERRORS: dict[str, tuple[bytes, FailureKind]] = {
     "not JSON": (BROKEN, FailureKind.BAD_BODY),
     "another shape": (b'data: {"choices":{"a":1}}\n\n', FailureKind.BAD_BODY),
     "plain text": (b"data: upstream connect error\n\n", FailureKind.BAD_BODY),
-    "empty data": (b"data:\n\n", FailureKind.BAD_BODY),
-    "not UTF-8": (b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n', FailureKind.BAD_BODY),
+    "control characters": (b'data: {"choices":[{"delta":{"content":"\x01"}}]}\n\n', FailureKind.BAD_BODY),
     "nested without end": (b'data: {"x":' + b"[" * 100_000 + b"\n\n", FailureKind.BAD_BODY),
 }
 
@@ -559,6 +591,132 @@ def test_an_error_after_content_ends_the_answer(name: str) -> None:
         assert failure is watch.failure
         assert failure.kind is kind
         assert not watch.done
+
+
+@pytest.mark.parametrize(
+    "content", [{"message": "x"}, {"object": "x", "code": 503}, {"message": "x", "code": 200}, {"x": 1}, {}]
+)
+def test_an_event_without_choices_need_not_be_an_error(content: dict[str, object]) -> None:
+    """Only what plainly says so is one: the rest is a provider's own and goes on."""
+    watch = ChatWatch()
+    assert watch.feed(says("x") + event(content)) == says("x") + event(content)
+    assert watch.failure is None
+
+
+@pytest.mark.parametrize("nothing", [{}, None, "", [], 0, False])
+def test_an_error_of_nothing_beside_something_is_none(nothing: object) -> None:
+    """Some servers always write the field."""
+    choice = {"index": 0, "delta": {"content": "x"}, "error": nothing}
+    for raw in (
+        says("x", error=nothing),
+        event({**HEAD, "choices": [choice]}),
+        chunk(finish="stop", error=nothing),
+        event({**HEAD, "choices": [], "usage": USAGE, "error": nothing}),
+        event({**HEAD, "usage": USAGE, "error": nothing}),
+        event({**HEAD, "choices": [], "error": nothing}),
+    ):
+        watch = ChatWatch()
+        assert watch.feed(says("x") + raw) == says("x") + raw
+        assert watch.failure is None
+
+
+@pytest.mark.parametrize(
+    "beat", [b"data:\n\n", b"data: \n\n", b"data\n\n", b"data:\r\n\r\n", b"event: ping\ndata:\n\n"]
+)
+def test_a_heartbeat_of_empty_data_is_left_out(beat: bytes) -> None:
+    """It says nothing, and clients that parse every event's data would fail on it."""
+    parts = [beat, ROLE, beat, says("x"), beat, chunk(finish="stop"), beat, DONE]
+    for reads in (parts, [b"".join(parts)]):
+        watch = ChatWatch()
+        assert run(watch, reads) == (ROLE + says("x") + chunk(finish="stop") + DONE, None)
+        assert watch.contents == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [rb'"\ud83d"', rb'"\ude00 x"', b'"\xff"', b'"\xed\xa0\xbd"', b"[NaN]", b"-Infinity", b"1e999", b"9" * 5000],
+)
+@pytest.mark.parametrize("field", [b"reasoning", b"x"])
+def test_an_event_with_something_odd_in_it_goes_on_byte_for_byte(field: bytes, odd: bytes) -> None:
+    """Servers cut characters in halves and write NaN; clients can do with it, and lbd only reads."""
+    choice = b'{"index":0,"delta":{"content":"a","%b":%b}}' % (field, odd)
+    raw = b'data: {"choices":[%b],"usage":{"prompt_tokens":3}}\n\n' % choice
+    watch = ChatWatch()
+    assert watch.feed(ROLE + raw) == ROLE + raw
+    assert watch.failure is None
+    assert watch.contents == 1
+    assert watch.usage == Usage(3)
+
+
+def test_half_a_character_is_content() -> None:
+    """Though nothing can be shown of it yet."""
+    raw = b'data: {"choices":[{"delta":{"content":"\\ud83d"}}]}\n\n'
+    watch = ChatWatch()
+    assert watch.feed(raw) == raw
+    assert watch.committed
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        rb'data: {"error":{"message":"no \ud83d"}}',
+        b"event: error\n" + rb'data: {"message":"no \ud83d"}',
+        rb'error: {"message":"no \ud83d"}',
+    ],
+)
+def test_what_is_read_of_an_odd_event_can_be_written(raw: bytes) -> None:
+    """An error's message goes to the client and into the log."""
+    watch = ChatWatch()
+    watch.feed(raw + b"\n\n")
+    assert watch.failure is not None and watch.failure.message == "no \ufffd"
+
+
+STOP = chunk(finish="stop")
+
+
+@pytest.mark.parametrize("last", [b"", USAGE_EVENT[:30], COMMENT])
+@pytest.mark.parametrize("before", [says("x"), says("x", usage=USAGE)], ids=["", "running count"])
+def test_an_answer_whose_client_waits_for_usage_is_not_whole_without(before: bytes, last: bytes) -> None:
+    """It takes an end mark for the provider's word that there is none; a count while it runs is not the answer's."""
+    watch = ChatWatch(1, wants_usage=True)
+    out, failure = run(watch, [before + STOP + last])
+    assert out == before + STOP + (last if last == COMMENT else b"")
+    assert watch.finished
+    assert failure is not None and failure.kind is FailureKind.BROKEN_STREAM
+    assert ("usage" in failure.message) is not last.startswith(b"data")
+    assert run(ChatWatch(), [before + STOP + last])[1] is None
+    assert run(ChatWatch(1, True), [before + STOP + last])[1] is None
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        STOP + USAGE_EVENT,
+        STOP + USAGE_EVENT.rstrip(),
+        STOP + chunk({"content": ""}, usage=USAGE),
+        chunk(finish="stop", usage=USAGE),
+        STOP + event({**HEAD, "choices": [], "usage": {}}),
+    ],
+    ids=["event", "without blank line", "beside a choice", "beside the finish", "of nothing"],
+)
+def test_with_its_usage_told_only_the_end_mark_is_missing(ending: bytes) -> None:
+    """Wherever it stands, and whatever lbd can read of it."""
+    out, failure = run(ChatWatch(1, wants_usage=True), [says("x") + ending])
+    assert failure is None
+    assert out == says("x") + ending.rstrip() + b"\n\n" + DONE
+
+
+def test_usage_beside_the_first_of_two_finishes_is_not_yet_the_answers() -> None:
+    """The other choice is still being written."""
+    first, second = chunk(finish="stop", usage=USAGE), chunk(finish="stop", index=1)
+    assert run(ChatWatch(2, wants_usage=True), [first + second])[1] is not None
+    assert run(ChatWatch(2, wants_usage=True), [second + first])[1] is None
+
+
+def test_a_provider_that_ends_without_usage_is_believed() -> None:
+    """It does not know the option; its own end mark says that this was all."""
+    stream = says("x") + STOP + DONE
+    assert run(ChatWatch(1, wants_usage=True), [stream]) == (stream, None)
 
 
 def test_an_error_field_says_what_went_wrong() -> None:

@@ -19,7 +19,7 @@ def strict(raw: bytes) -> Usage | None:
 
 
 def loose(raw: bytes) -> Usage | None:
-    found = odd(msgspec.Raw(raw))
+    found = odd(json.loads(raw))
     assert found is not None
     return found.usage()
 
@@ -32,7 +32,7 @@ def test_usage_in_order_is_read_alike_in_both_ways() -> None:
 
 def test_null_is_no_usage() -> None:
     """Providers send it in every event but the last."""
-    assert odd(msgspec.Raw(b"null")) is None
+    assert odd(None) is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_strict_way_refuses_what_is_no_count(raw: bytes) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"[]", b'"12"', b"12", b"true", b"{}", b'{"prompt_tokens":1e999}', b'{"prompt_tokens":3,"x":"\xff"}',
+    [b"[]", b'"12"', b"12", b"true", b"{}", b'{"prompt_tokens":1e999}',
      b'{"prompt_tokens_details":{"cached_tokens":5}}', b'{"tokens":5}'],
 )  # fmt: skip
 def test_usage_that_counts_nothing_is_not_known(raw: bytes) -> None:
@@ -111,7 +111,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_stands_there_raises_nothing_and_counts_within_bounds(value: object) -> None:
     """NaN included, which is no JSON."""
-    found = odd(msgspec.Raw(json.dumps(value).encode()))
+    found = odd(value)
     usage = None if found is None else found.usage()
     if usage is not None:
         assert all(0 <= n <= MOST_TOKENS for n in (usage.prompt, usage.completion, usage.cached, usage.reasoning))

@@ -184,6 +184,48 @@ def test_what_is_encoded_is_read_again(data: bytes, event: bytes) -> None:
     assert sse.frames(raw) == [sse.Frame(raw, event, data)]
 
 
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\n", b"\xef\xbb\xbf\r\n ", b" \t\r"])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"data: {}\n\n", True),
+        (b"data:", True),
+        (b"event: x\n", True),
+        (b": keep-alive\n\n", True),
+        (b"id:1\n", True),
+        (b"retry: 5", True),
+        (b'{"choices":[]}', False),
+        (b"<html>data:", False),
+        (b"dataset: x", False),
+        (b"error: x", False),
+        (b"even ", False),
+        (b"\xff", False),
+        (b"", None),
+        (b"d", None),
+        (b"data", None),
+        (b"even", None),
+        (b"retr", None),
+    ],
+)
+def test_events_are_known_by_their_first_bytes(before: bytes, data: bytes, said: bool | None) -> None:
+    """A stream that is announced as something else is a stream all the same."""
+    assert sse.looks_like_events(before + data) is said
+
+
+def test_half_a_byte_order_mark_tells_nothing() -> None:
+    """Only as the very first bytes: after a blank line it is no mark."""
+    assert sse.looks_like_events(b"\xef\xbb") is None
+    assert sse.looks_like_events(b"\n\xef\xbb") is False
+
+
+@pytest.mark.parametrize("name", TRANSCRIPTS)
+def test_whether_it_is_a_stream_is_never_taken_back(name: str) -> None:
+    """Too few bytes say so, and no more."""
+    said = [sse.looks_like_events(TRANSCRIPTS[name][:size]) for size in range(40)]
+    assert said == sorted(said, key=lambda x: x is not None)
+    assert set(said) == {None, True}
+
+
 def test_a_comment_is_an_event_of_nothing() -> None:
     """It keeps a connection alive and reaches no application."""
     raw = sse.comment(b"waiting")

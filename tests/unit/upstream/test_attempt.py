@@ -19,8 +19,9 @@ from lbd.shapes.chat_fold import ChatFold
 from lbd.shapes.providers import PROVIDERS
 from lbd.upstream import attempt as module
 from lbd.upstream import line as lines
-from lbd.upstream.attempt import BODY_GAP, DRAIN, LOOK_AGAIN, QUIET, Attempt, Manner
+from lbd.upstream.attempt import BODY_GAP, DRAIN, LOOK_AGAIN, QUIET, Attempt
 from lbd.upstream.headers import RawHeaders
+from lbd.upstream.manner import Manner
 from lbd.upstream.wheel import TICK, Wheel
 from tests.fakes.env import FakeEnv
 from tests.fakes.stage import (
@@ -103,10 +104,12 @@ class Try:
         )
         self.task: asyncio.Task[None] | None = None
 
-    async def start(self, *, choices: int = 1, hide_usage: bool = False) -> Try:
+    async def start(self, *, choices: int = 1, hide_usage: bool = False, wants_usage: bool = False) -> Try:
         line, manner = self.attempt.line, self.attempt.manner
         endpoint = (line.unary if manner is Manner.WHOLE else line.stream)["chat"]
-        work: Coroutine[Any, Any, None] = self.attempt.run(endpoint, b"{}", choices=choices, hide_usage=hide_usage)
+        work: Coroutine[Any, Any, None] = self.attempt.run(
+            endpoint, b"{}", choices=choices, hide_usage=hide_usage, wants_usage=wants_usage
+        )
         self.task = asyncio.get_running_loop().create_task(work)
         await self.settle()
         return self
@@ -283,6 +286,70 @@ async def test_a_unary_answer_that_is_overdue_is_left_while_others_are() -> None
     t.env.advance(2)
     assert t.attempt.failure is None, "it has begun"
     await t.abandon()
+
+
+@pytest.mark.parametrize("manner", [Manner.FORWARD, Manner.FOLD])
+async def test_a_finished_stream_whose_connection_stays_open_is_whole(manner: Manner) -> None:
+    """Two seconds later nothing more is waited for; the connection is not used again."""
+    t = await Try(manner, idle_s=30.0).start()
+    t.taken.head()
+    t.taken.say(stream("hi", done=False))
+    t.env.advance(QUIET + 0.2)
+    assert await t.over() is None
+    assert t.taken.cancelled_at is not None
+    if manner is Manner.FORWARD:
+        assert t.host.body == stream("hi") and t.host.finishes == 1
+
+
+async def test_a_client_that_wants_usage_is_not_told_that_all_is_there_without_it() -> None:
+    """The finish is there, the usage never comes: an error, not an end."""
+    t = await Try(idle_s=30.0).start(wants_usage=True)
+    t.taken.head()
+    t.taken.say(ROLE + content("hi") + event({}, "stop"))
+    t.env.advance(QUIET + 0.2)
+    assert t.attempt.failure is None
+    t.taken.fail()
+    assert kind(await t.over()) is K.BROKEN_STREAM and not t.host.finishes
+    t = await Try(idle_s=30.0).start(wants_usage=True)
+    t.taken.head()
+    t.taken.say(ROLE + content("hi") + event({}, "stop") + usage(20, 3))
+    t.taken.fail()
+    assert await t.over() is None and t.host.finishes == 1
+
+
+@pytest.mark.parametrize("told", [{}, {"content-type": "text/plain"}, JSON])
+@pytest.mark.parametrize("cut", [0, 1, 3, 40])
+async def test_an_event_stream_is_known_by_its_bytes(told: dict[str, str], cut: int) -> None:
+    """Some servers forget to say so; what came before enough was there to tell is not lost."""
+    for manner in (Manner.FORWARD, Manner.FOLD):
+        t = await Try(manner).start()
+        t.taken.head(200, told)
+        sent = stream("hi")
+        t.taken.say(*(part for part in (sent[:cut], sent[cut:]) if part))
+        assert await t.over() is None
+        if manner is Manner.FORWARD:
+            assert t.host.body == sent
+        else:
+            assert b'"content":"hi"' in (t.attempt.answer or b"").replace(b" ", b"")
+
+
+async def test_what_is_no_event_stream_is_not_taken_for_one() -> None:
+    """A web page in place of an answer."""
+    t = await Try().start()
+    t.taken.head(200, {"content-type": "text/html"})
+    t.taken.say(b"<html>", b"data: no\n\n")
+    t.taken.end()
+    assert kind(await t.over()) is K.BAD_BODY and t.host.body == b""
+
+
+async def test_a_whole_body_whose_end_never_comes_is_an_answer() -> None:
+    """Nothing of it is missing but the end of its transfer."""
+    t = await Try(Manner.WHOLE).start()
+    t.taken.head(200, JSON)
+    t.taken.say(whole("hi"))
+    t.env.advance(BODY_GAP + 0.2)
+    assert await t.over() is None
+    assert t.attempt.answer == whole("hi")
 
 
 @pytest.mark.parametrize("how", ["end", "fail"])

@@ -796,6 +796,21 @@ def test_a_request_that_nobody_can_serve_has_a_record_too() -> None:
     play(main)
 
 
+def test_a_stream_that_does_not_call_itself_one_does_so_to_the_client() -> None:
+    """Its bytes showed what it is."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        for kind in ("text/plain", "text/event-stream; charset=utf-8"):
+            relay.stage.plan(0.1, head(content_type=kind), say(stream("hi")), end, host="a")
+        first, second = [await relay.ask(stream=True) for _ in range(2)]
+        assert first.headers["content-type"] == "text/event-stream"
+        assert second.headers["content-type"] == "text/event-stream; charset=utf-8"
+        relay.check()
+
+    play(main)
+
+
 def test_a_missed_target_is_marked() -> None:
     """At risk in the header where no candidate was predicted to meet it; missed where the content came late."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.upstream.headers import RawHeaders
+from lbd.upstream.headers import RawHeaders, event_stream
 
 names = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12)
 values = st.binary(max_size=20)
@@ -41,3 +41,19 @@ def test_space_around_a_value_is_not_part_of_it() -> None:
 def test_bytes_beyond_ascii_are_latin_1() -> None:
     """Obsolete text in a value is carried, never an exception."""
     assert RawHeaders({b"server": b"caf\xe9"}).get("server") == "caf\xe9"
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("text/event-stream", True),
+        ("text/event-stream; charset=utf-8", True),
+        ("Text/Event-Stream", True),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+def test_an_event_stream_by_its_content_type(kind: str, found: bool) -> None:
+    """Media types are compared without regard to case; parameters stay."""
+    assert event_stream({"content-type": kind}) == (kind if found else None)
+    assert event_stream({}) is None

@@ -1,0 +1,53 @@
+r"""A second look at JSON that the strict decoders refuse although clients can do with it.
+
+Half a character (``"\ud83d"`` alone: servers that cut text by UTF-16 units send the other half in the next delta),
+NaN and Infinity (in log-probabilities), numbers out of range, bytes that are no UTF-8. It is several times slower,
+so it comes second, and it is for reading only: what goes on to a client are the provider's own bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+BOM = b"\xef\xbb\xbf"
+_LONGEST_INT = 19  # digits; longer ones become floats, as Python refuses some thousand digits
+
+
+def loads(data: bytes) -> Any:
+    """Return JSON as far as it can be read; halves of characters stay halves, NaN and Infinity become None.
+
+    Raises ValueError or RecursionError.
+    """
+    data = data.removeprefix(BOM)
+    try:
+        text = data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "replace")
+    return json.loads(text, parse_int=_number, parse_constant=_nothing)
+
+
+def sound(value: Any) -> Any:
+    """Return the value with halves of characters that stand side by side made whole, others replaced."""
+    text = json.dumps(value, ensure_ascii=False)
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return json.loads(whole, parse_int=_number, parse_constant=_nothing)
+
+
+def read(data: bytes, kind: type[T]) -> T:
+    """Return JSON as a ``kind``, with nothing in it that could not be written again.
+
+    Raises ValueError, RecursionError or what msgspec does.
+    """
+    return msgspec.convert(sound(loads(data)), kind)
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INT else float(digits)
+
+
+def _nothing(_name: str) -> None:
+    return None

@@ -1,0 +1,80 @@
+"""The second look at JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbd.shapes import loose
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+# with halves of characters in any place, whole ones among them
+units = st.lists(st.sampled_from(["\ud83d", "\ude00", "a", "\u00e9", "\\", '"', "\U0001f600"]), max_size=8)
+halves = units.map("".join)
+
+
+class Named(msgspec.Struct):
+    name: str = ""
+    count: int | None = None
+
+
+@given(values)
+def test_json_in_order_is_read_as_it_is(value: object) -> None:
+    """The second look gives what the first would have given."""
+    assert loose.loads(json.dumps(value).encode()) == value
+    assert loose.sound(value) == value
+
+
+@given(halves)
+def test_sound_text_can_be_written_and_pairs_are_whole(text: str) -> None:
+    """Whatever the halves are beside, in names as in values."""
+    [(key, [inner])] = loose.sound({text: [text]}).items()
+    assert key == inner == text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    assert inner.encode().decode() == inner
+
+
+def test_halves_stay_halves_until_they_are_joined() -> None:
+    """The other half is in another event."""
+    first, second = loose.loads(rb'"a\ud83d"'), loose.loads(rb'"\ude00b"')
+    assert (first, second) == ("a\ud83d", "\ude00b")
+    assert loose.sound(first + second) == "a\U0001f600b"
+
+
+def test_what_is_no_number_is_nothing() -> None:
+    """And one out of range is the float that comes nearest."""
+    assert loose.loads(b"[NaN,Infinity,-Infinity,1]") == [None, None, None, 1]
+    assert loose.loads(b"9" * 5000) == math.inf
+    assert loose.loads(b"12345678901234567890123") == 12345678901234567890123.0
+    assert loose.sound([math.nan, math.inf, 1.5]) == [None, None, 1.5]
+
+
+@pytest.mark.parametrize("raw", [b'"a\xff"', b'\xef\xbb\xbf"a\xff"', b'"a\xfe"'])
+def test_bytes_that_are_no_utf8_are_replaced(raw: bytes) -> None:
+    """A byte order mark is none of them."""
+    assert loose.loads(raw) == "a\ufffd"
+
+
+def test_a_struct_is_read_with_nothing_in_it_that_cannot_be_written() -> None:
+    """Halves of characters would make an encoder raise much later."""
+    found = loose.read(rb'{"name":"a\ud83d\ude00\ud83d","count":null,"x":NaN}', Named)
+    assert found == Named("a\U0001f600\ufffd")
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b"null", b'{"name":1}', b'{"name":"\x01"}', b"[" * 100_000])
+def test_what_is_another_thing_is_refused(raw: bytes) -> None:
+    """A second look is no blind eye."""
+    with pytest.raises((ValueError, RecursionError, msgspec.MsgspecError)):
+        loose.read(raw, Named)
