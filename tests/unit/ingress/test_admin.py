@@ -327,12 +327,9 @@ async def test_the_token_allows_changes_over_tcp(tmp_path: Path) -> None:
         headers = {"authorization": f"bearer {TOKEN}"}
         async with house.tcp.post(CHANGES[0], json={"reason": "new disk"}, headers=headers) as response:
             assert response.status == 200
-            assert await response.json() == {
-                "deployment": "a/m-a",
-                "admin": "drain",
-                "weight": None,
-                "state": house.app.owner.rows[0].state,
-            }
+            told = await response.json()
+            assert told.pop("state") in {"unknown", "up"}, "the first probe may come in between"
+            assert told == {"deployment": "a/m-a", "admin": "drain", "weight": None}
         (event,) = [e for e in house.app.timeline.last() if e.kind == "admin_drain"]
         assert (event.subject, event.reason, event.by) == ("a/m-a", "new disk", "token")
 
