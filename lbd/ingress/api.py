@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -20,11 +19,10 @@ from lbd.model.provider import ClientSpec
 from lbd.pipeline import Pipeline
 from lbd.ports import Sends
 from lbd.shapes.clients import ClientShape
+from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import fields
 
 MODELS = "/v1/models"
-MOST_MEMBERS = 1024  # of a gzip body: empty ones cost time; tools that pack in blocks make one of each 64 KiB or more
-_PIECE = 16 * 1024  # bytes unpacked at a time: zlib copies what follows the end of a member
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -54,38 +52,6 @@ def _allow(refusal: Failure, shape: object | None) -> bytes:
 
 def _to(inbound: Inbound, reply: HttpReply) -> Sends:
     return _Bare(reply) if inbound.method == "HEAD" else reply
-
-
-def _unpacked(packed: bytes, most: int, *, deflate: bool) -> bytes | Failure:
-    """Return all that a compressed body stands for; never more than ``most`` bytes are unpacked, and one to tell.
-
-    gzip members may follow each other (RFC 1952, 2.2); deflate may lack the header that it should have.
-    """
-    bare = deflate and not (packed[:2] == b"\x1f\x8b" or (packed[:1] and packed[0] & 0x0F == 8))
-    window = -zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32  # gzip or zlib, by its header
-    stream = zlib.decompressobj(window)
-    out: list[bytes] = []
-    left, at, members = most, 0, 1
-    try:
-        while at < len(packed):
-            if stream.eof:
-                members += 1
-                if deflate:
-                    return Failure(FailureKind.BAD_REQUEST, "the body goes on after the end of its compression")
-                if members > MOST_MEMBERS:
-                    return Failure(FailureKind.BAD_REQUEST, f"the body has more than {MOST_MEMBERS} gzip members")
-                stream = zlib.decompressobj(window)
-            piece = packed[at : at + _PIECE]
-            out.append(stream.decompress(piece, left + 1))
-            at += len(piece) - len(stream.unused_data)
-            left -= len(out[-1])
-            if left < 0:
-                return Failure(FailureKind.TOO_LARGE, f"the body is larger than limits.max_body_bytes, {most}")
-    except zlib.error as e:
-        return Failure(FailureKind.BAD_REQUEST, f"the body's compression is broken: {e}")
-    if not stream.eof:
-        return Failure(FailureKind.BAD_REQUEST, "the body's compression is cut short")
-    return b"".join(out)
 
 
 class Api:
@@ -180,11 +146,15 @@ class Api:
             return Failure(FailureKind.BAD_REQUEST, f"Content-Encoding {encoding!r} is not understood", status=415)
         if encoding == "identity":
             return None
-        body = _unpacked(inbound.body, self.limits.max_body_bytes, deflate=encoding == "deflate")
-        if isinstance(body, Failure):
-            return body
-        inbound.body = body
-        return None
+        stream = Inflate(bare=encoding == "deflate", most=self.limits.max_body_bytes)
+        try:
+            inbound.body = stream.feed(inbound.body)
+        except TooMuch:
+            text = f"the body is larger than limits.max_body_bytes, {self.limits.max_body_bytes}"
+            return Failure(FailureKind.TOO_LARGE, text)
+        except BadEncoding as e:
+            return Failure(FailureKind.BAD_REQUEST, f"the body cannot be unpacked: {e}")
+        return None if stream.ended else Failure(FailureKind.BAD_REQUEST, "the body's compression is cut short")
 
     def _get(self, inbound: Inbound, reply: Sends) -> Failure | None:
         path = inbound.path

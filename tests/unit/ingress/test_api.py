@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from lbd.app import RealEnv
-from lbd.ingress.api import MOST_MEMBERS, Api, Limits
+from lbd.ingress.api import Api, Limits
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import FailureKind
+from lbd.upstream.inflate import MOST_MEMBERS
 from tests.fakes.caller import Answer, Listening, get, request
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import DONE, JSON, ROLE, SSE, STOP, answer, content, cut, end, head, refusal, say, stream, whole

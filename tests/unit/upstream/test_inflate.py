@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.upstream import inflate as module
-from lbd.upstream.inflate import BadEncoding, Inflate, inflate
+from lbd.upstream.inflate import MOST_MEMBERS, BadEncoding, Inflate, TooMuch, inflate
 
 
 def bare(data: bytes) -> bytes:
@@ -70,3 +70,29 @@ def test_what_becomes_too_much_is_refused_before_it_is_there(monkeypatch: pytest
     for packed in (gzip.compress(b"0" * 100_001), gzip.compress(b"0" * 40_000) * 3):
         with pytest.raises(BadEncoding, match="100000"):
             Inflate().feed(packed)
+
+
+@pytest.mark.parametrize("how", sorted(PACKERS))
+def test_what_is_cut_short_has_not_ended(how: str) -> None:
+    """By a byte or by all."""
+    packed = PACKERS[how](b"hello")
+    for cut, ended in ((len(packed), True), (len(packed) - 1, False), (3, False), (0, False)):
+        stream = Inflate(bare=how in ("bare", "zlib"))
+        stream.feed(packed[:cut])
+        assert stream.ended is ended, cut
+
+
+def test_very_many_streams_in_one_read_are_refused() -> None:
+    """Empty ones cost time and bring nothing; the bound is one of each read."""
+    packed = gzip.compress(b"x") * MOST_MEMBERS
+    stream = Inflate()
+    assert stream.feed(packed) == b"x" * MOST_MEMBERS
+    with pytest.raises(BadEncoding, match="follow each other"):
+        stream.feed(packed)
+
+
+def test_a_bound_of_ones_own_is_told_apart_from_what_is_broken() -> None:
+    """Up to it everything comes, and not one byte more."""
+    assert Inflate(most=5).feed(gzip.compress(b"hello")) == b"hello"
+    with pytest.raises(TooMuch):
+        Inflate(most=4).feed(gzip.compress(b"hello"))
