@@ -14,10 +14,10 @@ from lbd.model.plan import Excluded, Target
 from lbd.model.request import Ask
 from lbd.model.table import AdminState, DeploymentView
 from lbd.model.units import Seconds, Tokens
+from lbd.state.health import PRIOR_TPOT
 
 # Without a limit of the client's own, a first answer's length is this until the row's own are known.
 USUAL_OUTPUT: Tokens = 256
-PRIOR_TPOT: Seconds = 0.02  # the pace that a target grants to the tokens of a whole answer
 _READY = AdminState.READY  # looking a member up in its enum costs 0.1 us each time
 
 
@@ -43,6 +43,7 @@ def predict(row: DeploymentView, ask: Ask, size: int, target_s: Seconds | None) 
         # unary answers show nothing but their whole time; one that is bound to be shorter takes its share of it
         if output < row.output_tokens:
             seen *= output / row.output_tokens
+        # a target speaks of the first content; the rest of a whole answer may take the usual pace
         return Predicted(ttft, target, usd, seen + row.wait_s, target + output * PRIOR_TPOT)
     # nothing is held against a row that was never seen: only samples say how long its answers take
     return Predicted(ttft, target, usd, ttft + output * row.tpot_s if row.tpot_fresh else ttft)

@@ -107,15 +107,17 @@ def after(  # noqa: PLR0911  a table of cases, each with its own end
         # a 429 without a word of how long is worth one short wait only where nobody else can help
         unknown = failure.kind is FailureKind.RATE and failure.retry_after_s is None and others
         if wait <= SHORT_WAIT and now + wait < flight.first_by and not unknown:
-            again = replace(flight, repeated=(*flight.repeated, row))
-            return again, Next(Step.AGAIN, failure, wait_s=wait, spend=True)
+            return _again(flight, row, failure, wait)
     if others:
         return flight, Next(Step.MOVE, failure, spend=spend)
     if failure.kind in CUT_OFF and row not in flight.repeated and now + PAUSE < flight.first_by:
         # nobody else is left, and one lost connection is no verdict on the next
-        again = replace(flight, repeated=(*flight.repeated, row))
-        return again, Next(Step.AGAIN, failure, wait_s=PAUSE, spend=True)
+        return _again(flight, row, failure, PAUSE)
     return flight, Next(Step.GIVE, final(flight))
+
+
+def _again(flight: Flight, row: DeploymentId, failure: Failure, wait: Seconds) -> tuple[Flight, Next]:
+    return replace(flight, repeated=(*flight.repeated, row)), Next(Step.AGAIN, failure, wait_s=wait, spend=True)
 
 
 def final(flight: Flight) -> Failure:
