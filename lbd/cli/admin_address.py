@@ -1,8 +1,8 @@
 """Where the admin API is, and what one needs to be let in.
 
 Looked for in this order: ``--admin``, the environment's ``LBD_ADMIN``, the ``admin`` section of the
-configuration file (its socket first), the daemon's default. Only that one section of the file is read: a file
-that is broken elsewhere must not keep anybody from looking at a running daemon.
+configuration file (its socket first), the service's usual socket, the daemon's default. Only that one section
+of the file is read: a file that is broken elsewhere must not keep anybody from looking at a running daemon.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from lbd.cli.main import DEFAULT_CONFIG
 
 DEFAULT = "http://127.0.0.1:8081"
+USUAL_SOCKET = "/run/lbd/admin.sock"  # of the service, where its configuration names none
 REFUSED = 1  # exit status: the daemon, or the system on the way to it, said no
 UNREACHABLE = 3  # exit status: nobody answers
 _SECTION = re.compile(r"^admin:.*?(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
@@ -53,8 +54,10 @@ def find(admin: str | None, config: Path | None, environ: Mapping[str, str]) -> 
         return parse(environ["LBD_ADMIN"], "LBD_ADMIN")
     path = Path(DEFAULT_CONFIG) if config is None else config
     if config is None and not os.access(path, os.R_OK):
-        return parse(DEFAULT, "the default")
+        return _usual() or parse(DEFAULT, "the default")
     section = _section(path)
+    if path == Path(DEFAULT_CONFIG) and not section.get("socket") and (usual := _usual()) is not None:
+        return usual
     for key in ("socket", "listen"):
         value = section.get(key)
         if isinstance(value, str) and value:
@@ -62,6 +65,11 @@ def find(admin: str | None, config: Path | None, environ: Mapping[str, str]) -> 
     if "listen" in section:  # null: there is none
         raise AdminError(f"{path} has neither admin.socket nor admin.listen: this daemon has no admin API")
     return parse(DEFAULT, str(path))
+
+
+def _usual() -> Where | None:
+    path = Path(USUAL_SOCKET)
+    return Where(path=USUAL_SOCKET, named_by="the service's usual socket") if path.is_socket() else None
 
 
 def parse(text: str, named_by: str) -> Where:

@@ -29,7 +29,8 @@ class AdminConfig(_Strict, frozen=True):
     """The admin listener: page, JSON API, metrics.
 
     listen: host:port, or null for none. Beyond this host it needs a token.
-    socket: absolute path of a unix socket; who may open it may change things without a token.
+    socket: absolute path of a unix socket; who may open it may change things without a token. Under systemd it is
+        admin.sock in the service's runtime directory where none is named.
     token: what changes and foreign hosts must show as a bearer token.
     """
 

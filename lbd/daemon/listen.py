@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from lbd.model.address import Address, parse
@@ -48,6 +48,12 @@ def _listening(fd: int) -> socket.socket:
         raise ListenError(f"descriptor {fd}, passed by LISTEN_FDS, is no listening socket")
     sock.setblocking(False)
     return sock
+
+
+def usual_socket(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return where the admin API's unix socket is if nobody says: in the directory that systemd made, if it did."""
+    folder = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return f"{folder}/admin.sock" if folder else None
 
 
 def bind(text: str, *, mode: int = 0o660) -> list[socket.socket]:

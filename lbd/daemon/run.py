@@ -85,7 +85,8 @@ class Daemon:
         if not admin:
             where = self._config.admin
             admin += listen.bind(where.listen) if where.listen is not None else []
-            admin += listen.bind(f"unix:{where.socket}") if where.socket is not None else []
+            path = where.socket or listen.usual_socket()
+            admin += listen.bind(f"unix:{path}") if path is not None else []
         return api, admin
 
     async def _serve(self, api: list[socket.socket], admin: list[socket.socket]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,24 @@ def test_a_token_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """With the reason."""
     with pytest.raises(AdminError, match=r"cannot read the token file .*: No such file"):
         read_token(tmp_path / "none", dict(os.environ))
+
+
+def test_the_service_s_usual_socket_is_found_where_its_file_names_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """For the service's own file, or none; a socket that the file names, and another file, come first."""
+    usual = tmp_path / "admin.sock"
+    monkeypatch.setattr(admin_address, "USUAL_SOCKET", str(usual))
+    own = config(tmp_path, "admin: {listen: 127.0.0.1:9}\n")
+    monkeypatch.setattr(admin_address, "DEFAULT_CONFIG", str(own))
+    assert str(find(None, None, {})) == "http://127.0.0.1:9"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(usual))
+        assert str(find(None, None, {})) == str(find(None, own, {})) == f"unix:{usual}"
+        own.write_text("admin: {socket: /run/x.sock}\n")
+        assert str(find(None, None, {})) == "unix:/run/x.sock"
+        other = tmp_path / "other.yaml"
+        other.write_text("providers: []\n")
+        assert str(find(None, other, {})) == DEFAULT
+        monkeypatch.setattr(admin_address, "DEFAULT_CONFIG", str(tmp_path / "none.yaml"))
+        assert str(find(None, None, {})) == f"unix:{usual}"

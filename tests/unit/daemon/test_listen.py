@@ -259,3 +259,17 @@ def test_a_descriptor_that_is_no_listening_socket_is_one_clear_sentence(tmp_path
         fds = {"closed": [], "file": [file.fileno()], "datagram": [datagram.fileno()], "bound only": [stream.fileno()]}
         told = start(fds[what], LISTEN_FDS="9" if what == "closed" else "1")
     assert re.search(r"ListenError: descriptor \d+, passed by LISTEN_FDS, is no listening socket", told[-1]), told
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({}, None),
+        ({"RUNTIME_DIRECTORY": ""}, None),
+        ({"RUNTIME_DIRECTORY": "/run/lbd"}, "/run/lbd/admin.sock"),
+        ({"RUNTIME_DIRECTORY": "/run/lbd:/run/more"}, "/run/lbd/admin.sock"),
+    ],
+)
+def test_the_usual_socket_is_in_the_runtime_directory(environ: dict[str, str], path: str | None) -> None:
+    """systemd.exec(5): several are separated by colons."""
+    assert listen.usual_socket(environ) == path
