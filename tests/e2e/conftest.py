@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -84,18 +84,17 @@ class Daemon:
         """Return the rows of the provider table by id."""
         return {r["id"]: r for t in self.get("/v1/providers")["tiers"] for r in t["deployments"]}
 
-    def wait_state(self, row: str, *states: str, timeout: float = 40.0) -> float:
-        """Wait until a row is in one of these states; returns how long it took."""
+    def wait_row(self, row: str, wanted: Callable[[dict[str, Any]], bool], timeout: float = 40.0) -> float:
+        """Wait until a row is as wanted; returns how long it took."""
         began = time.monotonic()
-        while self.rows()[row]["state"] not in states:
-            assert time.monotonic() - began < timeout, (
-                row,
-                states,
-                self.rows()[row]["state"],
-                self.rows()[row]["reason"],
-            )
+        while not wanted(now := self.rows()[row]):
+            assert time.monotonic() - began < timeout, (row, now["state"], now["reason"], now["limit"])
             time.sleep(0.05)
         return time.monotonic() - began
+
+    def wait_state(self, row: str, *states: str, timeout: float = 40.0) -> float:
+        """Wait until a row is in one of these states; returns how long it took."""
+        return self.wait_row(row, lambda now: now["state"] in states, timeout)
 
     def chat(self, **more: Any) -> tuple[int, dict[str, str], dict[str, Any]]:
         """Make one unary request; returns status, headers, body."""
