@@ -44,6 +44,8 @@ from lbd.upstream.call import Flights, Settings
 
 TICK: Seconds = 1.0
 
+PINNED = f"{TargetKind.PIN}:"  # how the target of a pinned request begins
+
 
 class RealEnv:
     """Implements :class:`lbd.ports.Env` on the running loop and the machine's clocks."""
@@ -274,7 +276,7 @@ class App:
         wanted = self.compiled.config.log.requests
         if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):
             self._log_request(record)
-        if record.served_by is not None and record.target.partition(":")[0] == TargetKind.PIN:
+        if record.target.startswith(PINNED) and record.served_by is not None:
             told = self.provenance(record)
             if told is not None:
                 self.log.info("provenance", **told)

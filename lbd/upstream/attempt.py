@@ -110,7 +110,7 @@ class Attempt:
         self._total_by = total_by
         self._headers_at = headers_at
         self._idle_s = idle_s
-        self._leave_at = leave_at  # whole: even the longest answer would have come by then
+        self._leave_at = leave_at  # whole: given up for another one then, or when even the longest had come
         self._exchange: Exchange | None = None
         self._watch: Watch | None = None
         self._fold: Fold | None = None
@@ -458,6 +458,7 @@ class Attempt:
             self._cut_at = now + LOOK_AGAIN
             if self.manner is WHOLE:
                 self._host.silent(self)
+                self._leave_at = min(self._leave_at, self.sent_at + self._host.longest(self))
             elif self._host.may_move():
                 return True
             # nobody else could take it now; one may have come back in a second

@@ -294,11 +294,14 @@ class Run:
         now = self._env.now()
         cut_at = now + candidate.cutoff_s
         first_by = flight.first_by
-        headers_at = math.inf
-        if cut_at - now > (first_by - now) / 2 and manner is not WHOLE:
-            # while others are left, nobody gets more than half of what is left of the deadline, unless samples say
-            # that it needs more: or a patient tier (10 s) would leave the next candidate nothing
-            cut_at = now + max((first_by - now) / 2, candidate.slow_s if candidate.fresh else 0.0)
+        headers_at = leave_at = math.inf
+        # while others are left, nobody gets more than half of what is left of the deadline, unless samples say
+        # that it needs more: or a patient tier (10 s) would leave the next candidate nothing
+        half = (first_by - now) / 2
+        if manner is WHOLE:
+            leave_at = now + max(half, candidate.total_s if candidate.fresh else 0.0)
+        elif cut_at - now > half:
+            cut_at = now + max(half, candidate.slow_s if candidate.fresh else 0.0)
         if manner is FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
             first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
         elif manner is FORWARD and not self._reply.started:
@@ -314,21 +317,15 @@ class Run:
             total_by=flight.total_by,
             headers_at=headers_at,
             idle_s=settings.idle_gap_s,
-            leave_at=self._leave_at(candidate, now) if manner is WHOLE else math.inf,
+            leave_at=leave_at,
         )
 
-    def _leave_at(self, candidate: Candidate, now: Instant) -> Instant:
-        """Return when a unary answer is given up while others are left.
-
-        By then even the longest answer that was asked for would have come at half the usual speed. And nobody gets
-        more than half of what is left of the deadline, unless samples say that it needs more.
-        """
-        ask, rows = self._ticket.ask, self._service.owner.snapshot.rows
-        row = rows[candidate.row] if candidate.row < len(rows) else None
-        tpot = PRIOR_TPOT if row is None or row.spec.id != candidate.id else max(PRIOR_TPOT, row.tpot_s)
-        longest = ask.first_content_s + 2 * (ask.output_tokens or LONGEST_OUTPUT) * ask.choices * tpot
-        half = max((self._flight.total_by - now) / 2, candidate.total_s if candidate.fresh else 0.0)
-        return now + min(longest, half)
+    def longest(self, attempt: Attempt) -> Seconds:
+        """Return how long the longest answer that was asked for takes at half the usual speed."""
+        ask = self._ticket.ask
+        row = self._service.owner.snapshot.row(attempt.line.spec.id)
+        tpot = PRIOR_TPOT if row is None else max(PRIOR_TPOT, row.tpot_s)
+        return ask.first_content_s + 2 * (ask.output_tokens or LONGEST_OUTPUT) * ask.choices * tpot
 
     def may_move(self) -> bool:
         """Tell whether another candidate is left."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from lbd.model.units import Seconds
+
 if TYPE_CHECKING:
     from lbd.upstream.attempt import Attempt
 
@@ -22,6 +24,9 @@ class Host(Protocol):
 
     def may_move(self) -> bool:
         """Tell whether another candidate is left."""
+
+    def longest(self, attempt: Attempt) -> Seconds:
+        """Return how long even the longest answer would take: a whole one that takes longer is overdue."""
 
     def silent(self, attempt: Attempt) -> None:
         """The provider is silent for suspiciously long: see whether anybody is there."""

@@ -61,6 +61,7 @@ class Audience:
         self.asked_to_move = 0
         self.silences = 0
         self.early = 0
+        self.longest_s = FOREVER
 
     def commit(self, attempt: Attempt, first: bytes) -> None:
         assert attempt.committed and first
@@ -79,6 +80,9 @@ class Audience:
     def may_move(self) -> bool:
         self.asked_to_move += 1
         return self.movable
+
+    def longest(self, attempt: Attempt) -> float:
+        return self.longest_s
 
     def silent(self, attempt: Attempt) -> None:
         self.silences += 1

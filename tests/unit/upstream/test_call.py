@@ -15,6 +15,7 @@ from lbd.model.failure import FailureKind
 from lbd.model.outcome import Outcome
 from lbd.shapes.chat_fold import ChatFold
 from lbd.state.breaker import Phase
+from lbd.upstream.attempt import LOOK_AGAIN
 from lbd.upstream.call import KEEP_ALIVE_EVERY, Settings
 from tests.fakes.harness import Asked
 from tests.fakes.relay import Relay, row
@@ -791,6 +792,30 @@ def test_a_request_that_nobody_can_serve_has_a_record_too() -> None:
         assert relay.last.outcome == K.NO_CANDIDATE
         assert [(a.refused, a.decision.chosen) for a in relay.last.attempts] == [("nobody", None)]
         assert asked.headers["x-lbd-attempts"] == "0"
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize(
+    ("wish", "after_s"),
+    [
+        ({"max_tokens": 10}, 10 + 2 * 10 * 0.02),  # the first content's time, and ten tokens at half the pace
+        ({"max_tokens": 100, "n": 2}, 10 + 2 * 200 * 0.02),
+        ({"latency": "2000"}, 1.0),  # half of what is left
+    ],
+)
+def test_a_unary_request_leaves_a_row_that_is_alive_but_does_not_answer(wish: dict[str, Any], after_s: float) -> None:
+    """Probes are answered there; when even the longest answer would have come, somebody else is asked."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b", tier="secondary"))
+        relay.stage.always(0.2, *answer(whole("hi")), host="b")
+        more = {k: v for k, v in wish.items() if k != "latency"}
+        headers = {"x-lbd-max-latency-ms": wish["latency"]} if "latency" in wish else {}
+        asked = await relay.ask(headers=headers, **more)
+        assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m"
+        assert after_s + 0.2 <= asked.took_s < after_s + 0.2 + LOOK_AGAIN + 0.2
         relay.check()
 
     play(main)
