@@ -21,7 +21,7 @@ from lbd.model.event import Event
 from lbd.model.failure import Failure
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.secret import Secret
-from lbd.model.units import Instant
+from lbd.model.units import Instant, NanoUsd
 from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
 from lbd.plugins import read_config
 from lbd.state import health, spend
@@ -151,6 +151,10 @@ class Console:
         today = spend.at(probing.spend, self._app.env.wall())
         return out.ProbeSpendOut(today.spent / 1e9, probing.settings.budget / 1e9, today.total / 1e9)
 
+    def _spent(self) -> Mapping[str, NanoUsd]:
+        self._app.meter.fold()
+        return self._app.meter.cost
+
     def providers(self) -> tuple[str, bytes]:
         """Return the dashboard's document and its ETag; built at most once a second."""
         app = self._app
@@ -167,6 +171,7 @@ class Console:
                 queue=len(app.flights.queue),
                 config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
                 probe_spend=self._probe_spend(),
+                spent=self._spent(),
             )
             # the same verdict as /health: what is wrong with the daemon itself counts too
             document.status, summary, notes = self._verdict()

@@ -196,6 +196,7 @@ class DeploymentOut(msgspec.Struct):
     quota: list[QuotaOut]
     quota_left: float
     price: CostOut | None
+    spent_usd: float  # what its attempts cost since the daemon started, failed ones that were billed included
     quality: dict[str, float]
     weight: float
     fingerprints: list[str]

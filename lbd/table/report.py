@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from lbd import __version__
@@ -11,7 +12,7 @@ from lbd.model.failure import TIMEOUTS
 from lbd.model.outcome import Verdict
 from lbd.model.provider import TierSpec
 from lbd.model.table import SIZE_BOUNDS, SIZES, AdminState, HealthState
-from lbd.model.units import Instant, Seconds, WallTime
+from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Seconds, WallTime
 from lbd.state import breaker, health, outlier, quota, warmup
 from lbd.state.breaker import Phase
 from lbd.state.quantile import Sketch, merged
@@ -38,6 +39,7 @@ def build(
     queue: int,
     config: out.ConfigOut,
     probe_spend: out.ProbeSpendOut,
+    spent: Mapping[DeploymentId, NanoUsd],
 ) -> out.ProvidersOut:
     """Return the whole document."""
     owner.fold()
@@ -46,7 +48,7 @@ def build(
         out.TierOut(
             tier.name,
             out.SloOut(tier.ttft_p95_s, tier.error_rate_max),
-            [deployment(owner, row, now, wall, probe_every_s) for row in rows[tier.name]],
+            [deployment(owner, r, now, wall, probe_every_s, spent.get(r.spec.id, 0)) for r in rows[tier.name]],
         )
         for tier in tiers
         if rows[tier.name]
@@ -122,7 +124,9 @@ def _worst(bad: list[Row]) -> str:
 _ORDER = (HealthState.LOCKED, HealthState.DOWN, HealthState.SUSPECT, HealthState.DEGRADED, HealthState.RECOVERING)
 
 
-def deployment(owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds) -> out.DeploymentOut:
+def deployment(
+    owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds, spent: NanoUsd
+) -> out.DeploymentOut:
     """Return one row."""
     limits = owner.quota_of(row)
     reason, b, spec, provider = row.reason, row.breaker, row.spec, row.provider
@@ -175,6 +179,7 @@ def deployment(owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every
         else out.CostOut(
             spec.price.input_usd_per_mtok, spec.price.output_usd_per_mtok, spec.price.cached_input_usd_per_mtok
         ),
+        spent_usd=spent / NANO_PER_USD,
         quality=dict(spec.quality),
         weight=round(weight * warmup.factor(row.warm_since, now), 4),
         fingerprints=list(row.fingerprints),

@@ -64,6 +64,7 @@ def row(name: str = "openai-eu/gpt-4.1", **more: Any) -> out.DeploymentOut:
         "quota_left": 0.81,
         "price": out.CostOut(2.0, 8.0, None),
         "quality": {"default": 0.92},
+        "spent_usd": 0.31,
         "weight": 1.0,
         "fingerprints": [],
         "probes": [out.ProbeOut("liveness", "up", 7.2, 41.0, "")],

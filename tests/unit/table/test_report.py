@@ -35,7 +35,15 @@ VALIDATOR = jsonschema.Draft202012Validator(msgspec.json.schema(ProvidersOut))
 
 def built(owner: Owner, env: FakeEnv) -> ProvidersOut:
     return report.build(
-        owner, TIERS, env.now(), env.wall(), probe_every_s=EVERY, queue=2, config=CONFIG, probe_spend=SPEND
+        owner,
+        TIERS,
+        env.now(),
+        env.wall(),
+        probe_every_s=EVERY,
+        queue=2,
+        config=CONFIG,
+        probe_spend=SPEND,
+        spent={"p/a": 2_500_000},
     )
 
 
@@ -510,3 +518,9 @@ def test_whatever_has_happened_fits_the_schema(history: list[tuple[str, FailureK
         for out in tier["deployments"]:
             for ratio in (out["errors"]["ratio"], out["errors"]["timeout_ratio"], *out["uptime"].values()):
                 assert ratio is None or 0 <= ratio <= 1
+
+
+def test_what_a_row_cost_is_told_beside_its_price() -> None:
+    """In US dollars; nothing for who has answered nothing."""
+    env, owner = lively()
+    assert (row(owner, env, 0)["spent_usd"], row(owner, env, 1)["spent_usd"]) == (0.0025, 0.0)
