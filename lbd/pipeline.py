@@ -32,7 +32,7 @@ from lbd.model.units import Instant
 from lbd.ports import Reply, Sends
 from lbd.shapes.clients import ClientShape
 from lbd.upstream.call import Flights, Ticket
-from lbd.upstream.respond import answer, fields
+from lbd.upstream.respond import JSON, answer, own_fields
 
 REMEMBERED_ASKS = 4096
 
@@ -77,18 +77,29 @@ class Pipeline:
         request_id = self.next_id()
         ticket = self.prepare(request_id, inbound, raw, shape)
         if isinstance(ticket, Failure):
-            self.refuse(request_id, ticket, shape, reply)
+            self.refuse(request_id, inbound, ticket, shape, reply)
         elif isinstance(ticket, Ticket):
             await self._flights.fly(ticket, reply)
         else:
             ask, head = ticket
-            told = [("x-request-id", request_id), ("content-type", "application/json")]
-            reply.send(200, fields(told), msgspec.json.encode(self.plan(ask, head)))
+            reply.send(200, self.told(request_id, inbound) + JSON, msgspec.json.encode(self.plan(ask, head)))
 
-    def refuse(self, request_id: str, failure: Failure, shape: ClientShape, reply: Sends, more: bytes = b"") -> None:
+    def told(self, request_id: str, inbound: Inbound) -> bytes:
+        """Return the header lines of an answer that no provider gave."""
+        return own_fields(request_id, 0, (self._flights.env.now() - inbound.arrived) * 1e6)
+
+    def refuse(
+        self,
+        request_id: str,
+        inbound: Inbound,
+        failure: Failure,
+        shape: ClientShape,
+        reply: Sends,
+        more: bytes = b"",
+    ) -> None:
         """Answer a request that gets no flight; ``more`` are further header lines."""
         status, told, body = answer(failure, shape)
-        reply.send(status, b"x-request-id: %b\r\n%b%b" % (request_id.encode(), told, more), body)
+        reply.send(status, b"%b%b%b" % (self.told(request_id, inbound), told, more), body)
 
     def prepare(
         self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, *, trusted: bool = False

@@ -20,7 +20,7 @@ from lbd.pipeline import Pipeline
 from lbd.ports import Sends
 from lbd.shapes.clients import ClientShape
 from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
-from lbd.upstream.respond import fields
+from lbd.upstream.respond import JSON
 
 MODELS = "/v1/models"
 
@@ -82,6 +82,7 @@ class Api:
 
     async def handle(self, inbound: Inbound, reply: HttpReply) -> None:
         """Answer one request, whatever it is."""
+        request_id = ""
         shape = self._posts.get(inbound.path)
         if shape is None and not inbound.path.startswith("/"):
             inbound.to_origin_form()
@@ -107,9 +108,9 @@ class Api:
                     reply.end((shape or self._default).error_event(refusal))
                 return
         if refusal is not None:
-            self._pipeline.refuse(
-                self._pipeline.next_id(), refusal, shape or self._default, _to(inbound, reply), _allow(refusal, shape)
-            )
+            to, more = _to(inbound, reply), _allow(refusal, shape)
+            request_id = request_id or self._pipeline.next_id()
+            self._pipeline.refuse(request_id, inbound, refusal, shape or self._default, to, more)
 
     def _guard(self, inbound: Inbound) -> Failure | None:
         host, origin = inbound.field(b"host"), inbound.field(b"origin")
@@ -184,8 +185,7 @@ class Api:
                 )
             body = listed[name]
         encoded = orjson.dumps(body)
-        told = [("x-request-id", self._pipeline.next_id()), ("content-type", "application/json")]
-        reply.send(200, fields(told), encoded)
+        reply.send(200, self._pipeline.told(self._pipeline.next_id(), inbound) + JSON, encoded)
         return None
 
     def _listed(self, client: ClientSpec) -> dict[str, dict[str, Any]]:

@@ -38,6 +38,9 @@ def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
     return status, fields(headers), body
 
 
+JSON = b"content-type: application/json\r\n"
+
+
 def fields(headers: Sequence[tuple[str, str]]) -> bytes:
     """Encode header fields as a reply takes them."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1", "replace")

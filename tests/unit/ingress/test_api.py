@@ -65,11 +65,18 @@ async def front(*rows: dict[str, Any], **more: Any) -> AsyncIterator[Front]:
         yield made
 
 
+def own(answer: Answer) -> None:
+    """Check lbd's own header fields, which stand on every answer."""
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert int(answer.headers["x-lbd-attempts"]) >= 0
+    assert 0 <= int(answer.headers["x-lbd-overhead-us"]) < 30_000_000
+
+
 def error(answer: Answer, status: int) -> dict[str, Any]:
     """Return the error of an answer; it has OpenAI's shape."""
     assert answer.status == status, answer.body
     assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-request-id"].startswith("req_")
+    own(answer)
     found: Any = answer.json["error"]
     assert set(found) == {"message", "type", "param", "code"}
     assert isinstance(found["message"], str) and isinstance(found["type"], str)
@@ -524,3 +531,22 @@ async def test_many_requests_at_once_each_get_their_own_answer() -> None:
 
         await asyncio.gather(*(one(n) for n in range(100)))
         f.relay.check()
+
+
+# --- lbd's own fields ---------------------------------------------------------------------------------
+
+
+async def test_every_answer_carries_lbds_own_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no provider was asked: refusals, lists, a plan, and a crash, whose log is found by the same id."""
+    async with front() as f:
+        own(await f.get("/v1/models"))
+        own(await f.get("/v1/models", method="HEAD"))
+        own(await f.get("/nothing"))
+        own(await f.ask(host="elsewhere.example"))
+        own(await f.ask("X-Lbd-Dry-Run: 1"))
+        own(await f.ask(body=b"no JSON"))
+        monkeypatch.setattr(f.relay.pipeline, "handle", None)
+        crashed = await f.ask()
+        own(crashed)
+        assert error(crashed, 500)["message"].endswith(crashed.headers["x-request-id"])
+        assert [request_id for request_id, _ in f.crashes] == [crashed.headers["x-request-id"]]
