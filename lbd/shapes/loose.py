@@ -14,7 +14,7 @@ import msgspec
 
 T = TypeVar("T")
 BOM = b"\xef\xbb\xbf"
-_LONGEST_INT = 19  # digits; longer ones become floats, as Python refuses some thousand digits
+_LONGEST_INT = 20  # characters of the longest integer of 64 bits; Python refuses to read some thousand digits
 
 
 def loads(data: bytes) -> Any:
@@ -46,7 +46,10 @@ def read(data: bytes, kind: type[T]) -> T:
 
 
 def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INT else float(digits)
+    """Return the integer that encoders can write again (64 bits), else the float that comes nearest."""
+    if len(digits) <= _LONGEST_INT and -(1 << 63) <= (whole := int(digits)) < 1 << 64:
+        return whole
+    return float(digits)
 
 
 def _nothing(_name: str) -> None:

@@ -15,7 +15,7 @@ from lbd.shapes import loose
 values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**63)
+    | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -58,6 +58,8 @@ def test_what_is_no_number_is_nothing() -> None:
     assert loose.loads(b"[NaN,Infinity,-Infinity,1]") == [None, None, None, 1]
     assert loose.loads(b"9" * 5000) == math.inf
     assert loose.loads(b"12345678901234567890123") == 12345678901234567890123.0
+    ends = b"[-9223372036854775808,18446744073709551615,-9223372036854775809,18446744073709551616]"
+    assert [type(each) for each in loose.loads(ends)] == [int, int, float, float]
     assert loose.sound([math.nan, math.inf, 1.5]) == [None, None, 1.5]
 
 
