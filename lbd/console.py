@@ -26,7 +26,7 @@ from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
 from lbd.plugins import read_config
 from lbd.state import health, spend
 from lbd.state.row import Row, capacity
-from lbd.table import report
+from lbd.table import report, verdict
 
 TICK_LATE_S = 5.0
 
@@ -82,7 +82,7 @@ class Console:
         """Tell whether requests should be sent here, and why not."""
         if self._app.draining:
             return False, "draining"
-        if not any(report.serving(row) for row in self.owner.rows):
+        if not any(verdict.serving(row) for row in self.owner.rows):
             return False, "no deployment can serve"
         return True, "ready"
 
@@ -97,7 +97,7 @@ class Console:
         every = app.probing.settings.every_s
         checks: dict[str, list[dict[str, Any]]] = {}
         for row in self.owner.rows:
-            checks.update(_checks(row, time, env.now(), stale=report.stale(row, env.now(), every)))
+            checks.update(_checks(row, time, env.now(), stale=verdict.stale(row, env.now(), every)))
         checks["store:uptime"] = [_check("pass" if app.persistence.up else "warn", time, "datastore")]
         lag = round(app.loop_lag_s, 4)
         checks["loop:lag"] = [_check("warn" if late or lag > 0.25 else "pass", time, "system", lag, "s")]
@@ -120,7 +120,7 @@ class Console:
     def _verdict(self) -> tuple[out.Status, str, list[str]]:
         """Return pass, warn or fail, one sentence on the deployments, and what else is wrong."""
         app = self._app
-        status, summary = report.verdict(self.owner, app.env.now(), app.probing.settings.every_s)
+        status, summary = verdict.verdict(self.owner, app.env.now(), app.probing.settings.every_s)
         notes = []
         if app.draining:
             status, summary = "fail", "draining"
@@ -140,7 +140,7 @@ class Console:
     def status_line(self) -> str:
         """Return one line for the service manager."""
         rows = self.owner.rows
-        well = sum(report.serving(r) for r in rows)
+        well = sum(verdict.serving(r) for r in rows)
         running = len(self._app.flights.running)
         return f"{well}/{len(rows)} deployments serve, {running} requests under way"
 
@@ -172,6 +172,7 @@ class Console:
                 config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
                 probe_spend=self._probe_spend(),
                 spent=self._spent(),
+                terms=app.plugins.terms,
             )
             # the same verdict as /health: what is wrong with the daemon itself counts too
             document.status, summary, notes = self._verdict()

@@ -8,7 +8,7 @@ from typing import Any
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
 from lbd.model.plan import Choice, Decision, Live, Ranking
-from lbd.model.table import Snapshot
+from lbd.model.table import Snapshot, size_bucket
 
 _UNSEEN = Live(0, 1.0, 0.0, 0.0)
 
@@ -16,11 +16,11 @@ _UNSEEN = Live(0, 1.0, 0.0, 0.0)
 def ranking_facts(ranking: Ranking, snapshot: Snapshot, chosen: str | None = None) -> dict[str, Any]:
     """Return every candidate with its terms and share, and every exclusion with its reason."""
     names = [name for name, _ in snapshot.scorer.weights]
+    size = size_bucket(ranking.ask.input_tokens)
     stages = []
     for stage in ranking.stages:
-        before, total = 0.0, stage.cumulative[-1] or 1.0
         rows = []
-        for c, cum in zip(stage.candidates, stage.cumulative, strict=True):
+        for c, share in stage.shares():
             view = snapshot.rows[c.row]
             rows.append(
                 {
@@ -28,9 +28,10 @@ def ranking_facts(ranking: Ranking, snapshot: Snapshot, chosen: str | None = Non
                     "model": c.model,
                     "score": round(c.score, 6),
                     "terms": {n: round(v, 6) for n, v in zip(names, c.terms, strict=True)},
-                    "share": round((cum - before) / total, 6),
+                    "share": round(share, 6),
                     "standing": c.standing,
                     "predicted_ttft_p95_s": round(c.predicted_s, 6),
+                    "meets_target": round(view.meets_target[size], 4),
                     "predicted_total_s": round(c.total_s, 6),
                     "cutoff_s": round(c.cutoff_s, 6),
                     "predicted_usd": c.usd,
@@ -39,7 +40,6 @@ def ranking_facts(ranking: Ranking, snapshot: Snapshot, chosen: str | None = Non
                     "chosen": c.id == chosen,
                 }
             )
-            before = cum
         stages.append({"stage": stage.name, "manner": stage.manner, "candidates": rows})
     excluded = [{"deployment": e.id, "reason": e.reason, "detail": e.detail, "soft": e.soft} for e in ranking.excluded]
     return {

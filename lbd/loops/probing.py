@@ -16,6 +16,7 @@ import msgspec
 
 from lbd.loops.target import ProbeTarget
 from lbd.model.failure import TIMEOUTS, FailureKind
+from lbd.model.money import cost
 from lbd.model.outcome import ProbeResult, Usage, Verdict
 from lbd.model.provider import ProviderSpec
 from lbd.model.table import AdminState
@@ -28,7 +29,7 @@ from lbd.state.evidence import PROBES_LOST
 from lbd.state.row import LIVENESS, READING_FRESH, Row, locked
 from lbd.state.spend import ProbeSpend
 from lbd.table.owner import Owner
-from lbd.upstream.line import Line, cost
+from lbd.upstream.line import Line
 from probes import Kind
 
 SUSPECT_EVERY: Seconds = 5.0  # while a row is suspect or newly open

@@ -7,12 +7,13 @@ import ssl
 from urllib.parse import urlsplit
 
 from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.money import cost
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Headers, Transport
 from lbd.shapes.providers import Shape, Watch
-from lbd.upstream.line import Line, base_headers, cost, masked, origin_of
+from lbd.upstream.line import Line, base_headers, masked, origin_of
 from probes import Answer, Completed
 
 LARGEST = 4 * 1024 * 1024

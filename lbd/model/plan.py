@@ -7,6 +7,7 @@ A ``Target`` is a resolved name: stages (tiers, or a rule's groups) of row index
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -119,6 +120,13 @@ class RankedStage(msgspec.Struct, frozen=True):
     cumulative: tuple[float, ...]
     standing: Ratio  # highest of its candidates; 1 where no target steers
     steered: bool = True
+
+    def shares(self) -> Iterator[tuple[Candidate, Ratio]]:
+        """Yield each candidate with its chance to be drawn first, before live load is looked at."""
+        before, total = 0.0, self.cumulative[-1] or 1.0
+        for c, cum in zip(self.candidates, self.cumulative, strict=True):
+            yield c, (cum - before) / total
+            before = cum
 
 
 class Ranking(msgspec.Struct, frozen=True):

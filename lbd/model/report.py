@@ -119,6 +119,7 @@ class PredictedOut(msgspec.Struct):
     ttft_p99_s: float
     backed_by_samples: bool
     standing: float
+    meets_target: float  # chance of a first content within the tier's target
 
 
 class QuotaOut(msgspec.Struct):
@@ -145,6 +146,33 @@ class CostOut(msgspec.Struct):
     input_usd_per_mtok: float
     output_usd_per_mtok: float
     cached_input_usd_per_mtok: float | None
+
+
+class SpendingOut(msgspec.Struct):
+    """What goes through it, at the prices in force: an hour at the pace of the last five minutes, and per 1,000 tokens.
+
+    Null without a price; per 1,000 tokens of the last hour, in and out together, null without any.
+    """
+
+    usd_per_h: float | None
+    usd_per_1k_effective: float | None
+
+
+class ScoreOut(msgspec.Struct):
+    """The score of a short streamed request for ``auto``, by class; null where it would be excluded."""
+
+    interactive: float | None
+    background: float | None
+
+
+class ShareOut(msgspec.Struct):
+    """Shares of the whole table: of interactive requests for ``auto`` by the scores, before live load is looked at.
+
+    ``actual`` is of all attempts of the last five minutes, whatever they asked for; null without any.
+    """
+
+    target: float
+    actual: float | None
 
 
 class ProbeOut(msgspec.Struct):
@@ -196,9 +224,12 @@ class DeploymentOut(msgspec.Struct):
     quota: list[QuotaOut]
     quota_left: float
     price: CostOut | None
+    cost: SpendingOut
     spent_usd: float  # what its attempts cost since the daemon started, failed ones that were billed included
     quality: dict[str, float]
     weight: float
+    score: ScoreOut
+    share: ShareOut
     fingerprints: list[str]
     probes: list[ProbeOut]
     probe_age_s: float | None

@@ -89,6 +89,7 @@ class DeploymentView(msgspec.Struct, frozen=True):
     quality: Ratio | None
     tpot_fresh: bool = True  # ``tpot_s`` is backed by samples
     total_p95_s: Seconds | None = None  # of whole answers, None without enough samples
+    meets_target: tuple[Ratio, ...] = (1.0,) * SIZES  # chance of a first content within the tier's target
 
 
 class Snapshot(msgspec.Struct, frozen=True):

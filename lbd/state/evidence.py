@@ -38,6 +38,8 @@ def observe(
         if before.phase is not breaker.Phase.CLOSED and row.breaker.phase is breaker.Phase.CLOSED:
             row.warm_since = now
         return
+    if outcome.usage is not None:  # billed all the same
+        row.volume.at(now).add(outcome.usage)
     kind = failure.kind
     counts = blame and failure.row.counts and not (kind in HASTY and not outcome.exceeded_own_p99)
     if kind in TIMEOUTS and not counts:

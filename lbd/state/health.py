@@ -12,6 +12,7 @@ and its share moves by at most ``SLEW`` a second in between.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from lbd.model.outcome import Verdict
 from lbd.model.table import SIZES, AdminState, DeploymentView, HealthState, Reason
@@ -29,6 +30,7 @@ HALF_LIFE: Seconds = 120.0
 FRESH: Seconds = 30.0  # a sample this young does not age
 PRIOR_P95: Ratio = 0.8
 PRIOR_P99: Ratio = 0.5
+PRIOR_WITHIN: Ratio = 0.95  # as the prior of p95 lies within the target
 PRIOR_TPOT: Seconds = 0.02
 SLEW: Ratio = 0.1  # a second
 BACK: Ratio = 0.8
@@ -37,13 +39,22 @@ BACK_TOLERANCE: Ratio = 0.05
 RATIO_BASE = 20  # an error ratio counts as over at least this many attempts
 
 
-def estimate(row: Row, size: int, now: Instant) -> tuple[Seconds, Seconds, bool]:
-    """Return predicted p95 and p99 of the first content for a prompt of this size, and whether samples back it."""
+class Estimate(NamedTuple):
+    """Predicted p95 and p99 of the first content, whether samples back them, and the chance of the tier's target."""
+
+    p95_s: Seconds
+    p99_s: Seconds
+    fresh: bool
+    within: Ratio
+
+
+def estimate(row: Row, size: int, now: Instant, *, wait_s: Seconds = 0.0) -> Estimate:
+    """Return what is to be expected of a prompt of this size; ``wait_s`` of the target goes before it is served."""
     target = row.tier.ttft_p95_s
-    prior95, prior99 = PRIOR_P95 * target, PRIOR_P99 * target
+    prior = Estimate(PRIOR_P95 * target, PRIOR_P99 * target, False, PRIOR_WITHIN)
     last = row.last_sample[size]
     if last == -math.inf:
-        return prior95, prior99, False
+        return prior
     sketch: Sketch = row.ttft[size].over(MINUTE, now)
     if sketch.n < ENOUGH:
         sketch = row.ttft[size].over(FIVE_MINUTES, now)
@@ -52,11 +63,17 @@ def estimate(row: Row, size: int, now: Instant) -> tuple[Seconds, Seconds, bool]
         hour = row.ttft[size].over(3600.0, now)
         p95, p99 = hour.quantiles((0.95, 0.99))
         if p95 is None or p99 is None:
-            return prior95, prior99, False
+            return prior
         sketch = hour
     age = max(0.0, now - last - FRESH)
     trust = min(1.0, sketch.n / ENOUGH) * 0.5 ** (age / HALF_LIFE)
-    return prior95 + trust * (p95 - prior95), prior99 + trust * (p99 - prior99), trust >= 0.5
+    within = sketch.share_within(max(0.0, target - wait_s)) or 0.0
+    return Estimate(
+        prior.p95_s + trust * (p95 - prior.p95_s),
+        prior.p99_s + trust * (p99 - prior.p99_s),
+        trust >= 0.5,
+        prior.within + trust * (within - prior.within),
+    )
 
 
 def error_ratio(row: Row, now: Instant) -> tuple[Ratio, int]:
@@ -141,7 +158,7 @@ def _limping(row: Row, quota_left: Ratio, now: Instant) -> tuple[HealthState, Re
         return HealthState.DEGRADED, Reason("error_rate", "over the tier's limit", ratio, row.tier.error_rate_max)
     worst = min(range(SIZES), key=lambda s: row.standing[s])
     if row.standing[worst] < 1.0:
-        p95, _, _ = estimate(row, worst, now)
+        p95 = estimate(row, worst, now).p95_s
         return HealthState.DEGRADED, Reason("slo_p95", "p95 of the first content", p95, row.tier.ttft_p95_s)
     return None
 
@@ -178,13 +195,14 @@ def usable_at(row: Row, limits: quota.Quota, now: Instant) -> Instant | None:
 
 def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> DeploymentView:
     """Return the row as decisions see it. ``steered``: this is a publish, so the standing moves."""
-    estimates = [estimate(row, size, now) for size in range(SIZES)]
+    utilisation, wait = load(row, now)
+    estimates = [estimate(row, size, now, wait_s=wait) for size in range(SIZES)]
     if steered:
         for size in range(SIZES):
-            steer(row, size, estimates[size][0], now)
+            steer(row, size, estimates[size].p95_s, now)
         row.standing_at = now
     quota_left = quota.left(limits, now)
-    utilisation, wait = load(row, now)
+    failing = error_ratio(row, now)[0]
     tpot = row.tpot.over(FIVE_MINUTES, now).quantile(0.5)
     weight = row.spec.weight if row.admin_weight is None else row.admin_weight
     return DeploymentView(
@@ -198,20 +216,22 @@ def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> Deplo
         suspect=row.suspect is not None,
         ejected=outlier.active(row.ejection, now),
         weight=weight * warmup.factor(row.warm_since, now),
-        ttft_p95_s=tuple(e[0] for e in estimates),
-        ttft_p99_s=tuple(e[1] for e in estimates),
-        fresh=tuple(e[2] for e in estimates),
+        ttft_p95_s=tuple(e.p95_s for e in estimates),
+        ttft_p99_s=tuple(e.p99_s for e in estimates),
+        fresh=tuple(e.fresh for e in estimates),
         standing=tuple(row.standing),
         tier_target_s=row.tier.ttft_p95_s,
         tpot_s=PRIOR_TPOT if tpot is None else tpot,
-        error_ratio=error_ratio(row, now)[0],
+        error_ratio=failing,
         load=utilisation,
         wait_s=wait,
         quota_left=quota_left,
-        output_tokens=round(row.output),
+        output_tokens=row.length.told(),
         quality=row.spec.quality.get("default"),
         tpot_fresh=tpot is not None,
         total_p95_s=whole_p95(row, now),
+        # an attempt that fails meets no target
+        meets_target=tuple((1 - failing) * e.within for e in estimates),
     )
 
 

@@ -78,6 +78,13 @@ class Sketch:
                 out.append(_MIDDLE * GAMMA**key)
         return out
 
+    def share_within(self, value: float) -> float | None:
+        """Return the share of values at or below ``value`` (0..1), right to a bucket; None when empty."""
+        if not self.n:
+            return None
+        last = _ceil(_log(min(max(value, SMALLEST), LARGEST)) * _SCALE)
+        return sum(count for key, count in self.counts.items() if key <= last) / self.n
+
     def mean(self) -> float | None:
         """Return the arithmetic mean (exact but for clamped values), None when empty."""
         return self.total / self.n if self.n else None

@@ -13,12 +13,13 @@ import msgspec
 
 from lbd.model.address import is_loopback
 from lbd.model.failure import FailureKind
-from lbd.model.outcome import Load, Outcome, ProbeResult
+from lbd.model.outcome import Load, Outcome, ProbeResult, Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZES, AdminState, HealthState, Reason
-from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
+from lbd.model.units import Instant, Ratio, Seconds, WallTime
 from lbd.state import breaker, ewma, limit, outlier, window
 from lbd.state.quantile import Sketch
+from lbd.state.volume import Length, volumes
 from lbd.state.window import Counts, Rolling
 
 # A single 5xx is a score penalty decaying over this time.
@@ -26,7 +27,6 @@ PENALTY_SPAN: Seconds = 5.0
 READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
 LIVENESS = "liveness"
 WATCH_GAP: Seconds = 5.0  # the longest step between two looks; what lies beyond it nobody watched
-OUTPUT_WEIGHT: Ratio = 0.05
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class Sample(NamedTuple):
     size: int
     ttft_s: Seconds | None
     total_s: Seconds
-    completion: Tokens
+    usage: Usage | None
     inflight: int
 
 
@@ -89,10 +89,10 @@ class Row:
         "inflight",
         "last_sample",
         "last_used",
+        "length",
         "limit",
         "lock",
         "outcomes",
-        "output",
         "over_target",
         "peak",
         "penalty_at",
@@ -112,6 +112,7 @@ class Row:
         "total",
         "tpot",
         "ttft",
+        "volume",
         "warm_since",
         "watched_at",
         "watched_from",
@@ -146,7 +147,8 @@ class Row:
         self.last_sample: list[Instant] = [-math.inf] * SIZES
         self.last_used: Instant = -math.inf
         self.peak: ewma.PeakEwma | None = None
-        self.output: float = 0.0  # usual tokens of an answer; 0: not known
+        self.length = Length()  # of its model's answers, shared by the rows of one table that serve it
+        self.volume = volumes()
         self.inflight = 0
         self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
@@ -184,9 +186,7 @@ def plain(row: Row, outcome: Outcome) -> bool:
 
 def later(row: Row, outcome: Outcome, inflight: int) -> None:
     """Note a plain good answer; ``fold`` takes it in."""
-    usage = outcome.usage
-    completion = 0 if usage is None else usage.completion
-    row.pending.append(Sample(outcome.size, outcome.ttft_s, outcome.total_s, completion, inflight))
+    row.pending.append(Sample(outcome.size, outcome.ttft_s, outcome.total_s, outcome.usage, inflight))
 
 
 def fold(row: Row, now: Instant) -> None:
@@ -199,9 +199,9 @@ def fold(row: Row, now: Instant) -> None:
     row.last_used = now
     outcomes = row.outcomes.at(now).by_kind
     outcomes[None] = outcomes.get(None, 0) + len(pending)
-    total, tpot = row.total.at(now), row.tpot.at(now)
+    total, tpot, volume = row.total.at(now), row.tpot.at(now), row.volume.at(now)
     adaptive = row.provider.self_hosted and row.spec.max_concurrency is None and not _slots_told(row)
-    for size, first, total_s, completion, inflight in pending:
+    for size, first, total_s, usage, inflight in pending:
         total.add(total_s)
         if first is not None:
             row.ttft[size].at(now).add(first)
@@ -209,8 +209,12 @@ def fold(row: Row, now: Instant) -> None:
             if adaptive:
                 row.limit = limit.sample(row.limit, first, size, inflight, now)
         row.peak = ewma.add(row.peak, total_s if first is None else first, now)
+        if usage is None:
+            continue
+        volume.add(usage)
+        completion = usage.completion
         if completion > 0:
-            row.output = completion if not row.output else row.output + OUTPUT_WEIGHT * (completion - row.output)
+            row.length.learn(completion)
             if first is not None and completion > 1:
                 tpot.add((total_s - first) / (completion - 1))
 

@@ -27,6 +27,7 @@ from lbd.state.breaker import Phase
 from lbd.state.ejection import review
 from lbd.state.evidence import observe, observe_probe
 from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, penalty, plain, remote, silence_counts
+from lbd.state.volume import Length
 from lbd.table import telling
 from lbd.table.accounts import Accounts, group
 from lbd.table.lease import Lease
@@ -80,6 +81,7 @@ class Owner:
         provider = {p.name: p for p in providers}
         tier = {t.name: t for t in tiers}
         old = {row.spec.identity(row.provider): row for row in self.rows}
+        lengths = {row.spec.model: row.length for row in self.rows}
         for gone in self.rows:
             gone.index = -1
         rows: list[Row] = []
@@ -92,6 +94,7 @@ class Owner:
                 if row.lock is not None and row.provider.api_key != of.api_key:
                     row.lock = None  # a person changed the key
                 row.spec, row.provider, row.tier = spec, of, tier[spec.tier]
+            row.length = lengths.setdefault(spec.model, Length())
             row.index = len(rows)
             rows.append(row)
         self.rows = rows
@@ -421,9 +424,11 @@ class Owner:
         old = self.snapshot
         steered = now - self._published_at >= PUBLISH_EVERY or catalogue is not None
         views = [] if catalogue is not None else list(old.rows)
+        self.fold()
+        # what one row has learned of its model's answers, all that serve it have
+        self._dirty.update(i for i, view in enumerate(views) if view.output_tokens != self.rows[i].length.told())
         for i in range(len(self.rows)) if catalogue is not None else sorted(self._dirty):
             row = self.rows[i]
-            fold(row, now)
             self._restate(row, now, wall)
             row.calm = self._is_calm(row)
             seen = health.view(row, self.quota_of(row), now, steered=steered)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from lbd import __version__
+from lbd.decide.outlook import Outlook, outlook
+from lbd.decide.terms import Term
 from lbd.model import report as out
 from lbd.model.failure import TIMEOUTS
+from lbd.model.money import cost
 from lbd.model.outcome import Verdict
 from lbd.model.provider import TierSpec
-from lbd.model.table import SIZE_BOUNDS, SIZES, AdminState, HealthState
-from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Seconds, WallTime
+from lbd.model.table import SIZE_BOUNDS, AdminState
+from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Ratio, Seconds, WallTime
 from lbd.state import breaker, health, outlier, quota, warmup
 from lbd.state.breaker import Phase
 from lbd.state.quantile import Sketch, merged
 from lbd.state.row import LIVENESS, Row, capacity
 from lbd.state.window import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, MINUTE, Counts, Rolling
 from lbd.table.owner import Owner
+from lbd.table.verdict import stale, verdict
 
 HISTORY = 60
-STALE_INTERVALS = 2.0
 
 
 def rfc3339(wall: WallTime) -> str:
@@ -40,15 +43,19 @@ def build(
     config: out.ConfigOut,
     probe_spend: out.ProbeSpendOut,
     spent: Mapping[DeploymentId, NanoUsd],
+    terms: Mapping[str, Term],
 ) -> out.ProvidersOut:
     """Return the whole document."""
     owner.fold()
+    views = outlook(owner.snapshot, terms)
+    attempts = {r.spec.id: sum(_attempts(r, FIVE_MINUTES, now).by_kind.values()) for r in owner.rows}
+    shares = Shares(views, attempts, sum(attempts.values()))
     rows = {tier.name: [r for r in owner.rows if r.spec.tier == tier.name] for tier in tiers}
     listed = [
         out.TierOut(
             tier.name,
             out.SloOut(tier.ttft_p95_s, tier.error_rate_max),
-            [deployment(owner, r, now, wall, probe_every_s, spent.get(r.spec.id, 0)) for r in rows[tier.name]],
+            [deployment(owner, r, now, wall, probe_every_s, spent.get(r.spec.id, 0), shares) for r in rows[tier.name]],
         )
         for tier in tiers
         if rows[tier.name]
@@ -70,65 +77,20 @@ def build(
     )
 
 
-_WORKS = frozenset({HealthState.UP, HealthState.UNKNOWN, HealthState.DEGRADED, HealthState.RECOVERING})
+class Shares(NamedTuple):
+    """Who is meant to get how much, and who got it: attempts of the last five minutes, by row and in all."""
 
-
-def serving(row: Row) -> bool:
-    """Tell whether requests are sent there."""
-    return row.admin is AdminState.READY and (row.state in _WORKS or row.state is HealthState.SUSPECT)
-
-
-def stale(row: Row, now: Instant, probe_every_s: Seconds) -> bool:
-    """Tell whether nothing was heard of ``row`` for two rounds of probes; requests are news as well as probes."""
-    return now - _heard(row) > STALE_INTERVALS * probe_every_s
-
-
-def _heard(row: Row) -> Instant:
-    return max(row.last_used, *(p.at for p in row.probes.values()), -math.inf)
-
-
-def _unheard(row: Row, now: Instant, probe_every_s: Seconds) -> Seconds | None:
-    """Return for how long nothing was heard of a stale row; a new one is given the time of its first probes."""
-    span = now - max(_heard(row), row.watched_from)
-    return span if span > STALE_INTERVALS * probe_every_s else None
-
-
-def verdict(owner: Owner, now: Instant, probe_every_s: Seconds) -> tuple[out.Status, str]:
-    """Return pass, warn or fail, and one sentence that says what is wrong. What an operator took out is no fault."""
-    meant = [r for r in owner.rows if r.admin is AdminState.READY]
-    if not any(serving(r) for r in meant):
-        return "fail", "no deployment can serve"
-    bad = [r for r in meant if r.state not in (HealthState.UP, HealthState.UNKNOWN)]
-    if bad:
-        return "warn", _worst(bad)
-    silent = {r.spec.id: span for r in meant if (span := _unheard(r, now, probe_every_s)) is not None}
-    if silent:
-        longest = max(silent, key=lambda i: silent[i])
-        more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
-        return "warn", f"{longest} stale{more}, no_news: neither probed nor used for {silent[longest]:.0f} s"
-    ordered = [r.spec.id for r in owner.rows if r.admin is not AdminState.READY]
-    return "pass", f"all deployments are well{'; out by order: ' + ', '.join(ordered) if ordered else ''}"
-
-
-def _worst(bad: list[Row]) -> str:
-    worst = min(bad, key=lambda r: _ORDER.index(r.state))
-    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-    reason = worst.reason
-    numbers = ""
-    if reason.value is not None and reason.limit is not None:
-        numbers = f" ({reason.value:.3g} against {reason.limit:.3g})"
-    text = f": {reason.text}" if reason.text else ""
-    return f"{worst.spec.id} {worst.state}{more}, {reason.code}{text}{numbers}"
-
-
-_ORDER = (HealthState.LOCKED, HealthState.DOWN, HealthState.SUSPECT, HealthState.DEGRADED, HealthState.RECOVERING)
+    meant: Mapping[DeploymentId, Outlook]
+    attempts: Mapping[DeploymentId, int]
+    total: int
 
 
 def deployment(
-    owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds, spent: NanoUsd
+    owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds, spent: NanoUsd, shares: Shares
 ) -> out.DeploymentOut:
     """Return one row."""
-    limits = owner.quota_of(row)
+    meant = shares.meant.get(row.spec.id, Outlook())
+    limits, view = owner.quota_of(row), owner.snapshot.rows[row.index]
     reason, b, spec, provider = row.reason, row.breaker, row.spec, row.provider
     ages = [now - p.at for p in row.probes.values()]
     live = row.probes.get(LIVENESS)
@@ -161,7 +123,7 @@ def deployment(
         ttft_s=_windows([*row.ttft], now),
         time_per_output_token_s=_windows([row.tpot], now),
         latency_s=_windows([row.total], now),
-        predicted=[_predicted(row, size, now) for size in range(SIZES)],
+        predicted=[_predicted(row, size, meets, now) for size, meets in enumerate(view.meets_target)],
         errors=_errors(row, now),
         uptime=out.UptimeOut(*(_uptime(row, w, now) for w in (FIVE_MINUTES, HALF_HOUR, DAY))),
         inflight=row.inflight,
@@ -179,9 +141,15 @@ def deployment(
         else out.CostOut(
             spec.price.input_usd_per_mtok, spec.price.output_usd_per_mtok, spec.price.cached_input_usd_per_mtok
         ),
+        cost=_spending(row, now),
         spent_usd=spent / NANO_PER_USD,
         quality=dict(spec.quality),
         weight=round(weight * warmup.factor(row.warm_since, now), 4),
+        score=out.ScoreOut(_rounded(meant.interactive), _rounded(meant.background)),
+        share=out.ShareOut(
+            round(meant.share, 4),
+            round(shares.attempts[row.spec.id] / shares.total, 4) if shares.total else None,
+        ),
         fingerprints=list(row.fingerprints),
         probes=[
             out.ProbeOut(p.kind, p.verdict, round(now - p.at, 3), round(p.took_s * 1000, 3), p.detail)
@@ -190,6 +158,21 @@ def deployment(
         probe_age_s=round(min(ages), 3) if ages else None,
         history=_history(row, now),
     )
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)
+
+
+def _spending(row: Row, now: Instant) -> out.SpendingOut:
+    price = row.spec.price
+    if price is None:
+        return out.SpendingOut(None, None)
+    hour = row.volume.over(HOUR, now)
+    tokens = hour.prompt + hour.completion
+    pace = cost(price, row.volume.over(FIVE_MINUTES, now).usage()) / NANO_PER_USD * HOUR / FIVE_MINUTES
+    per_1k = cost(price, hour.usage()) / NANO_PER_USD / tokens * 1000 if tokens else None
+    return out.SpendingOut(round(pace, 6), None if per_1k is None else round(per_1k, 9))
 
 
 def _quantiles(rolling: list[Rolling[Sketch]], window: Seconds, now: Instant) -> out.QuantilesOut:
@@ -202,11 +185,13 @@ def _windows(rolling: list[Rolling[Sketch]], now: Instant) -> out.WindowsOut:
     return out.WindowsOut(*(_quantiles(rolling, w, now) for w in (MINUTE, FIVE_MINUTES, HOUR)))
 
 
-def _predicted(row: Row, size: int, now: Instant) -> out.PredictedOut:
-    p95, p99, fresh = health.estimate(row, size, now)
+def _predicted(row: Row, size: int, meets: Ratio, now: Instant) -> out.PredictedOut:
+    p95, p99, fresh, _ = health.estimate(row, size, now)
     bound = SIZE_BOUNDS[size] if size < len(SIZE_BOUNDS) else None
     # the prior of p99 is half the wait that an unknown row is granted, and lies below the prior of p95
-    return out.PredictedOut(bound, round(p95, 6), round(max(p95, p99), 6), fresh, round(row.standing[size], 4))
+    return out.PredictedOut(
+        bound, round(p95, 6), round(max(p95, p99), 6), fresh, round(row.standing[size], 4), round(meets, 4)
+    )
 
 
 def _errors(row: Row, now: Instant) -> out.ErrorsOut:

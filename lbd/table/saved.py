@@ -24,6 +24,7 @@ from lbd.state.outlier import Ejection
 from lbd.state.quantile import Sketch
 from lbd.state.quota import Bucket, Quota, held
 from lbd.state.row import Lock, Presence, Row
+from lbd.state.volume import Volume
 from lbd.state.window import Counts, Rolling
 
 VERSION = 1
@@ -54,6 +55,13 @@ class _PresenceSlot(msgspec.Struct, array_like=True):
     age: _Age
     known_s: _Number
     out_s: _Number
+
+
+class _VolumeSlot(msgspec.Struct, array_like=True):
+    age: _Age
+    prompt: _Count
+    completion: _Count
+    cached: _Count
 
 
 class _Lock(msgspec.Struct):
@@ -89,6 +97,7 @@ class Saved(msgspec.Struct):
     used_age: _Age | None = None
     fingerprints: tuple[str, ...] = ()
     presence: list[list[_PresenceSlot]] = []
+    volume: list[list[_VolumeSlot]] = []
 
 
 def _age(at: Instant, now: Instant) -> Seconds | None:
@@ -111,7 +120,7 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             breaker_age=now - row.breaker.since,
             retry_in=max(0.0, row.breaker.retry_at - now),
             limit=row.limit.value,
-            output=row.output,
+            output=row.length.usual,
             standing=list(row.standing),
             sample_ages=[_age(at, now) for at in row.last_sample],
             ttft=[_slots(r, now) for r in row.ttft],
@@ -135,6 +144,10 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
                 [_PresenceSlot(age, p.known_s, p.out_s) for age, p in level if p.known_s]
                 for level in row.presence.slots(now)
             ],
+            volume=[
+                [_VolumeSlot(age, v.prompt, v.completion, v.cached) for age, v in level if v.prompt or v.completion]
+                for level in row.volume.slots(now)
+            ],
         )
     )
 
@@ -156,7 +169,8 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     # nothing fails from here on: a row takes all of it, or is left as it was
     _restore_breaker(row, saved, now, gap)
     row.limit = Limit(saved.limit)
-    row.output = saved.output
+    if not row.length.usual:  # else a row of the same model has told it
+        row.length.usual = saved.output
     row.standing = list(saved.standing)
     row.last_sample = [-math.inf if a is None else now - a - gap for a in saved.sample_ages]
     for rolling, levels in zip((*row.ttft, row.total, row.tpot), latencies, strict=True):
@@ -172,6 +186,9 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     row.fingerprints = saved.fingerprints
     row.presence.restore(
         [[(s.age + gap, Presence(s.known_s, min(s.out_s, s.known_s))) for s in level] for level in saved.presence], now
+    )
+    row.volume.restore(
+        [[(s.age + gap, Volume(s.prompt, s.completion, s.cached)) for s in level] for level in saved.volume], now
     )
     return True
 

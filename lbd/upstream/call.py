@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.money import cost
 from lbd.model.outcome import Outcome, Usage
 from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
 from lbd.model.record import AttemptRecord, RequestRecord
@@ -33,7 +34,7 @@ from lbd.table.owner import Owner
 from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt
 from lbd.upstream.headers import event_stream
-from lbd.upstream.line import Line, cost
+from lbd.upstream.line import Line
 from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner, manner_of
 from lbd.upstream.queue import Queue
 from lbd.upstream.respond import answer, own_fields

@@ -10,9 +10,7 @@ from msgspec.structs import replace
 
 from lbd import __version__
 from lbd.model.failure import Failure
-from lbd.model.outcome import Usage
-from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
-from lbd.model.units import NANO_PER_TOKEN, NanoUsd
+from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.ports import Endpoint, Origin, Transport
 from lbd.shapes.providers import Shape
 
@@ -85,13 +83,3 @@ def masked(failure: Failure, provider: ProviderSpec) -> Failure:
         if failure.body is not None and secret.encode() in failure.body:
             failure = replace(failure, body=failure.body.replace(secret.encode(), b"***"))
     return failure
-
-
-def cost(price: Price | None, usage: Usage | None) -> NanoUsd:
-    """Return what an answer cost in nano-USD, 0 where price or usage is not known."""
-    if price is None or usage is None:
-        return 0
-    total = usage.prompt * price.input_usd_per_mtok + usage.completion * price.output_usd_per_mtok
-    if usage.cached and price.cached_input_usd_per_mtok is not None:
-        total += usage.cached * (price.cached_input_usd_per_mtok - price.input_usd_per_mtok)
-    return round(total * NANO_PER_TOKEN)

@@ -157,6 +157,7 @@ def test_the_facts_name_everything_a_candidate_was_judged_by() -> None:
         "share",
         "standing",
         "predicted_ttft_p95_s",
+        "meets_target",
         "predicted_total_s",
         "cutoff_s",
         "predicted_usd",

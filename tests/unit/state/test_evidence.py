@@ -15,7 +15,8 @@ from lbd.model.outcome import Load, Outcome, Usage, Verdict
 from lbd.state import breaker, ewma
 from lbd.state.breaker import TRIALS, Phase
 from lbd.state.evidence import HASTY, NO_MODEL_AGAIN, PROBES_LOST, observe, observe_probe
-from lbd.state.row import OUTPUT_WEIGHT, PENALTY_SPAN, Lock, Row, capacity, fold, later, locked, penalty, plain
+from lbd.state.row import PENALTY_SPAN, Lock, Row, capacity, fold, later, locked, penalty, plain
+from lbd.state.volume import LENGTH_WEIGHT
 from lbd.state.window import FIVE_MINUTES, MINUTE
 from tests.fakes.tables import TIERS, bad, deployment, good, probe, provider
 
@@ -62,7 +63,7 @@ def test_a_good_answer_reaches_every_statistic() -> None:
     assert row.outcomes.over(MINUTE, NOW).by_kind == {None: 1}
     assert row.peak == ewma.PeakEwma(0.4, NOW)
     assert (row.last_sample[2], row.last_sample[0], row.last_used) == (NOW, -math.inf, NOW)
-    assert row.output == 41
+    assert row.length.usual == 41
 
 
 def test_an_unary_answer_has_no_first_content() -> None:
@@ -80,7 +81,7 @@ def test_without_two_tokens_there_is_no_time_per_token(usage: Usage | None) -> N
     row = new()
     observe(row, good(0.4, 2.0, usage=usage), NOW)
     assert row.tpot.over(MINUTE, NOW).n == 0
-    assert row.output == (0 if usage is None else usage.completion)
+    assert row.length.usual == (0 if usage is None else usage.completion)
 
 
 def test_the_usual_length_follows_slowly() -> None:
@@ -88,7 +89,7 @@ def test_the_usual_length_follows_slowly() -> None:
     row = new()
     for length in (100, 200):
         observe(row, good(usage=Usage(10, length)), NOW)
-    assert row.output == pytest.approx(100 + OUTPUT_WEIGHT * 100)
+    assert row.length.usual == pytest.approx(100 + LENGTH_WEIGHT * 100)
 
 
 answers = st.lists(
@@ -119,9 +120,9 @@ def test_answers_that_were_noted_fold_to_the_same_as_observed_ones(outcomes: lis
         assert getattr(one, name).over(MINUTE, NOW).counts == getattr(other, name).over(MINUTE, NOW).counts
     assert [t.over(MINUTE, NOW).counts for t in one.ttft] == [t.over(MINUTE, NOW).counts for t in other.ttft]
     assert one.outcomes.over(MINUTE, NOW).by_kind == other.outcomes.over(MINUTE, NOW).by_kind
-    assert (one.peak, one.output, one.limit, one.last_sample) == (
+    assert (one.peak, one.length.usual, one.limit, one.last_sample) == (
         other.peak,
-        other.output,
+        other.length.usual,
         other.limit,
         other.last_sample,
     )

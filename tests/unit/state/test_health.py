@@ -27,6 +27,7 @@ from lbd.state.health import (
     PRIOR_P95,
     PRIOR_P99,
     PRIOR_TPOT,
+    PRIOR_WITHIN,
     SLEW,
 )
 from lbd.state.outlier import Ejection
@@ -52,12 +53,39 @@ def measured(ttft: float, n: int, *, at: float = NOW, size: int = 0, row: Row | 
     return row
 
 
+# --- the chance of the target ---------------------------------------------------------------------------
+
+
+def test_the_chance_of_the_target_is_the_share_that_met_it() -> None:
+    """Three of four, once there are enough samples; a wait for a slot goes off the target."""
+    row = measured(0.5, 30)
+    measured(3.0, 10, row=row)
+    assert health.estimate(row, 0, NOW).within == pytest.approx(0.75)
+    assert health.estimate(row, 0, NOW, wait_s=1.6).within == 0.0
+    assert health.estimate(row, 0, NOW, wait_s=9.0).within == 0.0
+
+
+def test_few_samples_leave_the_chance_near_its_prior() -> None:
+    """Half of what is enough moves it half the way."""
+    assert health.estimate(measured(3.0, ENOUGH // 2), 0, NOW).within == pytest.approx(PRIOR_WITHIN / 2)
+
+
+def test_what_fails_meets_no_target() -> None:
+    """A view's chance is that of answers that come, times that they come."""
+    row = measured(0.5, 30)
+    for _ in range(10):
+        observe(row, bad(), NOW)
+    seen = health.view(row, Quota(), NOW, steered=True)
+    assert seen.meets_target[0] == pytest.approx(0.75)
+    assert seen.meets_target[1] == pytest.approx(0.75 * PRIOR_WITHIN)
+
+
 # --- estimates -------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_row_is_predicted_below_its_target() -> None:
     """So that it is tried; and so that a silent one is left at the target itself (twice the p99)."""
-    assert health.estimate(new(), 0, NOW) == (*PRIORS, False)
+    assert health.estimate(new(), 0, NOW) == (*PRIORS, False, PRIOR_WITHIN)
     assert 2 * PRIORS[1] == TARGET
 
 
@@ -66,15 +94,15 @@ def test_with_enough_fresh_samples_the_estimate_is_their_percentile() -> None:
     row = new()
     for i in range(100):
         observe(row, good(0.01 * (i + 1), 2.0, size=1), NOW)
-    p95, p99, fresh = health.estimate(row, 1, NOW)
+    p95, p99, fresh, _ = health.estimate(row, 1, NOW)
     assert (p95, p99, fresh) == (pytest.approx(0.95, rel=0.01), pytest.approx(0.99, rel=0.01), True)
-    assert health.estimate(row, 0, NOW) == (*PRIORS, False)
+    assert health.estimate(row, 0, NOW) == (*PRIORS, False, PRIOR_WITHIN)
 
 
 @given(st.floats(0.01, 30), st.integers(1, 40))
 def test_few_samples_blend_with_the_prior_in_proportion(ttft: float, n: int) -> None:
     """Below twenty each counts for a twentieth."""
-    p95, p99, fresh = health.estimate(measured(ttft, n), 0, NOW)
+    p95, p99, fresh, _ = health.estimate(measured(ttft, n), 0, NOW)
     trust = min(1.0, n / ENOUGH)
     assert p95 == pytest.approx(PRIORS[0] + trust * (ttft - PRIORS[0]), abs=0.011 * ttft)
     assert p99 == pytest.approx(PRIORS[1] + trust * (ttft - PRIORS[1]), abs=0.011 * ttft)
@@ -86,7 +114,7 @@ def test_without_samples_it_drifts_to_the_prior_by_half_in_two_minutes(ttft: flo
     """The first half minute it stands; then the distance to the prior halves every 120 s."""
     row = measured(ttft, n)
     at_once = health.estimate(row, 0, NOW)
-    p95, p99, fresh = health.estimate(row, 0, NOW + age)
+    p95, p99, fresh, _ = health.estimate(row, 0, NOW + age)
     left = 0.5 ** (max(0.0, age - FRESH) / HALF_LIFE)
     assert p95 - PRIORS[0] == pytest.approx(left * (at_once[0] - PRIORS[0]), abs=1e-9)
     assert p99 - PRIORS[1] == pytest.approx(left * (at_once[1] - PRIORS[1]), abs=1e-9)
@@ -113,10 +141,10 @@ def test_a_thin_minute_is_filled_from_five() -> None:
 def test_what_is_older_than_an_hour_is_forgotten() -> None:
     """Then there is only the prior, also where an instant was kept without its samples."""
     row = measured(6.0, 40)
-    assert health.estimate(row, 0, NOW + 3800) == (*PRIORS, False)
+    assert health.estimate(row, 0, NOW + 3800) == (*PRIORS, False, PRIOR_WITHIN)
     row = new()
     row.last_sample[0] = NOW
-    assert health.estimate(row, 0, NOW) == (*PRIORS, False)
+    assert health.estimate(row, 0, NOW) == (*PRIORS, False, PRIOR_WITHIN)
 
 
 @given(st.lists(st.tuples(st.floats(0, 400), st.floats(0.001, 60)), max_size=20), st.floats(0, 4000))
@@ -126,7 +154,7 @@ def test_an_estimate_lies_between_the_prior_and_what_was_seen(samples: list[tupl
     for gap, ttft in samples:
         now += gap
         observe(row, good(ttft, 60.0), now)
-    p95, p99, _ = health.estimate(row, 0, now + wait)
+    p95, p99, _, _ = health.estimate(row, 0, now + wait)
     seen = [t for _, t in samples]
     for found, prior in ((p95, PRIORS[0]), (p99, PRIORS[1])):
         assert min([prior, *seen]) * 0.989 <= found <= max([prior, *seen]) * 1.011
@@ -471,7 +499,7 @@ def test_a_view_shows_what_was_learned() -> None:
     assert seen.ttft_p95_s[1] == pytest.approx(0.5, rel=0.01)
     assert seen.fresh == (False, True, False, False, False, False)
     assert seen.tpot_s == pytest.approx(0.02, rel=0.01)
-    assert seen.output_tokens == 101
+    assert seen.output_tokens == 104  # in coarse steps
     assert seen.error_ratio == pytest.approx(1 / 31)
     assert (seen.load, seen.quota_left) == (1.0, 0.0)
     assert seen.wait_s == pytest.approx(2.5 / 2)

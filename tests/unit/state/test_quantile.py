@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lbd.state import quantile
-from lbd.state.quantile import ALPHA, LARGEST, SMALLEST, Sketch, merged
+from lbd.state.quantile import ALPHA, GAMMA, LARGEST, SMALLEST, Sketch, merged
 
 # The stated bound is ALPHA; floats at a bucket's very edge may fall into the next one, which is still twice that.
 STATED, PROMISED = ALPHA * (1 + 1e-6), 2 * ALPHA
@@ -96,6 +96,16 @@ def test_of_nothing_nothing_is_known() -> None:
 def test_the_mean_is_exact(numbers: list[float]) -> None:
     """It comes from the sum, not from the buckets."""
     assert sketch(numbers).mean() == pytest.approx(math.fsum(numbers) / len(numbers))
+
+
+@given(st.lists(st.floats(1e-5, 1e5), min_size=1, max_size=60), st.floats(1e-5, 1e5))
+def test_the_share_within_is_right_to_a_bucket(numbers: list[float], value: float) -> None:
+    """Never below the true share, and no more of them than lie within the next two hundredths."""
+    told = sketch(numbers).share_within(value)
+    assert told is not None
+    exact = [sum(n <= bound for n in numbers) / len(numbers) for bound in (value, value * GAMMA * (1 + 1e-9))]
+    assert exact[0] - 1e-9 <= told <= exact[1] + 1e-9
+    assert Sketch().share_within(value) is None
 
 
 @given(latencies, latencies, latencies)

@@ -599,7 +599,7 @@ def test_a_transition_takes_waiting_statistics_along() -> None:
     serve(owner, env, 1, good(7.0))
     owner.order(owner.rows[0], AdminState.DRAIN, by="a", reason="")
     generation = owner.snapshot.generation
-    assert owner.snapshot.rows[1].output_tokens == 50
+    assert owner.snapshot.rows[1].output_tokens == 52
     env.advance(PUBLISH_EVERY)
     assert owner.snapshot.generation == generation
 
@@ -619,6 +619,23 @@ def test_a_transition_between_two_publishes_moves_no_standing() -> None:
     env.advance(1.0)
     owner.tick()
     assert owner.snapshot.rows[0].standing[0] == pytest.approx(0.9)
+
+
+def test_the_rows_of_a_model_learn_how_long_it_answers_together() -> None:
+    """A replica that was never used is expected to answer like the others, in the same snapshot, reload or not."""
+    env, owner = owned("p/a", "q/a", deployment("q/b", model="other"))
+
+    def told() -> list[int]:
+        return [view.output_tokens for view in owner.snapshot.rows]
+
+    assert told() == [0, 0, 0]
+    serve(owner, env, 0, good(usage=Usage(10, 400)))
+    env.advance(PUBLISH_EVERY)
+    assert told() == [416, 416, 0]
+    configure(owner, "p/a", "q/a", "r/a", deployment("q/b", model="other"))
+    assert told() == [416, 416, 416, 0]
+    configure(owner, deployment("p/a", model="renamed", upstream_model="m"), "q/a")
+    assert told() == [0, 416]
 
 
 def test_an_unchanged_table_keeps_its_generation() -> None:

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from lbd import __version__
 from lbd.model.failure import FailureKind
-from lbd.model.outcome import Load, QuotaReading, Verdict
+from lbd.model.outcome import Load, QuotaReading, Usage, Verdict
 from lbd.model.provider import Price
 from lbd.model.report import SCHEMA, ConfigOut, ProbeSpendOut, ProvidersOut
 from lbd.model.secret import Secret
-from lbd.model.table import AdminState, HealthState
+from lbd.model.table import AdminState
 from lbd.state.evidence import HASTY
 from lbd.state.row import LIVENESS, WATCH_GAP
 from lbd.table import report
 from lbd.table.owner import Owner
 from tests.fakes.env import FakeEnv
-from tests.fakes.tables import TIERS, bad, break_open, deployment, good, owned, probe, provider, serve
+from tests.fakes.tables import TIERS, bad, break_open, deployment, good, owned, probe, provider, serve, terms
 
 K = FailureKind
 CONFIG = ConfigOut(3, "abc", "2023-11-14T22:13:20.000Z", None)
@@ -44,6 +44,7 @@ def built(owner: Owner, env: FakeEnv) -> ProvidersOut:
         config=CONFIG,
         probe_spend=SPEND,
         spent={"p/a": 2_500_000},
+        terms=terms(),
     )
 
 
@@ -51,11 +52,6 @@ def document(owner: Owner, env: FakeEnv) -> dict[str, Any]:
     """Return the document as a reader of the endpoint gets it."""
     out: dict[str, Any] = json.loads(msgspec.json.encode(built(owner, env)))
     return out
-
-
-def verdict(owner: Owner, env: FakeEnv) -> tuple[str, str]:
-    owner.fold()
-    return report.verdict(owner, env.now(), EVERY)
 
 
 def row(owner: Owner, env: FakeEnv, at: int = 0) -> dict[str, Any]:
@@ -375,105 +371,6 @@ def test_looking_changes_nothing() -> None:
     assert owner.snapshot.generation == generation
 
 
-# --- the verdict -----------------------------------------------------------------------------------------
-
-
-def test_all_well_is_pass() -> None:
-    """Also what was never used, and what was taken out by order."""
-    env, owner = owned("p/a", "q/b")
-    assert verdict(owner, env) == ("pass", "all deployments are well")
-    owner.order(owner.rows[1], AdminState.MAINT, by="a", reason="")
-    assert verdict(owner, env) == ("pass", "all deployments are well; out by order: q/b")
-    serve(owner, env, 0, good())
-    env.advance(1)
-    assert verdict(owner, env)[0] == "pass"
-
-
-def test_what_is_out_by_order_is_no_fault() -> None:
-    """However it is: whoever took it out knows."""
-    env, owner = owned("p/a", "q/b", "r/c")
-    break_open(owner, env, 1)
-    serve(owner, env, 2, bad(K.AUTH))
-    owner.order(owner.rows[1], AdminState.DRAIN, by="a", reason="")
-    owner.order(owner.rows[2], AdminState.MAINT, by="a", reason="")
-    assert verdict(owner, env) == ("pass", "all deployments are well; out by order: q/b, r/c")
-    owner.order(owner.rows[1], AdminState.READY, by="a", reason="")
-    assert verdict(owner, env)[0] == "warn"
-
-
-def test_a_row_of_which_nothing_is_heard_is_not_green() -> None:
-    """Two rounds of probes without a probe or a request; a new one is given that time, and requests are news."""
-    env, owner = owned("p/a", "q/b")
-    env.advance(2 * EVERY)
-    assert verdict(owner, env)[0] == "pass"
-    env.advance(1.0)
-    assert verdict(owner, env) == ("warn", "p/a stale and 1 more, no_news: neither probed nor used for 41 s")
-    owner.probed(owner.rows[0], probe(at=env.now()), completion=False)
-    assert verdict(owner, env) == ("warn", "q/b stale, no_news: neither probed nor used for 41 s")
-    serve(owner, env, 1, good())
-    assert verdict(owner, env)[0] == "pass"
-    assert not row(owner, env, 1)["health"]["stale"]
-    owner.order(owner.rows[0], AdminState.MAINT, by="a", reason="")
-    for _ in range(9):
-        env.advance(EVERY)
-        serve(owner, env, 1, good())
-    assert verdict(owner, env)[0] == "pass"
-    assert row(owner, env)["health"]["stale"]
-
-
-def test_the_worst_is_named_with_its_numbers() -> None:
-    """One sentence that says what is wrong and how many more there are."""
-    env, owner = owned("p/a", "q/b", "r/c")
-    serve(owner, env, 0, bad(K.RESET))
-    status, summary = verdict(owner, env)
-    assert (status, summary) == ("warn", "p/a suspect, suspect_reset: the last sign of it was bad")
-    break_open(owner, env, 1)
-    assert verdict(owner, env) == ("warn", "q/b down and 1 more, breaker_open: opened by server_error")
-    serve(owner, env, 2, bad(K.AUTH, message="no such key"))
-    status, summary = verdict(owner, env)
-    assert status == "warn"  # the suspect one still serves
-    assert summary.startswith("r/c locked and 2 more, locked_auth: no such key")
-
-
-def test_a_number_is_told_against_its_limit() -> None:
-    """A rate over its limit is shown as both."""
-    env, owner = owned("p/a", "q/b")
-    for n in range(40):
-        serve(owner, env, 0, bad(K.BROKEN_STREAM) if n % 8 == 7 else good())
-    assert verdict(owner, env) == ("warn", "p/a degraded, error_rate: over the tier's limit (0.125 against 0.02)")
-
-
-def test_nobody_left_to_serve_is_fail() -> None:
-    """Down, locked or out by order, all of them."""
-    env, owner = owned("p/a", "q/b")
-    break_open(owner, env, 0)
-    assert verdict(owner, env)[0] == "warn"
-    owner.order(owner.rows[1], AdminState.DRAIN, by="a", reason="")
-    assert verdict(owner, env) == ("fail", "no deployment can serve")
-    assert report.verdict(Owner(FakeEnv()), 0.0, EVERY)[0] == "fail"
-
-
-@pytest.mark.parametrize(
-    ("state", "serves"),
-    [
-        (HealthState.UP, True),
-        (HealthState.UNKNOWN, True),
-        (HealthState.DEGRADED, True),
-        (HealthState.RECOVERING, True),
-        (HealthState.SUSPECT, True),
-        (HealthState.DOWN, False),
-        (HealthState.LOCKED, False),
-    ],
-)
-def test_serving_means_that_requests_are_sent_there(state: HealthState, serves: bool) -> None:
-    """By its health, and by order."""
-    _, owner = owned("p/a")
-    owner.rows[0].state = state
-    assert report.serving(owner.rows[0]) is serves
-    owner.rows[0].admin = AdminState.DRAIN
-    assert not report.serving(owner.rows[0])
-
-
 # --- any history -----------------------------------------------------------------------------------------
 
 
@@ -524,3 +421,36 @@ def test_what_a_row_cost_is_told_beside_its_price() -> None:
     """In US dollars; nothing for who has answered nothing."""
     env, owner = lively()
     assert (row(owner, env, 0)["spent_usd"], row(owner, env, 1)["spent_usd"]) == (0.0025, 0.0)
+
+
+def test_what_goes_through_a_row_is_priced() -> None:
+    """By the hour at the pace of five minutes, and per 1,000 tokens; a failed attempt that was billed counts too."""
+    env, owner = owned(deployment("p/a", price=Price(2.0, 8.0, 0.5)), deployment("p/b", price=None))
+    told = row(owner, env, 0)
+    assert told["cost"] == {"usd_per_h": 0.0, "usd_per_1k_effective": None}
+    assert row(owner, env, 1)["cost"] == {"usd_per_h": None, "usd_per_1k_effective": None}
+    serve(owner, env, 0, good(usage=Usage(900, 100, cached=400)))
+    serve(owner, env, 0, bad(K.BROKEN_STREAM, usage=Usage(900, 100, cached=400)))
+    told = row(owner, env, 0)
+    one = (500 * 2.0 + 400 * 0.5 + 100 * 8.0) / 1e6
+    assert told["cost"]["usd_per_h"] == pytest.approx(2 * one * 12)
+    assert told["cost"]["usd_per_1k_effective"] == pytest.approx(one)
+
+
+def test_scores_and_shares_are_told() -> None:
+    """What the scorer means for a row beside what it got; a row that is out has neither score nor share."""
+    env, owner = owned("p/a", "p/b", deployment("q/c", tier="secondary"))
+    told = [row(owner, env, i) for i in range(3)]
+    assert [r["share"] for r in told] == [
+        {"target": 0.5, "actual": None},
+        {"target": 0.5, "actual": None},
+        {"target": 0.0, "actual": None},
+    ]
+    assert all(0 < r["score"][c] <= 1 for r in told for c in ("interactive", "background"))
+    owner.order(owner.rows[1], AdminState.DRAIN, by="ops", reason="")
+    for i in (0, 0, 0, 2):
+        serve(owner, env, i, good())
+    told = [row(owner, env, i) for i in range(3)]
+    assert told[1]["score"] == {"interactive": None, "background": None}
+    assert [r["share"]["target"] for r in told] == [1.0, 0.0, 0.0]
+    assert [r["share"]["actual"] for r in told] == [0.75, 0.0, 0.25]

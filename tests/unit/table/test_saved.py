@@ -74,7 +74,9 @@ def test_percentiles_and_counts_survive(gap: float) -> None:
             assert b.total == pytest.approx(a.total)
     for window in (FIVE_MINUTES, HOUR, DAY):
         assert row.outcomes.over(window, LATER).by_kind == old.outcomes.over(window, env.now()).by_kind
-    assert row.output == old.output
+        assert row.volume.over(window, LATER).usage() == old.volume.over(window, env.now()).usage()
+    assert row.volume.over(HOUR, LATER).prompt > 0
+    assert row.length.usual == old.length.usual > 0
     assert row.limit.value == old.limit.value
 
 
@@ -106,7 +108,7 @@ def test_estimates_are_the_same_right_after_a_restart() -> None:
         before, after = health.estimate(old, size, env.now()), health.estimate(row, size, LATER)
         assert after == pytest.approx(before)
     later = restarted(owner, env, gap=3600.0)
-    p95, _, backed = health.estimate(later, 0, LATER)
+    p95, _, backed, _ = health.estimate(later, 0, LATER)
     assert not backed
     assert p95 == pytest.approx(0.8 * 1.5, rel=0.01)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind
-from lbd.model.outcome import Usage
-from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
+from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.model.secret import Secret
 from lbd.shapes.providers import PROVIDERS
 from lbd.upstream import line
@@ -97,30 +94,6 @@ def test_streams_are_not_pooled_where_the_server_closes_after_them() -> None:
 def test_the_deployment_is_named_in_a_ready_header_field() -> None:
     """Every answer carries it; it is encoded once."""
     assert build().field == b"x-lbd-deployment: p/m\r\n"
-
-
-PRICE = Price(2.0, 8.0, 0.5)
-
-
-def test_cost_is_tokens_times_price_in_nano_usd() -> None:
-    """1 USD a million tokens is 1000 nano-USD a token; cached tokens have a price of their own."""
-    assert line.cost(PRICE, Usage(100, 10)) == 100 * 2000 + 10 * 8000
-    assert line.cost(PRICE, Usage(100, 10, cached=60)) == 40 * 2000 + 60 * 500 + 10 * 8000
-    assert line.cost(Price(2.0, 8.0), Usage(100, 10, cached=60)) == 100 * 2000 + 10 * 8000
-
-
-def test_an_unknown_price_or_usage_costs_nothing_that_could_be_booked() -> None:
-    """No number is better than an invented one."""
-    assert line.cost(None, Usage(100, 10)) == 0
-    assert line.cost(PRICE, None) == 0
-    assert line.cost(Price(0, 0, 0), Usage(100, 10, 50)) == 0
-
-
-@given(st.integers(0, 10**7), st.integers(0, 10**6), st.integers(0, 10**7))
-def test_a_cheaper_cache_never_makes_an_answer_dearer(prompt: int, completion: int, cached: int) -> None:
-    """And the cost is never negative."""
-    usage = Usage(prompt, completion, min(cached, prompt))
-    assert 0 <= line.cost(PRICE, usage) <= line.cost(Price(2.0, 8.0), usage)
 
 
 def test_credentials_are_taken_out_of_a_failure() -> None:
