@@ -1,0 +1,95 @@
+"""Hours of steady traffic with reloads in between: what failed, and whether memory and descriptors grow.
+
+    python -m tests.bench.soak --minutes 60 --reloads 10000
+
+The daemon runs as a service before two scripted providers; requests come over new and over kept connections,
+half of them streams, and every answer is compared with what was sent. Memory is told after a tenth of the time
+(when caches and windows begin to fill), at the half and at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.e2e.test_service import config, service
+from tests.fakes.load import Load
+from tests.fakes.service_manager import Service, Unix
+from tests.fakes.stub_provider import StubProvider
+
+MIB = 1024.0
+
+
+def resident(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / MIB
+
+
+def descriptors(pid: int) -> int:
+    """Count the open descriptors of a process."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def reload_often(running: Service, configs: tuple[dict[str, object], ...], times: int, seconds: float) -> Iterator[int]:
+    """Reload so often, spread over the time; yields the status of each, 0 for a pause without one."""
+    admin = Unix(running.admin)
+    step, began = seconds / max(1, times), time.perf_counter()
+    for i in range(times):
+        running.write(**configs[i % len(configs)])
+        admin.request("POST", "/v1/config/reload")
+        response = admin.getresponse()
+        response.read()
+        yield response.status
+        time.sleep(max(0.0, began + (i + 1) * step - time.perf_counter()))
+    while time.perf_counter() - began < seconds:
+        time.sleep(0.5)
+        yield 0
+    admin.close()
+
+
+def tell(share: str, running: Service, loads: Sequence[Load], reloads: int) -> None:
+    """Print how it stands."""
+    answers, memory = sum(load.fates["ok"] for load in loads), resident(running.pid)
+    print(
+        f"{share}: {answers} answers, {reloads} reloads, RSS {memory:.1f} MiB, {descriptors(running.pid)} descriptors",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--reloads", type=int, default=10_000)
+    parser.add_argument("--pause-ms", type=float, default=20.0, help="between two requests of one worker (of four)")
+    told = parser.parse_args()
+    marks, pause = [0.1, 0.5, 9.0], told.pause_ms / 1000
+    refused = done = 0
+    with tempfile.TemporaryDirectory() as folder, StubProvider("a") as a, StubProvider("b") as b:
+        one = config({"a": a, "b": b}, surfaces=[])
+        two = config({"a": a}, surfaces=[{"name": "support"}])
+        with service(Path(folder), one) as running:
+            seconds, began = told.minutes * 60, time.perf_counter()
+            with (
+                Load(running.listening(), workers=2, pause_s=pause) as fresh,
+                Load(running.listening(), workers=2, pause_s=pause, keep=True) as kept,
+            ):
+                for status in reload_often(running, (two, one), told.reloads, seconds):
+                    done += status == 200
+                    refused += status not in (0, 200)
+                    if time.perf_counter() - began >= marks[0] * seconds:
+                        tell(f"{marks.pop(0):4.0%}", running, (fresh, kept), done)
+            tell("100%", running, (fresh, kept), done)
+            failed = fresh.failed + kept.failed
+            ok = fresh.fates["ok"] + kept.fates["ok"]
+            history = sum(r["latency_s"]["1h"]["n"] for r in running.rows().values())
+            print(f"{ok} right, {failed.total()} failed {dict(failed) or ''}; {done} reloads taken, {refused} refused")
+            print(f"the table's last hour holds {history} answers; slowest {max(fresh.slowest, kept.slowest):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
