@@ -172,6 +172,7 @@ class Console:
                 config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
                 probe_spend=self._probe_spend(),
                 spent=self._spent(),
+                deadlines=app.compiled.deadlines,
                 terms=app.plugins.terms,
             )
             # the same verdict as /health: what is wrong with the daemon itself counts too

@@ -122,11 +122,11 @@ class Pipeline:
         surface = None
         if wish.surface is not None or client.surface is not None:
             surface = self._surface(wish, client)
-        ask = self._ask(head, wish, client, surface)
+        ask = self._ask(head, wish, client, surface, shape.name)
         if wish.dry_run:
             return ask, head
         affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
-        body = Body(shape.operation, raw, head)
+        body = Body(shape.name, raw, head)
         return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity)
 
     def _client(self, inbound: Inbound) -> ClientSpec:
@@ -137,7 +137,7 @@ class Pipeline:
             raise LbdError(found)
         return found
 
-    def _ask(self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None) -> Ask:
+    def _ask(self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None, shape: str) -> Ask:
         """Return the Ask; like requests share one, and with it their ranking."""
         snapshot = self._flights.owner.snapshot
         catalogue = snapshot.catalogue
@@ -154,13 +154,21 @@ class Pipeline:
             head.needs,
             head.service_tier,
             client.name,
+            shape,
         )
         plain = wish is NO_WISHES and surface is None
         known = self._asks.get(key) if plain else None
         if known is not None:
             return known
         made = classify.ask(
-            head, wish, size, catalogue=catalogue, client=client, surface=surface, deadlines=self.rules.deadlines
+            head,
+            wish,
+            size,
+            catalogue=catalogue,
+            client=client,
+            surface=surface,
+            deadlines=self.rules.deadlines,
+            shape=shape,
         )
         if isinstance(made, Failure):
             raise LbdError(made)

@@ -207,6 +207,8 @@ class _Compiler:
             self.error(path, f"there is no port {url['port']}")
         elif url["host"].startswith("[") and not _is_ipv6(url["host"][1:-1]):
             self.error(path, f"{url['host']} is no IPv6 address")
+        elif not url["host"].startswith("[") and not all(0 < len(p) < 64 for p in url["host"].rstrip(".").split(".")):
+            self.error(path, f"{url['host']} is no host name: each part between dots has 1 to 63 characters")
         else:
             return url
         return None
@@ -276,10 +278,11 @@ class _Compiler:
         supports = None
         if d.supports is not None:
             supports = frozenset(d.supports)
-            for word in sorted(supports - shape.carries):
+            carried = frozenset[str]().union(*(wire.carries for wire in shape.speaks.values()))
+            for word in sorted(supports - carried):
                 self.error(
                     (*path, "supports"),
-                    f"{word!r} is no capability that shape {shape.name} carries{unknown(word, shape.carries)}",
+                    f"{word!r} is no capability that shape {shape.name} carries{unknown(word, carried)}",
                 )
         price = Price(**msgspec.structs.asdict(d.price)) if d.price is not None else None
         if price is None and shape.self_hosted:
@@ -295,6 +298,7 @@ class _Compiler:
             tier=tier,
             context_tokens=d.context_tokens,
             supports=supports,
+            carries={name: wire.carries for name, wire in shape.speaks.items()},
             price=price,
             quality=d.quality,
             weight=d.weight,

@@ -108,10 +108,12 @@ def ask(
     client: ClientSpec | None,
     surface: SurfaceSpec | None,
     deadlines: Deadlines,
+    shape: str = "openai.chat",
 ) -> Ask | Failure:
     """Return the Ask of a request, or why it cannot be served.
 
-    ``input_tokens`` is the rounded estimate, ``surface`` the one in force (asked for, or the client's own).
+    ``input_tokens`` is the rounded estimate, ``surface`` the one in force (asked for, or the client's own), ``shape``
+    what the client speaks.
     """
     patterns: Sequence[str] = client.models if client is not None else ()
     pin = wish.pin or (surface.pin if surface is not None else None)
@@ -157,6 +159,7 @@ def ask(
         quality_floor=max(floors) if floors else 0.0,
         allow=_allow(patterns, target, chosen=wish.pin is not None),
         fallback=surface.fallback if surface is not None else True,
+        shape=shape,
     )
 
 

@@ -16,8 +16,6 @@ from lbd.model.table import AdminState, DeploymentView
 from lbd.model.units import Seconds, Tokens
 from lbd.state.health import PRIOR_TPOT
 
-# Without a limit of the client's own, a first answer's length is this until the row's own are known.
-USUAL_OUTPUT: Tokens = 256
 _READY = AdminState.READY  # looking a member up in its enum costs 0.1 us each time
 
 
@@ -29,7 +27,7 @@ def predict(row: DeploymentView, ask: Ask, size: int, target_s: Seconds | None) 
     """
     goal = target_s if target_s is not None else ask.slo_s
     ttft = row.ttft_p95_s[size] + row.wait_s
-    output = row.output_tokens or USUAL_OUTPUT
+    output = row.output_tokens
     if ask.output_tokens is not None and ask.output_tokens < output:
         output = ask.output_tokens
     price = row.spec.price
@@ -51,7 +49,7 @@ def predict(row: DeploymentView, ask: Ask, size: int, target_s: Seconds | None) 
 
 def expected_output(row: DeploymentView, ask: Ask) -> Tokens:
     """Return how many tokens the answer is expected to have, all its choices together."""
-    usual = row.output_tokens or USUAL_OUTPUT
+    usual = row.output_tokens
     return (usual if ask.output_tokens is None else min(usual, ask.output_tokens)) * ask.choices
 
 
@@ -64,9 +62,10 @@ def bounded(ask: Ask, target: Target) -> bool:
 
 def plainly(row: DeploymentView, ask: Ask, predicted: Predicted, within_s: Seconds) -> bool:
     """Tell at a glance that nothing keeps ``row`` out, for an Ask that is not ``bounded``. Most rows pass here."""
-    context = row.spec.context_tokens
+    context, carries = row.spec.context_tokens, row.spec.carries
     return (
         row.refusal is None
+        and (carries is None or ask.shape in carries)
         and row.admin is _READY
         and row.weight > 0
         and predicted.ttft_s <= within_s
@@ -88,6 +87,12 @@ def excluded(i: int, row: DeploymentView, ask: Ask, target: Target, predicted: P
 
 def _cannot(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
     spec = row.spec
+    if spec.carries is not None:
+        carried = spec.carries.get(ask.shape)
+        if carried is None:
+            return "shape", f"it does not serve {ask.shape}"
+        if not ask.needs <= carried:
+            return "capability", ", ".join(sorted(ask.needs - carried))
     if spec.supports is not None and not ask.needs <= spec.supports:
         return "capability", ", ".join(sorted(ask.needs - spec.supports))
     if spec.context_tokens is not None:

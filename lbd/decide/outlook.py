@@ -8,13 +8,10 @@ from typing import NamedTuple
 from lbd.decide import route
 from lbd.decide.terms import Term
 from lbd.model.plan import Ranking
+from lbd.model.provider import Deadlines
 from lbd.model.request import Ask, Urgency
 from lbd.model.table import SIZE_BOUNDS, Snapshot
-from lbd.model.units import DeploymentId, Ratio
-
-# the most usual request: a short prompt that is streamed
-_INTERACTIVE = Ask("auto", stream=True, input_tokens=SIZE_BOUNDS[0])
-_BACKGROUND = Ask("auto", Urgency.BACKGROUND, stream=True, input_tokens=SIZE_BOUNDS[0])
+from lbd.model.units import DeploymentId, Ratio, Seconds
 
 
 class Outlook(NamedTuple):
@@ -25,16 +22,33 @@ class Outlook(NamedTuple):
     share: Ratio = 0.0
 
 
-def outlook(snapshot: Snapshot, terms: Mapping[str, Term]) -> dict[DeploymentId, Outlook]:
+def _ask(urgency: Urgency, first_content_s: Seconds, total_s: Seconds) -> Ask:
+    """Return the most usual request: a short prompt that is streamed."""
+    return Ask(
+        "auto",
+        urgency,
+        stream=True,
+        input_tokens=SIZE_BOUNDS[0],
+        first_content_s=min(first_content_s, total_s),
+        total_s=total_s,
+    )
+
+
+def outlook(snapshot: Snapshot, deadlines: Deadlines, terms: Mapping[str, Term]) -> dict[DeploymentId, Outlook]:
     """Return the outlook of every deployment that is not excluded from both classes."""
-    now = route.rank(snapshot, _INTERACTIVE, terms)
-    later = route.rank(snapshot, _BACKGROUND, terms)
+    first, total, days = (
+        deadlines.interactive_first_content_s,
+        deadlines.interactive_total_s,
+        deadlines.background_total_s,
+    )
+    now = route.rank(snapshot, _ask(Urgency.INTERACTIVE, first, total), terms)
+    later = route.rank(snapshot, _ask(Urgency.BACKGROUND, days, days), terms)
     soon, whenever, meant = _scores(now), _scores(later), shares(now)
     return {id_: Outlook(soon.get(id_), whenever.get(id_), meant.get(id_, 0.0)) for id_ in soon | whenever}
 
 
 def _scores(ranking: Ranking) -> dict[DeploymentId, Ratio]:
-    return {c.id: c.score for stage in ranking.stages for c in stage.candidates}
+    return {c.id: c.score for stage in ranking.stages if stage.manner != "trial" for c in stage.candidates}
 
 
 def shares(ranking: Ranking) -> dict[DeploymentId, Ratio]:

@@ -93,14 +93,15 @@ def _stale(stage: RankedStage) -> Candidate | None:
 def _stage(stages: Sequence[RankedStage], drawn: Draw) -> RankedStage:
     """Return the best stage that is held to meet its target.
 
-    A tier's standing is the share of requests it still gets. When no tier passes, the one that is predicted to
-    answer soonest takes the request.
+    A tier's standing is the share that it still gets of the requests that come to it. When no tier passes, the one
+    that is predicted to answer soonest takes the request.
     """
     for stage in stages:
         if stage.manner != "normal":
             break
         if drawn < stage.standing:
             return stage
+        drawn = (drawn - stage.standing) / (1 - stage.standing)  # a fresh draw for the next one
     normal = [s for s in stages if s.manner == "normal"]
     if normal:
         return min(normal, key=lambda s: min(c.predicted_s for c in s.candidates))

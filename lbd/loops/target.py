@@ -6,10 +6,13 @@ import asyncio
 import ssl
 from urllib.parse import urlsplit
 
+import orjson
+
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec
+from lbd.model.request import Body, Head
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Headers, Transport
 from lbd.shapes.providers import Shape, Watch
@@ -52,6 +55,24 @@ class _Gather:
     def _settle(self, failure: Failure | None) -> None:
         if not self.done.done():
             self.done.set_result(failure)
+
+
+CHAT = "openai.chat"
+
+
+def smallest(model: str, *, stream: bool) -> Body:
+    """Return the smallest completion: one short word asked for, few tokens allowed.
+
+    Not ``max_tokens: 1``: reasoning models refuse or spend it before they say anything.
+    """
+    asked: dict[str, object] = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Say: ok"}],
+        "max_tokens": 4,
+    }
+    if stream:
+        asked["stream"] = True
+    return Body(CHAT, orjson.dumps(asked), Head(model, stream=stream, max_output_tokens=4))
 
 
 class ProbeTarget:
@@ -122,9 +143,10 @@ class ProbeTarget:
         line = self._line
         if line is None:
             raise LbdError(Failure(FailureKind.INTERNAL, "a free probe asked for a completion"))
-        endpoint = (line.stream if stream else line.unary)["chat"]
-        body = self._shape.completion(line.spec.upstream_model, stream)
-        watch = self._shape.watch(1, False) if stream else None
+        way = line.ways[CHAT]
+        wire, endpoint = way.wire, way.stream if stream else way.unary
+        body = wire.encode(smallest(line.spec.upstream_model, stream=stream), line.spec, stream, False)
+        watch = wire.watch(1, False) if stream and wire.watch is not None else None
         began = self._env.now()
         got = await self._exchange(endpoint, body, _Gather(self._env, watch))
         failure: Failure | None
@@ -132,7 +154,7 @@ class ProbeTarget:
         if not 200 <= got.status < 300:
             failure = self._shape.classify(got.status, got.headers, bytes(got.body), self._env.wall())
         elif watch is None:
-            facts = self._shape.facts(bytes(got.body))
+            facts = wire.facts(bytes(got.body))
             failure, usage = facts.failure, facts.usage
         else:
             failure, usage = watch.end()[1], watch.usage

@@ -47,6 +47,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     quota_age_s: Seconds = 0.0  # since the head that told it
     text_bytes: int = 0  # of the request, to learn tokens per byte from
     fingerprint: str | None = None  # of the build that answered
+    choices: int = 1  # answers to the one prompt, counted together in the usage
 
     @property
     def kind(self) -> FailureKind | None:

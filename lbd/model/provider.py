@@ -49,6 +49,8 @@ class DeploymentSpec(msgspec.Struct, frozen=True):
     tier: str
     context_tokens: Tokens | None = None
     supports: frozenset[str] | None = None  # None: nothing is known, so nothing is ruled out
+    # by client shape, what can be expressed to it; shapes that are not here it cannot serve. None: any
+    carries: dict[str, frozenset[str]] | None = None
     price: Price | None = None
     quality: dict[str, Ratio] = {}
     weight: float = 1.0

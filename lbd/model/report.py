@@ -168,7 +168,8 @@ class ScoreOut(msgspec.Struct):
 class ShareOut(msgspec.Struct):
     """Shares of the whole table: of interactive requests for ``auto`` by the scores, before live load is looked at.
 
-    ``actual`` is of all attempts of the last five minutes, whatever they asked for; null without any.
+    ``actual`` is of the attempts of the last five minutes, whatever they asked for, that were answered, failed or
+    limited there (a client's own fault is none of them); null without any.
     """
 
     target: float

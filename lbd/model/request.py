@@ -45,7 +45,7 @@ class Head(msgspec.Struct, frozen=True):
 class Body(msgspec.Struct, frozen=True):
     """A client's request: raw bytes plus their Head."""
 
-    operation: str  # "chat"
+    shape: str  # of the client: "openai.chat"
     raw: bytes
     head: Head
 
@@ -87,3 +87,4 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     allow: tuple[str, ...] = ()
     fallback: bool = True  # False: one model or a clear error
     usage_needed: bool = True
+    shape: str = "openai.chat"  # what the client speaks

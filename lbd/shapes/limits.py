@@ -13,6 +13,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s|d)")
 _UNIT = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 # Longer than any Unix time in milliseconds: not a time.
 _LONGEST: Seconds = 1e14
+_EPOCH: Seconds = 1e8  # what is more is no wait but a Unix time
+LONGEST_WAIT: Seconds = 86400.0
 _WORDS = r"(?:milliseconds?|ms|days?|d|hours?|h|minutes?|mins?|m|seconds?|secs?|s)(?![a-z])"
 # As in: Please try again in 1.5s; retry after 7 seconds; Please retry in 48.2s; a body's retryDelay of 48s
 _IN_TEXT = re.compile(
@@ -57,7 +59,7 @@ def reset_s(text: str, wall: WallTime) -> Seconds | None:
     if seconds is not None:
         if seconds > 1e11:  # milliseconds since the epoch
             seconds = seconds / 1000
-        return max(0.0, seconds - wall) if seconds > 1e8 else seconds
+        return max(0.0, seconds - wall) if seconds > _EPOCH else seconds
     try:
         return _ahead_s(datetime.fromisoformat(text.strip()), wall)
     except ValueError:
@@ -68,8 +70,15 @@ def retry_after_s(headers: Mapping[str, str], wall: WallTime, body_text: str = "
     """Return how long the provider asks to wait.
 
     ``retry-after-ms`` wins over ``retry-after`` (seconds or an HTTP date); a wait in the body's words is used
-    where no header says anything.
+    where no header says anything. A point of time counts from now, and nobody is believed to ask for more than a day.
     """
+    wait = _told_wait_s(headers, wall, body_text)
+    if wait is None:
+        return None
+    return min(LONGEST_WAIT, max(0.0, wait - wall) if wait > _EPOCH else wait)
+
+
+def _told_wait_s(headers: Mapping[str, str], wall: WallTime, body_text: str) -> Seconds | None:
     if (ms := headers.get("retry-after-ms")) is not None and (value := duration_s(ms)) is not None:
         return value / 1000
     if (text := headers.get("retry-after")) is not None:

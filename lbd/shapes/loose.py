@@ -14,6 +14,8 @@ import msgspec
 
 T = TypeVar("T")
 BOM = b"\xef\xbb\xbf"
+# What reading a foreign body as JSON may raise: no JSON or another shape, no UTF-8, nested without end.
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _LONGEST_INT = 20  # characters of the longest integer of 64 bits; Python refuses to read some thousand digits
 
 

@@ -51,7 +51,7 @@ class Estimate(NamedTuple):
 def estimate(row: Row, size: int, now: Instant, *, wait_s: Seconds = 0.0) -> Estimate:
     """Return what is to be expected of a prompt of this size; ``wait_s`` of the target goes before it is served."""
     target = row.tier.ttft_p95_s
-    prior = Estimate(PRIOR_P95 * target, PRIOR_P99 * target, False, PRIOR_WITHIN)
+    prior = Estimate(PRIOR_P95 * target, PRIOR_P99 * target, False, PRIOR_WITHIN * max(0.0, 1 - wait_s / target))
     last = row.last_sample[size]
     if last == -math.inf:
         return prior
@@ -226,7 +226,7 @@ def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> Deplo
         load=utilisation,
         wait_s=wait,
         quota_left=quota_left,
-        output_tokens=row.length.told(),
+        output_tokens=row.length.told(now),
         quality=row.spec.quality.get("default"),
         tpot_fresh=tpot is not None,
         total_p95_s=whole_p95(row, now),

@@ -46,6 +46,7 @@ class Sample(NamedTuple):
     total_s: Seconds
     usage: Usage | None
     inflight: int
+    choices: int
 
 
 class Presence:
@@ -186,7 +187,7 @@ def plain(row: Row, outcome: Outcome) -> bool:
 
 def later(row: Row, outcome: Outcome, inflight: int) -> None:
     """Note a plain good answer; ``fold`` takes it in."""
-    row.pending.append(Sample(outcome.size, outcome.ttft_s, outcome.total_s, outcome.usage, inflight))
+    row.pending.append(Sample(outcome.size, outcome.ttft_s, outcome.total_s, outcome.usage, inflight, outcome.choices))
 
 
 def fold(row: Row, now: Instant) -> None:
@@ -201,7 +202,7 @@ def fold(row: Row, now: Instant) -> None:
     outcomes[None] = outcomes.get(None, 0) + len(pending)
     total, tpot, volume = row.total.at(now), row.tpot.at(now), row.volume.at(now)
     adaptive = row.provider.self_hosted and row.spec.max_concurrency is None and not _slots_told(row)
-    for size, first, total_s, usage, inflight in pending:
+    for size, first, total_s, usage, inflight, choices in pending:
         total.add(total_s)
         if first is not None:
             row.ttft[size].at(now).add(first)
@@ -212,9 +213,9 @@ def fold(row: Row, now: Instant) -> None:
         if usage is None:
             continue
         volume.add(usage)
-        completion = usage.completion
+        completion = usage.completion if choices == 1 else usage.completion // choices  # of one of them
         if completion > 0:
-            row.length.learn(completion)
+            row.length.learn(completion, now)
             if first is not None and completion > 1:
                 tpot.add((total_s - first) / (completion - 1))
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from lbd.model.outcome import Usage
-from lbd.model.units import Ratio, Tokens
+from lbd.model.units import Instant, Seconds, Tokens
 from lbd.state.window import COARSE, FINE, Rolling
 
-LENGTH_WEIGHT: Ratio = 0.05
+USUAL_OUTPUT: Tokens = 256  # of an answer, until a model's own are known
+LENGTH_SAMPLES = 19.0  # so that each further answer moves the mean by a twentieth
+LENGTH_HALF_LIFE: Seconds = 1800.0
+LONGEST_SAMPLE = 8  # times the mean: what is longer counts as so long
 _STEPS = 4  # bits that are told of a length: within 6 %
 
 
@@ -53,18 +56,38 @@ class Length:
     were estimated apart would look dearer or slower than each other for no reason.
     """
 
-    __slots__ = ("usual",)
+    __slots__ = ("at", "known", "usual")
 
-    def __init__(self, usual: float = 0.0) -> None:
-        self.usual = usual  # 0: not known
+    def __init__(self) -> None:
+        self.usual = float(USUAL_OUTPUT)
+        self.known = 0.0  # answers that it rests on, at most those that still weigh in it
+        self.at: Instant = 0.0  # of the last answer
 
-    def learn(self, completion: Tokens) -> None:
-        """Take in the length of one answer: an exponential mean of the last twenty or so."""
-        usual = self.usual
-        self.usual = usual + LENGTH_WEIGHT * (completion - usual) if usual else float(completion)
+    def learn(self, completion: Tokens, now: Instant) -> None:
+        """Take in the length of one answer.
 
-    def told(self) -> Tokens:
+        The first ones weigh more, as in a plain mean that begins with one usual answer; no single one, whatever a
+        provider counts, moves it far.
+        """
+        self.usual, self.known = self.expected(now), self.known + 1 if self.known < LENGTH_SAMPLES else self.known
+        most = LONGEST_SAMPLE * self.usual
+        self.usual += (min(completion, most) - self.usual) / (self.known + 1)
+        self.at = now
+
+    def restore(self, usual: float, now: Instant, age: Seconds) -> None:
+        """Take over what was kept, unless answers have told better."""
+        if not self.known and usual > 0:
+            self.usual, self.known, self.at = usual, LENGTH_SAMPLES, now - age
+
+    def expected(self, now: Instant) -> float:
+        """Return the mean; without answers it drifts to what is usual, as every estimate does."""
+        if not self.known:
+            return USUAL_OUTPUT
+        left: float = 0.5 ** (max(0.0, now - self.at) / LENGTH_HALF_LIFE)
+        return USUAL_OUTPUT + (self.usual - USUAL_OUTPUT) * left
+
+    def told(self, now: Instant) -> Tokens:
         """Return it as decisions see it: in coarse steps, so that they are not made anew for every answer."""
-        whole = round(self.usual)
+        whole = round(self.expected(now))
         step = 1 << max(0, whole.bit_length() - _STEPS)
         return (whole + step // 2) // step * step

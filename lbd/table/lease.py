@@ -22,11 +22,12 @@ class Lease:
     ``ordinal`` counts the requests of its account.
     """
 
-    __slots__ = ("_ended", "_owner", "inflight", "ordinal", "row", "trial")
+    __slots__ = ("_ended", "_owner", "inflight", "key", "ordinal", "row", "trial")
 
     def __init__(self, owner: Owner, row: Row, trial: bool, inflight: int, ordinal: int) -> None:
         self._owner = owner
         self.row = row
+        self.key = row.provider.api_key  # with which it is asked; a reload may bring another
         self.trial = trial
         self.inflight = inflight
         self.ordinal = ordinal

@@ -183,6 +183,8 @@ class Owner:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
         row.inflight -= 1
+        if outcome is not None and lease.key is not row.provider.api_key and _about_key(outcome, lease):
+            outcome = None  # of a key that is no longer in use
         if outcome is not None and outcome.fingerprint is not None and outcome.fingerprint not in row.fingerprints:
             self._new_build(row, outcome.fingerprint)
         plainly = outcome is not None and not lease.trial and self.uplink is uplink.CLEAR
@@ -426,7 +428,7 @@ class Owner:
         views = [] if catalogue is not None else list(old.rows)
         self.fold()
         # what one row has learned of its model's answers, all that serve it have
-        self._dirty.update(i for i, view in enumerate(views) if view.output_tokens != self.rows[i].length.told())
+        self._dirty.update(i for i, view in enumerate(views) if view.output_tokens != self.rows[i].length.told(now))
         for i in range(len(self.rows)) if catalogue is not None else sorted(self._dirty):
             row = self.rows[i]
             self._restate(row, now, wall)
@@ -466,6 +468,11 @@ class Owner:
             self.emit(**telling.state_change(row, before, reason))
         else:
             row.reason = reason
+
+
+def _about_key(outcome: Outcome, lease: Lease) -> bool:
+    failure = outcome.failure
+    return failure is not None and failure.row.scope is Scope.KEY and lease.key != lease.row.provider.api_key
 
 
 def _same(a: object, b: object) -> bool:

@@ -13,7 +13,7 @@ from lbd.model import report as out
 from lbd.model.failure import TIMEOUTS
 from lbd.model.money import cost
 from lbd.model.outcome import Verdict
-from lbd.model.provider import TierSpec
+from lbd.model.provider import Deadlines, TierSpec
 from lbd.model.table import SIZE_BOUNDS, AdminState
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Ratio, Seconds, WallTime
 from lbd.state import breaker, health, outlier, quota, warmup
@@ -25,6 +25,7 @@ from lbd.table.owner import Owner
 from lbd.table.verdict import stale, verdict
 
 HISTORY = 60
+SHORTEST_PACE: Seconds = 10.0  # a row is watched before its pace by the hour is told from less than this
 
 
 def rfc3339(wall: WallTime) -> str:
@@ -43,11 +44,12 @@ def build(
     config: out.ConfigOut,
     probe_spend: out.ProbeSpendOut,
     spent: Mapping[DeploymentId, NanoUsd],
+    deadlines: Deadlines,
     terms: Mapping[str, Term],
 ) -> out.ProvidersOut:
     """Return the whole document."""
     owner.fold()
-    views = outlook(owner.snapshot, terms)
+    views = outlook(owner.snapshot, deadlines, terms)
     attempts = {r.spec.id: sum(_attempts(r, FIVE_MINUTES, now).by_kind.values()) for r in owner.rows}
     shares = Shares(views, attempts, sum(attempts.values()))
     rows = {tier.name: [r for r in owner.rows if r.spec.tier == tier.name] for tier in tiers}
@@ -170,7 +172,8 @@ def _spending(row: Row, now: Instant) -> out.SpendingOut:
         return out.SpendingOut(None, None)
     hour = row.volume.over(HOUR, now)
     tokens = hour.prompt + hour.completion
-    pace = cost(price, row.volume.over(FIVE_MINUTES, now).usage()) / NANO_PER_USD * HOUR / FIVE_MINUTES
+    span = min(FIVE_MINUTES, max(SHORTEST_PACE, now - row.watched_from))
+    pace = cost(price, row.volume.over(FIVE_MINUTES, now).usage()) / NANO_PER_USD * HOUR / span
     per_1k = cost(price, hour.usage()) / NANO_PER_USD / tokens * 1000 if tokens else None
     return out.SpendingOut(round(pace, 6), None if per_1k is None else round(per_1k, 9))
 

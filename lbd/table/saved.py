@@ -120,7 +120,7 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             breaker_age=now - row.breaker.since,
             retry_in=max(0.0, row.breaker.retry_at - now),
             limit=row.limit.value,
-            output=row.length.usual,
+            output=row.length.usual if row.length.known else 0.0,
             standing=list(row.standing),
             sample_ages=[_age(at, now) for at in row.last_sample],
             ttft=[_slots(r, now) for r in row.ttft],
@@ -169,8 +169,7 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     # nothing fails from here on: a row takes all of it, or is left as it was
     _restore_breaker(row, saved, now, gap)
     row.limit = Limit(saved.limit)
-    if not row.length.usual:  # else a row of the same model has told it
-        row.length.usual = saved.output
+    row.length.restore(saved.output, now, gap)
     row.standing = list(saved.standing)
     row.last_sample = [-math.inf if a is None else now - a - gap for a in saved.sample_ages]
     for rolling, levels in zip((*row.ttft, row.total, row.tpot), latencies, strict=True):

@@ -129,6 +129,8 @@ class AiohttpTransport:
                 await _relay(response, receiver, exchange)
         except LbdError as e:
             return e.failure
+        except UnicodeError as e:  # a name that no resolver can be asked for
+            return Failure(FailureKind.CONNECT, f"no connection to {origin.authority}: {e}")
         except (aiohttp.ClientError, OSError, TimeoutError, BadEncoding) as e:
             return failure_of(e, answered=answered, reused=seen.reused)
         receiver.end()

@@ -19,8 +19,9 @@ from lbd.model.outcome import QuotaReading, Usage
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.fingerprint import fingerprint
-from lbd.shapes.providers import Fold, Watch
+from lbd.shapes.providers import Fold, Watch, Wire
 from lbd.shapes.sse import looks_like_events
+from lbd.upstream.bounds import Bounds
 from lbd.upstream.gathered import Gathered
 from lbd.upstream.headers import event_stream
 from lbd.upstream.host import Host
@@ -61,17 +62,20 @@ class Attempt:
         "_host",
         "_idle_s",
         "_leave_at",
+        "_paused_at",
         "_slot",
         "_sniffing",
         "_total_by",
         "_watch",
         "_wheel",
         "answer",
+        "bounds",
         "committed",
         "failure",
         "fingerprint",
         "head_at",
         "headers",
+        "held_s",
         "last_at",
         "line",
         "manner",
@@ -85,6 +89,7 @@ class Attempt:
         "ttft_s",
         "upstream_id",
         "usage",
+        "wire",
     )
 
     def __init__(
@@ -92,25 +97,16 @@ class Attempt:
         env: Env,
         wheel: Wheel,
         line: Line,
+        wire: Wire,
         manner: Manner,
         host: Host,
-        *,
-        cut_at: Instant,
-        first_by: Instant,
-        total_by: Instant,
-        headers_at: Instant,
-        idle_s: Seconds,
-        leave_at: Instant = math.inf,
+        bounds: Bounds,
     ) -> None:
         self._env = env
         self._wheel = wheel
         self._host = host
-        self._cut_at = cut_at
-        self._first_by = first_by
-        self._total_by = total_by
-        self._headers_at = headers_at
-        self._idle_s = idle_s
-        self._leave_at = leave_at  # whole: given up for another one then, or when even the longest had come
+        self.bounds = bounds
+        self._cut_at, self._first_by, self._total_by, self._headers_at, self._idle_s, self._leave_at, _ = bounds
         self._exchange: Exchange | None = None
         self._watch: Watch | None = None
         self._fold: Fold | None = None
@@ -124,6 +120,7 @@ class Attempt:
         self._asked: Instant = -1.0  # the silence that was looked into, by the instant it began
         self._slot = 0
         self.line = line
+        self.wire = wire
         self.manner = manner
         self.status = 0
         self.headers = _NO_HEADERS
@@ -131,6 +128,7 @@ class Attempt:
         self.answer: bytes | None = None
         self.committed = False
         self.paused = False
+        self.held_s: Seconds = 0.0  # while the client could not take more
         self.rescued = False
         self.resent = False
         self.sent_at: Instant = 0.0
@@ -154,7 +152,7 @@ class Attempt:
             for fresh in (False, True):
                 done = self._done = loop.create_future()
                 if fresh:
-                    self._body, self._deaf = None, False
+                    self._body, self._deaf, self.usage = None, False, None
                 self._begin(choices, hide_usage, wants_usage)
                 exchange = None if fresh else self.line.transport.reuse(endpoint, body, self)
                 if exchange is None:
@@ -172,10 +170,10 @@ class Attempt:
             self._stop()
 
     def _begin(self, choices: int, hide_usage: bool, wants_usage: bool) -> None:
-        if self.manner is not WHOLE:
-            shape = self.line.shape
-            self._watch = shape.watch(choices, hide_usage, wants_usage=wants_usage)
-            self._fold = shape.fold() if self.manner is FOLD else None
+        wire = self.wire
+        if self.manner is not WHOLE and wire.watch is not None:
+            self._watch = wire.watch(choices, hide_usage, wants_usage=wants_usage)
+            self._fold = wire.fold(self._watch) if self.manner is FOLD and wire.fold is not None else None
 
     async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
         task = self._connecting = asyncio.current_task()
@@ -341,17 +339,16 @@ class Attempt:
             self._settle(broken or failure)
 
     def _whole(self, body: bytes) -> None:
-        shape = self.line.shape
         if not 200 <= self.status < 300:
-            self._settle(shape.classify(self.status, self.headers, body, self._env.wall()))
+            self._settle(self.line.shape.classify(self.status, self.headers, body, self._env.wall()))
             return
-        facts = shape.facts(body)
+        facts = self.wire.facts(body)
         self.usage = facts.usage
         if facts.failure is not None:
             self._settle(facts.failure)
         elif self.manner is WHOLE:
             self.fingerprint = fingerprint(body)
-            self.answer = body
+            self.answer = body if facts.answer is None else facts.answer
             self._settle(None)
         else:
             kind = self.headers.get("content-type", "no content type")
@@ -376,7 +373,9 @@ class Attempt:
         self._deaf = True
         self.failure = None if failure is None else masked(failure, self.line.provider)
         self.settled_at = self._env.now()
-        if self._watch is not None:
+        if self.paused:
+            self.held_s += self.settled_at - self._paused_at
+        if self._watch is not None and self._watch.usage is not None:
             self.usage = self._watch.usage
         if self.status:
             self._read_limits()
@@ -401,14 +400,19 @@ class Attempt:
 
     def pause(self) -> None:
         """The client cannot take more."""
+        if not self.paused:
+            self._paused_at = self._env.now()
         self.paused = True
         if self._exchange is not None:
             self._exchange.pause()
 
     def resume(self) -> None:
         """The client takes again; the provider was not silent meanwhile, it was held."""
+        now = self._env.now()
+        if self.paused:
+            self.held_s += now - self._paused_at
         self.paused = False
-        self.last_at = self._env.now()
+        self.last_at = now
         if self._exchange is not None:
             self._exchange.resume()
 
@@ -484,7 +488,7 @@ class Attempt:
 
     def _stalled(self, body: bytes) -> Failure | None:
         """Take a body that stopped for what it is, an error or a whole answer; else return the failure."""
-        if not 200 <= self.status < 300 or self.line.shape.facts(body).failure is None:
+        if not 200 <= self.status < 300 or self.wire.facts(body).failure is None:
             self._whole(body)
             return None
         return Failure(FailureKind.TIMEOUT_IDLE, f"nothing came for {BODY_GAP:g} s in the middle of the answer")

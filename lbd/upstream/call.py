@@ -26,23 +26,23 @@ from lbd.model.table import Snapshot, size_bucket
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
 from lbd.ports import Env, Reply
 from lbd.shapes.clients import ClientShape
+from lbd.shapes.providers import Wire
 from lbd.state import flight as flights
 from lbd.state.budget import RetryBudget
 from lbd.state.flight import Flight, Step
-from lbd.state.health import PRIOR_TPOT
 from lbd.table.owner import Owner
 from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt
+from lbd.upstream.bounds import bounds_of, exceeded, longest
 from lbd.upstream.headers import event_stream
 from lbd.upstream.line import Line
-from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner, manner_of
+from lbd.upstream.manner import FORWARD, WHOLE, Manner, manner_of
 from lbd.upstream.queue import Queue
 from lbd.upstream.respond import answer, own_fields
 from lbd.upstream.wheel import Wheel
 
 REMEMBERED_RANKINGS = 1024  # a generation
 KEEP_ALIVE_EVERY: Seconds = 15.0
-LONGEST_OUTPUT = 4096  # tokens of an answer whose client sets no bound; few are longer
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -261,16 +261,16 @@ class Run:
         if choice.manner == "slo_missed":
             self._slo_at_risk = True
         self._flight = flights.sent(self._flight, candidate.id)
-        manner = manner_of(line, head)
-        attempt = self._attempting = self._prepare(line, candidate, manner)
-        operation = self._ticket.body.operation
+        way = line.ways[self._ticket.body.shape]
+        manner = manner_of(line, way.wire, head)
+        attempt = self._attempting = self._prepare(line, way.wire, candidate, manner)
         if manner is WHOLE:
-            endpoint, ask_usage = line.unary[operation], False
+            endpoint, ask_usage = way.unary, False
         else:
-            endpoint, ask_usage = line.stream[operation], line.provider.stream_usage
+            endpoint, ask_usage = way.stream, line.provider.stream_usage
         service.watch(candidate.id, attempt)
         try:
-            body = line.shape.encode(self._ticket.body, line.spec, endpoint is not line.unary[operation], ask_usage)
+            body = way.wire.encode(self._ticket.body, line.spec, manner is not WHOLE, ask_usage)
             shown = manner is FORWARD
             await attempt.run(
                 endpoint,
@@ -290,43 +290,26 @@ class Run:
         lease.settle(self._outcome(attempt, candidate))
         return attempt
 
-    def _prepare(self, line: Line, candidate: Candidate, manner: Manner) -> Attempt:
-        flight, ask, settings = self._flight, self._ticket.ask, self._service.settings
-        now = self._env.now()
-        cut_at = now + candidate.cutoff_s
-        first_by = flight.first_by
-        headers_at = leave_at = math.inf
-        # while others are left, nobody gets more than half of what is left of the deadline, unless samples say
-        # that it needs more: or a patient tier (10 s) would leave the next candidate nothing
-        half = (first_by - now) / 2
-        if manner is WHOLE:
-            leave_at = now + max(half, candidate.total_s if candidate.fresh else 0.0)
-        elif cut_at - now > half:
-            cut_at = now + max(half, candidate.slow_s if candidate.fresh else 0.0)
-        if manner is FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
-            first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
-        elif manner is FORWARD and not self._reply.started:
-            headers_at = flight.arrived + settings.headers_after_s
-        return Attempt(
-            self._env,
-            self._service.wheel,
-            line,
+    def _prepare(self, line: Line, wire: Wire, candidate: Candidate, manner: Manner) -> Attempt:
+        flight, settings = self._flight, self._service.settings
+        headers_at = math.inf if self._reply.started else flight.arrived + settings.headers_after_s
+        view = self._service.owner.snapshot.row(candidate.id)
+        bounds = bounds_of(
+            flight,
+            self._ticket.ask,
+            candidate,
             manner,
-            self,
-            cut_at=cut_at,
-            first_by=first_by,
-            total_by=flight.total_by,
+            view,
+            self._env.now(),
             headers_at=headers_at,
             idle_s=settings.idle_gap_s,
-            leave_at=leave_at,
         )
+        return Attempt(self._env, self._service.wheel, line, wire, manner, self, bounds)
 
     def longest(self, attempt: Attempt) -> Seconds:
         """Return how long the longest answer that was asked for takes at half the usual speed."""
-        ask = self._ticket.ask
-        row = self._service.owner.snapshot.row(attempt.line.spec.id)
-        tpot = PRIOR_TPOT if row is None else max(PRIOR_TPOT, row.tpot_s)
-        return ask.first_content_s + 2 * (ask.output_tokens or LONGEST_OUTPUT) * ask.choices * tpot
+        view = self._service.owner.snapshot.row(attempt.line.spec.id)
+        return longest(self._ticket.ask, view, attempt.bounds.usual_s)
 
     def may_move(self) -> bool:
         """Tell whether another candidate is left."""
@@ -337,19 +320,19 @@ class Run:
         self._service.silent(attempt.line.provider.name)
 
     def _outcome(self, attempt: Attempt, candidate: Candidate) -> Outcome:
-        total = attempt.settled_at - attempt.sent_at
+        total = attempt.settled_at - attempt.sent_at - attempt.held_s  # a slow client is no slow provider
         return Outcome(  # by position: by name it takes half as long again
             attempt.failure,
             size_bucket(self._ticket.ask.input_tokens),
             total,
             attempt.ttft_s,
             attempt.usage,
-            # the cut-off is at least twice the row's own p99
-            not attempt.rescued and total * 2 >= candidate.cutoff_s,
+            not attempt.rescued and exceeded(attempt.manner, attempt.bounds, self._ticket.ask, candidate, total),
             attempt.quota,
             attempt.settled_at - attempt.head_at if attempt.quota else 0.0,
             self._ticket.body.head.text_bytes,
             attempt.fingerprint,
+            self._ticket.ask.choices,
         )
 
     def _record(self, attempt: Attempt, decision: Decision, failure: FailureKind | None) -> None:
@@ -469,7 +452,7 @@ class Run:
             ask.surface,
             head.model,
             ask.target,
-            ticket.body.operation,
+            ticket.body.shape,
             head.stream,
             ask.urgency,
             attempts,

@@ -352,8 +352,8 @@ class Client:
             raise LbdError(Failure(FailureKind.CONNECT_TIMEOUT, text)) from None
         except ssl.SSLError as e:
             raise LbdError(Failure(FailureKind.TLS, f"TLS with {origin.authority}: {e.reason or e}")) from None
-        except OSError as e:
-            text = f"no connection to {origin.authority}: {e.strerror or e}"
+        except (OSError, UnicodeError) as e:  # of a name that no resolver can be asked for
+            text = f"no connection to {origin.authority}: {getattr(e, 'strerror', None) or e}"
             raise LbdError(Failure(FailureKind.CONNECT, text)) from None
         return connection
 

@@ -1,9 +1,9 @@
-"""How to reach one deployment: its shape, and for each operation the endpoint, built once a configuration."""
+"""How to reach one deployment: for each client shape the wire and the endpoints, built once a configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -12,10 +12,18 @@ from lbd import __version__
 from lbd.model.failure import Failure
 from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.ports import Endpoint, Origin, Transport
-from lbd.shapes.providers import Shape
+from lbd.shapes.providers import Shape, Wire
 
 SHORTEST_SECRET = 8  # of a configured header's value; shorter ones are words that a message may hold
 AGENT = f"lbd/{__version__}"
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How requests of one client shape reach a deployment."""
+
+    wire: Wire
+    unary: Endpoint
+    stream: Endpoint
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -25,8 +33,7 @@ class Line(msgspec.Struct, frozen=True):
     provider: ProviderSpec
     shape: Shape
     transport: Transport
-    unary: Mapping[str, Endpoint]  # by operation
-    stream: Mapping[str, Endpoint]
+    ways: Mapping[str, Way]  # by client shape
     field: bytes = b""  # the header field that names the deployment
 
 
@@ -58,16 +65,25 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
     base = urlsplit(provider.base_url).path.rstrip("/")
     headers = (*base_headers(provider, shape), ("content-type", "application/json"))
 
+    model = quote(spec.upstream_model, safe="")
+
     def endpoint(path: str, accept: str, *, pool: bool) -> Endpoint:
-        return Endpoint(origin, "POST", base + path, (*headers, ("accept", accept)), pool)
+        return Endpoint(origin, "POST", base + path.replace("{model}", model), (*headers, ("accept", accept)), pool)
+
+    def way(wire: Wire) -> Way:
+        streamed = wire.stream_path or wire.path
+        return Way(
+            wire,
+            endpoint(wire.path, "application/json", pool=True),
+            endpoint(streamed, "text/event-stream", pool=shape.pool_after_stream),
+        )
 
     return Line(
         spec,
         provider,
         shape,
         transport,
-        {op: endpoint(path, "application/json", pool=True) for op, path in shape.paths.items()},
-        {op: endpoint(path, "text/event-stream", pool=shape.pool_after_stream) for op, path in shape.paths.items()},
+        {name: way(wire) for name, wire in shape.speaks.items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from lbd.model.request import Head
+from lbd.shapes.providers import Wire
 from lbd.upstream.line import Line
 
 
@@ -25,8 +26,8 @@ class Manner(StrEnum):
 FORWARD, FOLD, WHOLE = Manner.FORWARD, Manner.FOLD, Manner.WHOLE
 
 
-def manner_of(line: Line, head: Head) -> Manner:
-    """Return how an answer of ``line`` is carried to a request with this head."""
+def manner_of(line: Line, wire: Wire, head: Head) -> Manner:
+    """Return how an answer of ``line`` is carried over ``wire`` to a request with this head."""
     if head.stream:
         return FORWARD
-    return FOLD if line.spec.unary_via_stream else WHOLE
+    return FOLD if line.spec.unary_via_stream and wire.fold is not None else WHOLE

@@ -15,7 +15,7 @@ from lbd.model.failure import TABLE, Failure
 from lbd.model.outcome import Load, QuotaReading, Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
-from lbd.shapes.providers import Facts, ProviderConfig, Shape
+from lbd.shapes.providers import Facts, Fold, ProviderConfig, Shape, Watch, Wire
 from tests.unit.shapes.streams import TRANSCRIPTS, cuts, pieces, run
 
 SHAPES = dict(plugins.load().shapes)
@@ -23,6 +23,10 @@ CLIENTS = dict(plugins.load().clients)
 WALL = 1_700_000_000.0
 
 every_shape = pytest.mark.parametrize("shape", list(SHAPES.values()), ids=list(SHAPES))
+
+CHAT = "openai.chat"
+NATIVE = {name: s.speaks[CHAT] for name, s in SHAPES.items() if CHAT in s.speaks and s.speaks[CHAT].native}
+every_chat = pytest.mark.parametrize("wire", list(NATIVE.values()), ids=list(NATIVE))
 
 NAMES = ["m", "org/model:free", 'q"uo\\te', "é🌍"]
 model_names = st.sampled_from(NAMES)
@@ -56,12 +60,21 @@ def row(upstream: str) -> DeploymentSpec:
     return DeploymentSpec("p/m", "p", "m", upstream, "primary")
 
 
-def asked(raw: bytes, operation: str = "chat") -> Body:
+def asked(raw: bytes, client: str = CHAT) -> Body:
     """Read a request as the daemon does."""
-    [client] = [c for c in CLIENTS.values() if c.operation == operation][:1]
-    head = client.read(raw)
+    head = CLIENTS[client].read(raw)
     assert isinstance(head, Head), head
-    return Body(operation, raw, head)
+    return Body(client, raw, head)
+
+
+def watching(wire: Wire, choices: int, hide_usage: bool) -> Watch:
+    assert wire.watch is not None
+    return wire.watch(choices, hide_usage)
+
+
+def folding(wire: Wire) -> Fold:
+    assert wire.fold is not None
+    return wire.fold(watching(wire, 1, False))
 
 
 @every_shape
@@ -89,10 +102,11 @@ def test_its_configuration_is_chosen_by_its_name(shape: Shape) -> None:
 @every_shape
 def test_its_data_make_sense(shape: Shape) -> None:
     """Paths are joined to base URLs, prefixes compared with lower-case header names, times waited."""
-    assert shape.paths
-    assert all(path.startswith("/") and not path.endswith("/") for path in shape.paths.values())
-    assert shape.carries
-    assert all(word.isidentifier() for word in shape.carries)
+    assert shape.speaks
+    for client, wire in shape.speaks.items():
+        assert client in CLIENTS
+        assert all(path.startswith("/") and not path.endswith("/") for path in (wire.path, wire.stream_path or "/x"))
+        assert all(word.isidentifier() for word in wire.carries)
     assert shape.keepalive_s > 0
     assert shape.limit_prefix
     assert shape.limit_prefix == shape.limit_prefix.lower()
@@ -117,22 +131,10 @@ def test_the_credential_goes_into_a_header_and_only_where_there_is_one(shape: Sh
     assert all(name == name.lower() for name, _ in fields)
 
 
-@every_shape
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", NAMES)
-def test_the_probes_completion_asks_for_the_model(shape: Shape, model: str, stream: bool) -> None:
-    """It goes through the same endpoint as real requests."""
-    raw = shape.completion(model, stream)
-    body = json.loads(raw)
-    assert body["model"] == model
-    assert body.get("stream", False) is stream
-    assert len(raw) < 400
-
-
-@every_shape
+@every_chat
 @given(unknown, model_names, model_names, st.sampled_from([None, False, True]), st.booleans(), st.booleans())
 def test_encoding_keeps_the_meaning_and_unknown_fields(
-    shape: Shape,
+    wire: Wire,
     more: dict[str, Any],
     model: str,
     upstream: str,
@@ -145,7 +147,7 @@ def test_encoding_keeps_the_meaning_and_unknown_fields(
     if streams is not None:
         request["stream"] = streams
     as_stream = as_stream or streams is True
-    sent = json.loads(shape.encode(asked(json.dumps(request).encode()), row(upstream), as_stream, ask_usage))
+    sent = json.loads(wire.encode(asked(json.dumps(request).encode()), row(upstream), as_stream, ask_usage))
     assert sent["model"] == upstream
     assert sent.get("stream", False) is as_stream
     if as_stream and ask_usage:
@@ -156,17 +158,17 @@ def test_encoding_keeps_the_meaning_and_unknown_fields(
     assert sent == request
 
 
-@every_shape
+@every_chat
 @given(unknown, model_names, st.booleans(), st.booleans())
 def test_what_need_not_change_goes_on_byte_for_byte(
-    shape: Shape, more: dict[str, Any], model: str, stream: bool, spaced: bool
+    wire: Wire, more: dict[str, Any], model: str, stream: bool, spaced: bool
 ) -> None:
     """Number forms, order and white space are the client's own."""
     request: dict[str, Any] = {"model": model, "messages": [], **more}
     if stream:
         request |= {"stream": True, "stream_options": {"include_usage": True}}
     raw = json.dumps(request, ensure_ascii=spaced, indent=2 if spaced else None).encode("utf-8", "replace")
-    assert shape.encode(asked(raw), row(model), stream, True) == raw
+    assert wire.encode(asked(raw), row(model), stream, True) == raw
 
 
 @every_shape
@@ -183,11 +185,11 @@ def test_any_error_is_classified_and_raises_nothing(
     assert failure.retry_after_s is None or 0 <= failure.retry_after_s < 1e15
 
 
-@every_shape
+@every_chat
 @given(foreign)
-def test_facts_of_anything_raise_nothing(shape: Shape, body: bytes) -> None:
+def test_facts_of_anything_raise_nothing(wire: Wire, body: bytes) -> None:
     """A 200 with a web page is a failure, not an exception."""
-    facts = shape.facts(body)
+    facts = wire.facts(body)
     assert isinstance(facts, Facts)
     assert facts.failure is None or facts.usage is None
 
@@ -212,20 +214,19 @@ def test_hostile_nesting_raises_nothing(shape: Shape) -> None:
     """A body may be brackets to the end."""
     for body in (b"[" * 100_000, b'{"error":' * 900 + b"1" + b"}" * 900, b'{"x":' + b"[" * 100_000):
         assert shape.classify(500, {}, body, WALL).status == 500
-        assert shape.facts(body).failure is not None
+        assert all(wire.facts(body).failure is not None for wire in shape.speaks.values())
         assert shape.read_models(body) is None
         assert shape.read_load(body) is None
         assert shape.read_slots(body) is None
 
 
-@every_shape
+@every_chat
 @pytest.mark.parametrize("choices", [1, 2])
 @pytest.mark.parametrize("hide_usage", [False, True])
-def test_a_fresh_watch_has_seen_nothing(shape: Shape, choices: int, hide_usage: bool) -> None:
+def test_a_fresh_watch_has_seen_nothing(wire: Wire, choices: int, hide_usage: bool) -> None:
     """The attempt reads these before and after each slice."""
-    watch = shape.watch(choices, hide_usage)
+    watch = watching(wire, choices, hide_usage)
     assert not watch.committed
-    assert not watch.finished
     assert not watch.done
     assert watch.usage is None
     assert watch.failure is None
@@ -246,11 +247,11 @@ junk = st.lists(
 ).map(b"".join)
 
 
-@every_shape
+@every_chat
 @given(junk, st.data())
-def test_a_watch_takes_any_bytes_however_they_are_cut(shape: Shape, stream: bytes, data: st.DataObject) -> None:
+def test_a_watch_takes_any_bytes_however_they_are_cut(wire: Wire, stream: bytes, data: st.DataObject) -> None:
     """Nothing before the commit, nothing after the end, the same for every split, and no exception."""
-    watch = shape.watch(1, True)
+    watch = watching(wire, 1, True)
     out = b""
     for part in data.draw(cuts(stream)):
         over = watch.done or watch.failure is not None
@@ -262,24 +263,24 @@ def test_a_watch_takes_any_bytes_however_they_are_cut(shape: Shape, stream: byte
     assert watch.usage is None or isinstance(watch.usage, Usage)
     assert failure is None or isinstance(failure, Failure)
     assert failure is not None or watch.committed
-    whole = shape.watch(1, True)
+    whole = watching(wire, 1, True)
     assert run(whole, [stream] if stream else []) == (out + more, failure)
     assert (whole.committed, whole.contents, whole.usage) == (watch.committed, watch.contents, watch.usage)
 
 
-@every_shape
+@every_chat
 @given(junk)
-def test_a_fold_gathers_whatever_its_watch_lets_pass(shape: Shape, stream: bytes) -> None:
+def test_a_fold_gathers_whatever_its_watch_lets_pass(wire: Wire, stream: bytes) -> None:
     """It stands behind the watch, and must have a body to give at any time."""
-    watch, fold = shape.watch(1, True), shape.fold()
+    watch, fold = watching(wire, 1, True), folding(wire)
     fold.feed(watch.feed(stream))
     fold.feed(watch.end()[0])
     json.loads(fold.result())
 
 
-@every_shape
-def test_single_bytes_are_taken(shape: Shape) -> None:
+@every_chat
+def test_single_bytes_are_taken(wire: Wire) -> None:
     """The worst network."""
     for stream in TRANSCRIPTS.values():
-        one, other = shape.watch(1, False), shape.watch(1, False)
+        one, other = watching(wire, 1, False), watching(wire, 1, False)
         assert run(one, pieces(stream, range(len(stream)))) == run(other, [stream])

@@ -329,14 +329,15 @@ def test_a_refused_connection_is_told_as_such(kind: str, loop: str) -> None:
 
 
 @both
-def test_a_name_that_does_not_exist_is_a_failure_to_connect(kind: str, loop: str) -> None:
-    """Said with the name in it."""
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "foo..invalid", f"{'x' * 64}.invalid"])
+def test_a_name_that_does_not_exist_is_a_failure_to_connect(kind: str, loop: str, host: str) -> None:
+    """Said with the name in it, also where it can be no name at all."""
 
     async def main() -> None:
         async with Wire(send()) as wire, transport(kind) as made:
-            ear = await ask(made, wire.endpoint(host="no-such-host.invalid"))
+            ear = await ask(made, wire.endpoint(host=host))
             assert ear.kind is K.CONNECT
-            assert ear.failure is not None and "no-such-host.invalid" in ear.failure.message
+            assert ear.failure is not None and host in ear.failure.message
 
     on(loop, main())
 

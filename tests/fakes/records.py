@@ -28,7 +28,7 @@ def record(**more: Any) -> RequestRecord:
         "surface": "support",
         "asked": "auto",
         "target": "auto",
-        "operation": "chat",
+        "operation": "openai.chat",
         "stream": True,
         "urgency": "interactive",
         "attempts": (attempt(),),

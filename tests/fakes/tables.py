@@ -270,7 +270,7 @@ def views(draw: st.DrawFn, number: int = 0) -> DeploymentView:
         load=draw(_ratios),
         wait_s=draw(st.sampled_from((0.0, 0.0, 0.0, 0.4, 3.0))),
         quota_left=draw(_ratios),
-        output_tokens=draw(st.sampled_from((0, 40, 800))),
+        output_tokens=draw(st.sampled_from((40, 256, 800))),
     )
 
 

@@ -15,7 +15,6 @@ class ClientShape:
     """How one kind of client asks, and how it is answered where lbd itself speaks."""
 
     name: str
-    operation: str
     read: Callable[[bytes], Head | Failure]  # what routing needs of a request body
     error_body: Callable[[Failure], bytes]
     error_event: Callable[[Failure], bytes]  # the last event of a stream that broke

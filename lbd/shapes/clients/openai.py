@@ -10,8 +10,10 @@ import msgspec
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
-from lbd.shapes import chat_errors, sse
+from lbd.shapes import sse
+from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
+from lbd.shapes.loose import UNREADABLE
 
 # A prompt cache works on blocks from the start of the conversation. Below some thousand bytes re-reading it
 # costs a server next to nothing, and pinning short prompts to one server would only unbalance the load.
@@ -56,7 +58,7 @@ def read(raw: bytes) -> Head | Failure:
         request = _decode(raw)
     except msgspec.ValidationError as e:
         return _refusal(str(e))
-    except chat_errors.UNREADABLE as e:
+    except UNREADABLE as e:
         return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
     if not request.model:
         return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
@@ -108,17 +110,16 @@ def _refusal(error: str) -> Failure:
 
 def error_event(failure: Failure) -> bytes:
     """Return the event that ends a broken stream; no end mark follows it."""
-    return sse.encode(chat_errors.encode(failure))
+    return sse.encode(errors.encode(failure))
 
 
 SHAPE = CLIENTS.add("openai.chat")(
     ClientShape(
         name="openai.chat",
-        operation="chat",
         read=read,
-        error_body=chat_errors.encode,
+        error_body=errors.encode,
         error_event=error_event,
-        passes=chat_errors.is_openai_shaped,
+        passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
     )
 )

@@ -107,11 +107,15 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What lbd reads out of a whole (unary) answer. ``failure``: an error in spite of a good status."""
+    """What lbd reads out of a whole (unary) answer. ``failure``: an error in spite of a good status.
+
+    ``answer`` is what the client gets, None where that is the provider's own body.
+    """
 
     usage: Usage | None = None
     model: str | None = None
     failure: Failure | None = None
+    answer: bytes | None = None
 
 
 class Watch(Protocol):
@@ -155,6 +159,25 @@ class Fold(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Wire:
+    """How requests of one client shape go to a provider, and how its answers come back to them.
+
+    ``path`` is below the base URL, ``{model}`` in it is the upstream model; ``stream_path`` where streams have another.
+    ``watch`` and ``fold`` are None for what is never streamed. ``native``: the provider speaks the client's shape
+    itself, so bytes pass through.
+    """
+
+    path: str
+    carries: frozenset[str]  # capabilities that can be expressed
+    encode: Callable[[Body, DeploymentSpec, bool, bool], bytes]  # (body, row, stream, ask for usage)
+    facts: Callable[[bytes], Facts]
+    watch: Watching | None = None
+    fold: Callable[[Watch], Fold] | None = None
+    stream_path: str | None = None
+    native: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class FreeProbes:
     """Endpoints that cost nothing. Paths starting with ``/`` are relative to the server's root.
 
@@ -173,18 +196,12 @@ class Shape:
 
     name: str
     config: type[ProviderConfig]
-    carries: frozenset[str]  # capabilities the wire format can express
-    paths: Mapping[str, str]  # operation -> path below the base URL
-    encode: Callable[[Body, DeploymentSpec, bool, bool], bytes]  # (body, row, stream, ask for usage)
+    speaks: Mapping[str, Wire]  # by the client shape whose requests it takes
     headers: Callable[[str | None], tuple[tuple[str, str], ...]]  # credential headers for a key
     classify: Callable[[int, Mapping[str, str], bytes, WallTime], Failure]
-    facts: Callable[[bytes], Facts]
-    watch: Watching
-    fold: Callable[[], Fold]
     limits: Callable[[Mapping[str, str], WallTime], tuple[QuotaReading, ...]]
     probes: FreeProbes
     read_models: Callable[[bytes], frozenset[str] | None]
-    completion: Callable[[str, bool], bytes]  # (upstream model, stream): body of a one-token probe
     read_load: Callable[[bytes], Load | None] = lambda _: None
     read_slots: Callable[[bytes], int | None] = lambda _: None
     lists_models: bool = True  # the model list names what may be asked for

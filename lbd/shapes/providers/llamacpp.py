@@ -10,10 +10,11 @@ from __future__ import annotations
 import msgspec
 
 from lbd.model.outcome import Load
-from lbd.shapes import chat, promtext
-from lbd.shapes.chat_errors import UNREADABLE, classify
-from lbd.shapes.chat_fold import ChatFold
-from lbd.shapes.chat_stream import ChatWatch
+from lbd.shapes import promtext
+from lbd.shapes.chat import passing
+from lbd.shapes.chat.errors import classify
+from lbd.shapes.chat.wire import CHAT
+from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
 RUNNING, WAITING = "llamacpp:requests_processing", "llamacpp:requests_deferred"
@@ -47,18 +48,12 @@ SHAPE = PROVIDERS.add("llamacpp")(
     Shape(
         name="llamacpp",
         config=LlamaCpp,
-        carries=chat.CAPABILITIES,
-        paths=chat.PATHS,
-        encode=chat.encode,
-        headers=chat.bearer,
+        speaks={"openai.chat": CHAT},
+        headers=passing.bearer,
         classify=classify,
-        facts=chat.facts,
-        watch=ChatWatch,
-        fold=ChatFold,
         limits=lambda _headers, _wall: (),
         probes=FreeProbes(liveness="/health", models="models", load="/metrics", slots="/props"),
-        read_models=chat.read_models,
-        completion=chat.completion,
+        read_models=passing.read_models,
         read_load=read_load,
         read_slots=read_slots,
         lists_models=False,

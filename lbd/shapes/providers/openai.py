@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lbd.shapes import chat
-from lbd.shapes.chat_errors import classify
-from lbd.shapes.chat_fold import ChatFold
-from lbd.shapes.chat_stream import ChatWatch
+from lbd.shapes.chat import passing
+from lbd.shapes.chat.errors import classify
+from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
 
@@ -17,17 +16,11 @@ SHAPE = PROVIDERS.add("openai")(
     Shape(
         name="openai",
         config=OpenAI,
-        carries=chat.CAPABILITIES,
-        paths=chat.PATHS,
-        encode=chat.encode,
-        headers=chat.bearer,
+        speaks={"openai.chat": CHAT},
+        headers=passing.bearer,
         classify=classify,
-        facts=chat.facts,
-        watch=ChatWatch,
-        fold=ChatFold,
-        limits=chat.quota,
+        limits=passing.quota,
         probes=FreeProbes(liveness="models", models="models"),
-        read_models=chat.read_models,
-        completion=chat.completion,
+        read_models=passing.read_models,
     )
 )

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from lbd.model.outcome import Load
-from lbd.shapes import chat, promtext
-from lbd.shapes.chat_errors import classify
-from lbd.shapes.chat_fold import ChatFold
-from lbd.shapes.chat_stream import ChatWatch
+from lbd.shapes import promtext
+from lbd.shapes.chat import passing
+from lbd.shapes.chat.errors import classify
+from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
 RUNNING, WAITING = "vllm:num_requests_running", "vllm:num_requests_waiting"
@@ -32,18 +32,12 @@ SHAPE = PROVIDERS.add("vllm")(
     Shape(
         name="vllm",
         config=Vllm,
-        carries=chat.CAPABILITIES,
-        paths=chat.PATHS,
-        encode=chat.encode,
-        headers=chat.bearer,
+        speaks={"openai.chat": CHAT},
+        headers=passing.bearer,
         classify=classify,
-        facts=chat.facts,
-        watch=ChatWatch,
-        fold=ChatFold,
         limits=lambda _headers, _wall: (),
         probes=FreeProbes(liveness="/health", models="models", load="/metrics"),
-        read_models=chat.read_models,
-        completion=chat.completion,
+        read_models=passing.read_models,
         read_load=read_load,
         self_hosted=True,
     )

@@ -120,6 +120,8 @@ URLS = [
         ("http://h:0/v1", "there is no port 0"),
         ("http://h:70000/v1", "there is no port 70000"),
         ("http://[::::1]/v1", "[::::1] is no IPv6 address"),
+        ("http://foo..bar/v1", "foo..bar is no host name: each part between dots has 1 to 63 characters"),
+        (f"http://{'x' * 64}.test/v1", f"{'x' * 64}.test is no host name"),
         ("https://h/v1?x=1", "must have no query or fragment"),
         ("https://h/v1#x", "must have no query or fragment"),
         ("https://sk-1@h/v1", "must name no user; a key belongs into api_key"),

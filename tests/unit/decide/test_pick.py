@@ -203,11 +203,11 @@ def test_the_best_tier_in_full_standing_takes_all() -> None:
 
 
 def test_what_a_tier_lost_goes_to_the_next_that_stands() -> None:
-    """A tier's standing is the share of requests it still gets."""
+    """A tier's standing is the share that it still gets of the requests that come to it."""
     assert by_standing(tiered(0.75, 1.0)) == pytest.approx({"primary": 0.75, "secondary": 0.25}, abs=0.002)
     assert by_standing(tiered(0.0, 1.0)) == {"secondary": 1.0}
     assert by_standing(tiered(0.5, 0.75, 1.0)) == pytest.approx(
-        {"primary": 0.5, "secondary": 0.25, "tertiary": 0.25}, abs=0.002
+        {"primary": 0.5, "secondary": 0.375, "tertiary": 0.125}, abs=0.002
     )
 
 

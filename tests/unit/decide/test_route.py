@@ -325,7 +325,7 @@ def test_panic_brings_no_open_breaker_back() -> None:
 def hard_bounds(row: DeploymentView, of: Ask, cap: float | None) -> bool:
     """Tell whether the row keeps every bound that is never overridden (the breaker apart)."""
     spec = row.spec
-    output = min(row.output_tokens or 256, of.output_tokens or 10**9)
+    output = min(row.output_tokens, of.output_tokens or 10**9)
     usd = None
     if spec.price is not None:
         usd = (of.input_tokens * spec.price.input_usd_per_mtok + output * spec.price.output_usd_per_mtok) / 1e6

@@ -82,7 +82,7 @@ async def test_percentiles_and_counts_are_there_after_a_restart_aged_by_the_time
     assert hour.n == 40 and hour.quantile(0.5) == pytest.approx(0.3, rel=0.02)
     assert (row.outcomes.over(3600.0, now).good, row.outcomes.over(3600.0, now).bad) == (40, 1)
     assert now - row.last_sample[0] == pytest.approx(121, abs=1)
-    assert row.length.usual == pytest.approx(50)
+    assert row.length.usual == pytest.approx(owner.rows[0].length.usual) and row.length.usual < 60
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.5, 3.0, 29.0])

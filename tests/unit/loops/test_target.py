@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from lbd.app import RealEnv
+from lbd.loops import target
 from lbd.loops.target import LARGEST, ProbeTarget
 from lbd.model.failure import FailureKind, LbdError
 from lbd.model.outcome import Usage
@@ -301,3 +303,15 @@ def test_a_handshake_that_cannot_be_made_is_a_connect_failure(loop: str, tmp_pat
                 assert now() - began < 2.0
 
     on(loop, main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_smallest_completion_is_small_and_whole(stream: bool) -> None:
+    """It is paid for; and reasoning models refuse a single token."""
+    asked = target.smallest('q"\u00e9', stream=stream)
+    body = json.loads(asked.raw)
+    assert body["model"] == asked.head.model == 'q"\u00e9'
+    assert 1 < body["max_tokens"] <= 16
+    assert body["messages"]
+    assert body.get("stream", False) is asked.head.stream is stream
+    assert len(asked.raw) < 400

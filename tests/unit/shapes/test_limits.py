@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lbd.model.outcome import QuotaReading
 from lbd.shapes import limits
+from lbd.shapes.limits import LONGEST_WAIT
 
 WALL = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 NOW = datetime.fromtimestamp(WALL, UTC)
@@ -124,7 +125,16 @@ def test_all_forms_of_a_time_say_the_same(seconds: int, hours: int) -> None:
     for text in (zoned.isoformat(), then.isoformat().replace("+00:00", "Z"), str(stamp), str(stamp * 1000)):
         assert limits.reset_s(text, WALL) == pytest.approx(seconds)
     for text in (format_datetime(zoned), format_datetime(then, usegmt=True), str(seconds)):
-        assert limits.retry_after_s({"retry-after": text}, WALL) == pytest.approx(seconds)
+        assert limits.retry_after_s({"retry-after": text}, WALL) == pytest.approx(min(seconds, LONGEST_WAIT))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(str(int(WALL) + 90), 90.0), (str(int(WALL) - 90), 0.0), ("999999999999", 86400.0), ("1e13", 86400.0)],
+)
+def test_a_wait_is_no_point_of_time_and_never_without_end(text: str, seconds: float) -> None:
+    """Some send when to come back, and a damaged header must not shut an account for years."""
+    assert limits.retry_after_s({"retry-after": text}, WALL) == pytest.approx(seconds, abs=1)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from lbd.state import breaker, ewma
 from lbd.state.breaker import TRIALS, Phase
 from lbd.state.evidence import HASTY, NO_MODEL_AGAIN, PROBES_LOST, observe, observe_probe
 from lbd.state.row import PENALTY_SPAN, Lock, Row, capacity, fold, later, locked, penalty, plain
-from lbd.state.volume import LENGTH_WEIGHT
 from lbd.state.window import FIVE_MINUTES, MINUTE
 from tests.fakes.tables import TIERS, bad, deployment, good, probe, provider
 
@@ -63,7 +62,7 @@ def test_a_good_answer_reaches_every_statistic() -> None:
     assert row.outcomes.over(MINUTE, NOW).by_kind == {None: 1}
     assert row.peak == ewma.PeakEwma(0.4, NOW)
     assert (row.last_sample[2], row.last_sample[0], row.last_used) == (NOW, -math.inf, NOW)
-    assert row.length.usual == 41
+    assert row.length.usual == pytest.approx((256 + 41) / 2)
 
 
 def test_an_unary_answer_has_no_first_content() -> None:
@@ -81,15 +80,7 @@ def test_without_two_tokens_there_is_no_time_per_token(usage: Usage | None) -> N
     row = new()
     observe(row, good(0.4, 2.0, usage=usage), NOW)
     assert row.tpot.over(MINUTE, NOW).n == 0
-    assert row.length.usual == (0 if usage is None else usage.completion)
-
-
-def test_the_usual_length_follows_slowly() -> None:
-    """The first answer sets it, each further one moves it by a twentieth."""
-    row = new()
-    for length in (100, 200):
-        observe(row, good(usage=Usage(10, length)), NOW)
-    assert row.length.usual == pytest.approx(100 + LENGTH_WEIGHT * 100)
+    assert row.length.known == (0 if usage is None or not usage.completion else 1)
 
 
 answers = st.lists(

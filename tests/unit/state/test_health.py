@@ -481,7 +481,7 @@ def test_a_view_of_an_unknown_row_holds_the_priors() -> None:
     assert (seen.refusal, seen.usable_at, seen.suspect, seen.ejected) == (None, None, False, False)
     assert (seen.weight, seen.tpot_s, seen.tier_target_s) == (1.0, PRIOR_TPOT, TARGET)
     assert (seen.error_ratio, seen.load, seen.wait_s, seen.quota_left) == (0.0, 0.0, 0.0, 1.0)
-    assert (seen.output_tokens, seen.quality, seen.spec) == (0, 0.8, row.spec)
+    assert (seen.output_tokens, seen.quality, seen.spec) == (256, 0.8, row.spec)
     assert (seen.state, seen.reason, seen.admin) == (S.UNKNOWN, Reason("never_used"), AdminState.READY)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.model.outcome import Usage
-from lbd.state.volume import LENGTH_WEIGHT, Length, Volume, volumes
+from lbd.state.volume import LENGTH_HALF_LIFE, LONGEST_SAMPLE, USUAL_OUTPUT, Length, Volume, volumes
 from lbd.state.window import FIVE_MINUTES, HOUR
 
 NOW = 1000.0
@@ -31,22 +31,60 @@ def test_a_copy_goes_its_own_way() -> None:
     assert (one.usage(), other.usage()) == (Usage(1, 2, 1), Usage(2, 4, 2))
 
 
-def test_a_length_follows_slowly() -> None:
-    """The first answer sets it, each further one moves it by a twentieth."""
+def learned(*lengths: int, at: float = NOW) -> Length:
     length = Length()
-    assert length.told() == 0
-    length.learn(100)
-    length.learn(200)
-    assert length.usual == pytest.approx(100 + LENGTH_WEIGHT * 100)
+    for tokens in lengths:
+        length.learn(tokens, at)
+    return length
 
 
-@given(st.floats(0, 1e6))
-def test_a_length_is_told_within_seven_percent(usual: float) -> None:
+def test_a_length_begins_with_what_is_usual_and_follows_slowly() -> None:
+    """The first answers weigh as in a mean that begins with one usual answer; later ones move it by a twentieth."""
+    assert learned().expected(NOW) == USUAL_OUTPUT
+    assert learned(100).usual == pytest.approx((USUAL_OUTPUT + 100) / 2)
+    assert learned(100, 100, 100).usual == pytest.approx((USUAL_OUTPUT + 300) / 4)
+    many = learned(*[100] * 400)
+    assert many.usual == pytest.approx(100, abs=0.01)
+    many.learn(200, NOW)
+    assert many.usual == pytest.approx(105, abs=0.01)
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=5))
+def test_no_single_answer_moves_it_far(lengths: list[int]) -> None:
+    """Whatever a provider counts: at most some times what it was."""
+    length = Length()
+    for tokens in lengths:
+        before = length.usual
+        length.learn(tokens, NOW)
+        assert 0 < length.usual <= (1 + LONGEST_SAMPLE) / 2 * before + 1
+
+
+def test_without_answers_it_drifts_to_what_is_usual() -> None:
+    """A model that was shut out for its long answers is tried again."""
+    long = learned(*[2000] * 50)
+    start = long.expected(NOW)
+    assert long.expected(NOW + LENGTH_HALF_LIFE) == pytest.approx((start + USUAL_OUTPUT) / 2)
+    assert long.expected(NOW + 50 * LENGTH_HALF_LIFE) == pytest.approx(USUAL_OUTPUT)
+
+
+def test_what_was_kept_is_taken_over_aged_unless_answers_know_better() -> None:
+    """A row of the same model may have told it already."""
+    length = Length()
+    length.restore(0.0, NOW, 0.0)
+    assert length.expected(NOW) == USUAL_OUTPUT
+    length.restore(1000.0, NOW, LENGTH_HALF_LIFE)
+    assert length.expected(NOW) == pytest.approx((1000 + USUAL_OUTPUT) / 2)
+    length.restore(5.0, NOW, 0.0)
+    assert length.usual == 1000
+
+
+@given(st.integers(1, 10**6))
+def test_a_length_is_told_within_seven_percent(tokens: int) -> None:
     """In at most eight steps an octave, never less than nothing."""
-    told = Length(usual).told()
-    assert abs(told - usual) <= max(0.5, usual / 15) + 0.5
+    length = learned(tokens)
+    assert abs(length.told(NOW) - length.usual) <= length.usual / 15 + 1
 
 
 def test_small_moves_are_not_told() -> None:
     """So that decisions stay remembered."""
-    assert len({Length(200 + n).told() for n in range(8)}) <= 2
+    assert len({learned(200 + n).told(NOW) for n in range(8)}) <= 2

@@ -289,6 +289,19 @@ def test_a_key_failure_locks_every_row_of_the_provider(kind: FailureKind) -> Non
     assert owner.lease(0, env.now()) == f"locked_{kind}"
 
 
+@pytest.mark.parametrize("kind", [K.AUTH, K.MONEY])
+def test_a_refusal_of_a_key_that_was_replaced_locks_nothing(kind: FailureKind) -> None:
+    """The request was on its way when a person brought the new one; the same key read again is still refused."""
+    env, owner = owned("p/a", providers=[provider("p", api_key=Secret("old"))])
+    late, later = held(owner, env), held(owner, env)
+    configure(owner, "p/a", providers=[provider("p", api_key=Secret("new"))])
+    late.settle(bad(kind))
+    assert owner.rows[0].lock is None and owner.rows[0].inflight == 1
+    configure(owner, "p/a", providers=[provider("p", api_key=Secret("old"))])
+    later.settle(bad(kind))
+    assert owner.rows[0].lock is not None
+
+
 def test_a_model_that_is_not_served_locks_its_row_for_a_while() -> None:
     """404: asked again after a minute."""
     env, owner = owned("p/a", "p/b")
@@ -599,7 +612,7 @@ def test_a_transition_takes_waiting_statistics_along() -> None:
     serve(owner, env, 1, good(7.0))
     owner.order(owner.rows[0], AdminState.DRAIN, by="a", reason="")
     generation = owner.snapshot.generation
-    assert owner.snapshot.rows[1].output_tokens == 52
+    assert owner.snapshot.rows[1].output_tokens == 160  # halfway from 256
     env.advance(PUBLISH_EVERY)
     assert owner.snapshot.generation == generation
 
@@ -628,14 +641,14 @@ def test_the_rows_of_a_model_learn_how_long_it_answers_together() -> None:
     def told() -> list[int]:
         return [view.output_tokens for view in owner.snapshot.rows]
 
-    assert told() == [0, 0, 0]
+    assert told() == [256, 256, 256]
     serve(owner, env, 0, good(usage=Usage(10, 400)))
     env.advance(PUBLISH_EVERY)
-    assert told() == [416, 416, 0]
+    assert told() == [320, 320, 256]
     configure(owner, "p/a", "q/a", "r/a", deployment("q/b", model="other"))
-    assert told() == [416, 416, 416, 0]
+    assert told() == [320, 320, 320, 256]
     configure(owner, deployment("p/a", model="renamed", upstream_model="m"), "q/a")
-    assert told() == [0, 416]
+    assert told() == [256, 320]
 
 
 def test_an_unchanged_table_keeps_its_generation() -> None:

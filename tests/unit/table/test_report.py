@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lbd import __version__
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Load, QuotaReading, Usage, Verdict
-from lbd.model.provider import Price
+from lbd.model.provider import Deadlines, Price
 from lbd.model.report import SCHEMA, ConfigOut, ProbeSpendOut, ProvidersOut
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
@@ -44,6 +44,7 @@ def built(owner: Owner, env: FakeEnv) -> ProvidersOut:
         config=CONFIG,
         probe_spend=SPEND,
         spent={"p/a": 2_500_000},
+        deadlines=Deadlines(),
         terms=terms(),
     )
 
@@ -427,6 +428,9 @@ def test_what_goes_through_a_row_is_priced() -> None:
     """By the hour at the pace of five minutes, and per 1,000 tokens; a failed attempt that was billed counts too."""
     env, owner = owned(deployment("p/a", price=Price(2.0, 8.0, 0.5)), deployment("p/b", price=None))
     told = row(owner, env, 0)
+    for _ in range(5):
+        env.advance(60.0)
+        owner.tick()
     assert told["cost"] == {"usd_per_h": 0.0, "usd_per_1k_effective": None}
     assert row(owner, env, 1)["cost"] == {"usd_per_h": None, "usd_per_1k_effective": None}
     serve(owner, env, 0, good(usage=Usage(900, 100, cached=400)))
@@ -435,6 +439,15 @@ def test_what_goes_through_a_row_is_priced() -> None:
     one = (500 * 2.0 + 400 * 0.5 + 100 * 8.0) / 1e6
     assert told["cost"]["usd_per_h"] == pytest.approx(2 * one * 12)
     assert told["cost"]["usd_per_1k_effective"] == pytest.approx(one)
+
+
+def test_a_young_row_s_pace_is_of_the_time_it_was_there() -> None:
+    """A minute of traffic is not five of it."""
+    env, owner = owned(deployment("p/a", price=Price(2.0, 8.0)))
+    row(owner, env, 0)
+    env.advance(60.0)
+    serve(owner, env, 0, good(usage=Usage(1000, 0)))
+    assert row(owner, env, 0)["cost"]["usd_per_h"] == pytest.approx(0.002 * 60)
 
 
 def test_scores_and_shares_are_told() -> None:

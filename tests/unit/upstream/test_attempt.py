@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.model.secret import Secret
-from lbd.shapes.chat_fold import ChatFold
+from lbd.shapes.chat.fold import ChatFold
 from lbd.shapes.providers import PROVIDERS
 from lbd.upstream import attempt as module
 from lbd.upstream import line as lines
 from lbd.upstream.attempt import BODY_GAP, DRAIN, LOOK_AGAIN, QUIET, Attempt
+from lbd.upstream.bounds import Bounds
 from lbd.upstream.headers import RawHeaders
 from lbd.upstream.manner import Manner
 from lbd.upstream.wheel import TICK, Wheel
@@ -101,16 +102,16 @@ class Try:
         self.host = Audience()
         now = self.env.now()
         line = lines.build(SPEC, PROVIDER, SHAPE, self.stage)
-        limits = {"cut_at": FOREVER, "first_by": FOREVER, "total_by": FOREVER, "headers_at": FOREVER}
-        limits.update({name: now + seconds for name, seconds in bounds.items() if name != "idle_s"})
-        self.attempt = Attempt(
-            self.env, Wheel(self.env), line, manner, self.host, idle_s=bounds.get("idle_s", FOREVER), **limits
-        )
+        limits = {name: now + seconds for name, seconds in bounds.items() if name != "idle_s"}
+        given = Bounds(FOREVER, FOREVER, FOREVER, FOREVER, bounds.get("idle_s", FOREVER))._replace(**limits)
+        wire = line.ways["openai.chat"].wire
+        self.attempt = Attempt(self.env, Wheel(self.env), line, wire, manner, self.host, given)
         self.task: asyncio.Task[None] | None = None
 
     async def start(self, *, choices: int = 1, hide_usage: bool = False, wants_usage: bool = False) -> Try:
         line, manner = self.attempt.line, self.attempt.manner
-        endpoint = (line.unary if manner is Manner.WHOLE else line.stream)["chat"]
+        way = line.ways["openai.chat"]
+        endpoint = way.unary if manner is Manner.WHOLE else way.stream
         work: Coroutine[Any, Any, None] = self.attempt.run(
             endpoint, b"{}", choices=choices, hide_usage=hide_usage, wants_usage=wants_usage
         )

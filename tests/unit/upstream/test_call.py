@@ -13,10 +13,12 @@ from msgspec.structs import replace
 
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Outcome
-from lbd.shapes.chat_fold import ChatFold
+from lbd.model.table import AdminState
+from lbd.shapes.chat.fold import ChatFold
 from lbd.state.breaker import Phase
 from lbd.upstream.attempt import LOOK_AGAIN
 from lbd.upstream.call import KEEP_ALIVE_EVERY, Settings
+from lbd.upstream.line import Line
 from tests.fakes.harness import Asked
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import (
@@ -70,6 +72,12 @@ def data_of(asked: Asked) -> list[bytes]:
 
 
 # --- good answers -------------------------------------------------------------------------------------
+
+
+def encoding(line: Line, encode: Callable[..., bytes]) -> Line:
+    """Return the line with another way to encode chat completions."""
+    way = line.ways["openai.chat"]
+    return replace(line, ways={"openai.chat": replace(way, wire=dataclasses.replace(way.wire, encode=encode))})
 
 
 def test_a_stream_goes_on_as_it_came_with_lbds_own_headers() -> None:
@@ -278,8 +286,7 @@ def test_a_fault_of_lbds_own_leaves_a_record() -> None:
         def fault(*_: object) -> bytes:
             raise ZeroDivisionError
 
-        line = relay.flights.lines["a/m-a"]
-        relay.flights.lines["a/m-a"] = replace(line, shape=dataclasses.replace(line.shape, encode=fault))
+        relay.flights.lines["a/m-a"] = encoding(relay.flights.lines["a/m-a"], fault)
         with pytest.raises(ZeroDivisionError):
             await relay.ask(stream=True)
         assert (relay.last.outcome, relay.last.status) == (K.INTERNAL, 500)
@@ -1019,13 +1026,11 @@ def test_a_defect_in_encoding_frees_the_slot() -> None:
 
     async def main(env: VirtualEnv) -> None:
         relay = Relay(env, row("a"))
-        line = relay.flights.lines["a/m"]
 
         def broken(*_: object) -> bytes:
             raise ZeroDivisionError
 
-        shape = dataclasses.replace(line.shape, encode=broken)
-        relay.flights.lines["a/m"] = replace(line, shape=shape)
+        relay.flights.lines["a/m"] = encoding(relay.flights.lines["a/m"], broken)
         with pytest.raises(ZeroDivisionError):
             await relay.ask()
         assert relay.find("a").inflight == 0 and relay.find("a").breaker.fails == 0
@@ -1049,5 +1054,78 @@ def test_rankings_are_remembered_for_a_generation_and_no_longer() -> None:
         relay.find("a").suspect = K.RESET
         relay.owner.touch(0, transition=True)
         assert relay.flights.ranking(ask) is not first
+
+    play(main)
+
+
+@pytest.mark.parametrize(("takes_s", "deadline_s"), [(35.0, 60.0), (200.0, 600.0)])
+def test_nobody_is_left_for_being_as_slow_as_it_always_is(takes_s: float, deadline_s: float) -> None:
+    """Unary answers of a minute are what reasoning models give; the next candidate would be no sooner."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b", tier="secondary"), deadlines={"interactive_total_s": deadline_s})
+        for host in "ab":
+            relay.stage.always(takes_s, *answer(whole("hi")), host=host)
+        relay.owner.order(relay.find("b"), AdminState.DRAIN, by="x", reason="")
+        for task in [relay.start() for _ in range(25)]:
+            assert (await task).status == 200
+        relay.owner.order(relay.find("b"), AdminState.READY, by="x", reason="")
+        asked = await relay.ask()
+        assert asked.status == 200 and asked.headers["x-lbd-attempts"] == "1"
+        assert asked.took_s == pytest.approx(takes_s, abs=0.1)
+        assert relay.find("a").breaker.phase is Phase.CLOSED and relay.find("a").suspect is None
+        relay.check()
+
+    play(main)
+
+
+def test_a_client_that_reads_slowly_makes_nobody_slow() -> None:
+    """The time in which the provider was held is not the provider's."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.plan(
+            0.2, head(), say(ROLE, content("hel")), 0.5, say(content("lo"), STOP, usage(20, 30), DONE), end, host="a"
+        )
+        heard = relay.heard(stream=True)
+        task = relay.start(stream=True, heard=heard)
+        await env.sleep(0.3)
+        pause, resume = heard.flows[0]
+        pause()
+        await env.sleep(20.0)
+        resume()
+        await task
+        relay.owner.fold()
+        [total] = relay.find("a").total.over(60.0, env.now()).quantiles((1.0,))
+        assert total is not None and total < 1.0
+
+    play(main)
+
+
+def test_several_choices_teach_the_length_of_one() -> None:
+    """Their usage is told together."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.always(0.2, *answer(whole("hi", completion=400)), host="a")
+        for _ in range(40):
+            await relay.ask(n=4)
+        relay.owner.fold()
+        assert relay.find("a").length.usual == pytest.approx(100, rel=0.1)
+
+    play(main)
+
+
+def test_what_a_wrong_answer_cost_is_known() -> None:
+    """JSON where a stream was asked for was billed all the same."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = two(env)
+        relay.stage.plan(0.2, *answer(whole("hi", prompt=1000, completion=500)), host="a")
+        assert (await relay.ask(stream=True)).status == 200
+        first = relay.last.attempts[0]
+        assert first.failure is K.BAD_BODY and first.usage is not None
+        assert (first.usage.prompt, first.usage.completion) == (1000, 500)
+        assert first.cost > 0
 
     play(main)

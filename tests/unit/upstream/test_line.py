@@ -53,26 +53,26 @@ def test_paths_are_put_below_the_base_path() -> None:
     """With one slash between them, whatever the configuration ends in."""
     for base in ("https://h/v1", "https://h/v1/"):
         made = build(replace(PROVIDER, base_url=base))
-        assert made.unary["chat"].path == made.stream["chat"].path == "/v1/chat/completions"
-    assert build(replace(PROVIDER, base_url="https://h")).unary["chat"].path == "/chat/completions"
+        assert made.ways["openai.chat"].unary.path == made.ways["openai.chat"].stream.path == "/v1/chat/completions"
+    assert build(replace(PROVIDER, base_url="https://h")).ways["openai.chat"].unary.path == "/chat/completions"
 
 
 def test_headers_carry_the_key_and_say_what_is_wanted() -> None:
     """No compression, a JSON body, and an event stream where one is asked for."""
     made = build()
-    unary, stream = dict(made.unary["chat"].headers), dict(made.stream["chat"].headers)
+    unary, stream = dict(made.ways["openai.chat"].unary.headers), dict(made.ways["openai.chat"].stream.headers)
     assert unary["authorization"] == "Bearer sk-1"
     assert unary["accept-encoding"] == "identity"
     assert unary["content-type"] == "application/json"
     assert (unary["accept"], stream["accept"]) == ("application/json", "text/event-stream")
     assert unary["user-agent"].startswith("lbd/")
-    assert made.unary["chat"].method == "POST"
+    assert made.ways["openai.chat"].unary.method == "POST"
 
 
 def test_configured_headers_win_over_lbds_own() -> None:
     """An operator may need another credential header, whatever its case."""
     provider = replace(PROVIDER, headers=(("User-Agent", "x"), ("Authorization", "Custom y"), ("OpenAI-Project", "z")))
-    headers = build(provider).unary["chat"].headers
+    headers = build(provider).ways["openai.chat"].unary.headers
     assert dict(headers)["user-agent"] == "x"
     assert dict(headers)["authorization"] == "Custom y"
     assert dict(headers)["openai-project"] == "z"
@@ -81,14 +81,14 @@ def test_configured_headers_win_over_lbds_own() -> None:
 
 def test_a_provider_without_a_key_gets_no_credential() -> None:
     """A local server needs none, and an empty Bearer would be refused."""
-    assert "authorization" not in dict(build(replace(PROVIDER, api_key=None)).unary["chat"].headers)
+    assert "authorization" not in dict(build(replace(PROVIDER, api_key=None)).ways["openai.chat"].unary.headers)
 
 
 def test_streams_are_not_pooled_where_the_server_closes_after_them() -> None:
     """llama.cpp announces keep-alive after a stream and closes all the same."""
-    assert not build(shape="llamacpp").stream["chat"].pool
-    assert build(shape="llamacpp").unary["chat"].pool
-    assert build().stream["chat"].pool
+    assert not build(shape="llamacpp").ways["openai.chat"].stream.pool
+    assert build(shape="llamacpp").ways["openai.chat"].unary.pool
+    assert build().ways["openai.chat"].stream.pool
 
 
 def test_the_deployment_is_named_in_a_ready_header_field() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import cast
 
 import pytest
@@ -27,4 +28,7 @@ def test_the_manner_of_an_answer(stream: bool, via_stream: bool, expected: Manne
     """A unary answer whose work could not be stopped is asked for as a stream."""
     spec = deployment("p/a", unary_via_stream=via_stream)
     line = lines.build(spec, provider("p"), shape("openai"), cast("Transport", None))
-    assert manner_of(line, Head(model="m", stream=stream)) is expected
+    wire = line.ways["openai.chat"].wire
+    assert manner_of(line, wire, Head(model="m", stream=stream)) is expected
+    if not stream:
+        assert manner_of(line, dataclasses.replace(wire, fold=None), Head(model="m")) is Manner.WHOLE

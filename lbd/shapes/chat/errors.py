@@ -24,9 +24,6 @@ KEEP_BODY = 64 * 1024
 # Gateways wrap an error in an error, two or three deep; what is nested deeper is junk.
 DEEPEST_ERROR = 8
 
-# What reading a foreign body as JSON may raise: no JSON or another shape, no UTF-8, nested without end.
-UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
-
 BY_STATUS: dict[int, FailureKind] = {
     400: K.BAD_REQUEST,
     401: K.AUTH,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.shapes import sse
-from lbd.shapes.chat_stream import HELD_COMMENTS, MOST_HELD, ChatWatch
+from lbd.shapes.chat.stream import HELD_COMMENTS, MOST_HELD, ChatWatch
 from tests.unit.shapes.streams import (
     DONE,
     HEAD,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.shapes.chat_plain import any_error, plain_error
+from lbd.shapes.chat.plain import any_error, plain_error
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.model.failure import TABLE, Blame, Failure, FailureKind
-from lbd.shapes import chat_errors
+from lbd.shapes.chat import errors
 
 K = FailureKind
 WALL = 1_700_000_000.0
@@ -392,7 +392,7 @@ CASES: dict[str, tuple[int, bytes, FailureKind]] = {
 
 
 def classify(status: int, body: bytes, **headers: str) -> Failure:
-    return chat_errors.classify(status, {k.replace("_", "-"): v for k, v in headers.items()}, body, WALL)
+    return errors.classify(status, {k.replace("_", "-"): v for k, v in headers.items()}, body, WALL)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -407,14 +407,14 @@ def test_a_providers_answer_becomes_the_right_kind(name: str) -> None:
 
 def test_every_kind_that_a_status_means_is_shown() -> None:
     """The table of cases is complete."""
-    assert set(chat_errors.BY_STATUS) <= {status for status, _, _ in CASES.values()}
-    assert set(chat_errors.BY_STATUS.values()) <= {kind for _, _, kind in CASES.values()}
+    assert set(errors.BY_STATUS) <= {status for status, _, _ in CASES.values()}
+    assert set(errors.BY_STATUS.values()) <= {kind for _, _, kind in CASES.values()}
 
 
-@pytest.mark.parametrize("code", sorted(chat_errors.BY_CODE))
+@pytest.mark.parametrize("code", sorted(errors.BY_CODE))
 def test_a_code_is_known_however_it_is_written(code: str) -> None:
     """Azure writes DeploymentNotFound, Gemini RESOURCE_EXHAUSTED; a type stands for a code that is missing."""
-    kind = chat_errors.BY_CODE[code]
+    kind = errors.BY_CODE[code]
     status = {K.RATE: 429, K.NO_MODEL: 404, K.OVERLOADED: 503, K.SERVER: 500}.get(kind, 400)
     for more in ({"code": code}, {"code": code.upper()}, {"type": code, "code": status}, {"type": code, "code": None}):
         assert classify(status, said("something", **more)).kind is kind
@@ -523,7 +523,7 @@ def test_odd_bodies_raise_nothing(name: str) -> None:
     for status in (302, 400, 404, 429, 500):
         assert classify(status, body).status == status
     if body[-1:] == b"}":
-        assert chat_errors.in_band(json.loads(body)).kind is K.STREAM_ERROR
+        assert errors.in_band(json.loads(body)).kind is K.STREAM_ERROR
 
 
 bodies = st.recursive(
@@ -554,13 +554,13 @@ def test_any_status_with_any_body_is_a_failure_that_blames_someone(status: int, 
     assert failure.retry_after_s is None or failure.retry_after_s >= 0
     if status >= 500 and failure.kind not in (K.UNSUPPORTED, K.CONTEXT):
         assert failure.row.blame is not Blame.CLIENT
-    json.loads(chat_errors.encode(failure))
+    json.loads(errors.encode(failure))
 
 
 @given(bodies)
 def test_any_error_in_band_is_a_failure_of_the_provider_or_a_known_word(error: object) -> None:
     """It came in a stream that had begun well: what is not known for something else is the stream's failure."""
-    failure = chat_errors.in_band(error)
+    failure = errors.in_band(error)
     assert failure.kind in (K.STREAM_ERROR, K.RATE, K.OVERLOADED, K.MONEY, K.AUTH, K.CONTEXT, K.CONTENT_FILTER)
     assert failure.status == 200
     assert failure.message
@@ -593,13 +593,13 @@ def test_any_error_in_band_is_a_failure_of_the_provider_or_a_known_word(error: o
 )
 def test_an_error_inside_a_200_is_told_apart_by_its_code(error: object, kind: FailureKind) -> None:
     """Some gateways send every error with a good status."""
-    assert chat_errors.in_band(error).kind is kind
+    assert errors.in_band(error).kind is kind
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))
 def test_a_failure_is_written_as_openai_writes_it(kind: FailureKind) -> None:
     """Type and code are what applications look at; where OpenAI has a word for it, it is OpenAI's."""
-    error = json.loads(chat_errors.encode(Failure(kind, 'why "so" é')))["error"]
+    error = json.loads(errors.encode(Failure(kind, 'why "so" é')))["error"]
     word = {
         K.CONTEXT: "context_length_exceeded",
         K.CONTENT_FILTER: "content_filter",
@@ -608,7 +608,7 @@ def test_a_failure_is_written_as_openai_writes_it(kind: FailureKind) -> None:
         K.UNKNOWN_MODEL: "model_not_found",
     }.get(kind, str(kind))
     assert error == {"message": 'why "so" é', "type": TABLE[kind].type, "param": None, "code": word}
-    own = json.loads(chat_errors.encode(Failure(kind, "why", code="c", param="p")))["error"]
+    own = json.loads(errors.encode(Failure(kind, "why", code="c", param="p")))["error"]
     assert (own["code"], own["param"]) == ("c", "p")
 
 
@@ -631,10 +631,10 @@ def test_a_failure_is_written_as_openai_writes_it(kind: FailureKind) -> None:
 )
 def test_only_openais_own_shape_goes_back_as_it_came(body: bytes, passes: bool) -> None:
     """llama.cpp's numeric code breaks typed clients."""
-    assert chat_errors.is_openai_shaped(body) is passes
+    assert errors.is_openai_shaped(body) is passes
 
 
 @given(st.sampled_from(list(FailureKind)), st.text(), st.none() | st.text(), st.none() | st.text())
 def test_what_lbd_writes_may_pass(kind: FailureKind, message: str, code: str | None, param: str | None) -> None:
     """One lbd behind another hands errors through."""
-    assert chat_errors.is_openai_shaped(chat_errors.encode(Failure(kind, message, code=code, param=param)))
+    assert errors.is_openai_shaped(errors.encode(Failure(kind, message, code=code, param=param)))

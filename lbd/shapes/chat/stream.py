@@ -13,10 +13,12 @@ import msgspec
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
-from lbd.shapes import chat_usage, loose, sse
-from lbd.shapes.chat_errors import UNREADABLE, in_band
-from lbd.shapes.chat_plain import any_error, plain_error
-from lbd.shapes.chat_usage import UsageFields
+from lbd.shapes import loose, sse
+from lbd.shapes.chat import usage
+from lbd.shapes.chat.errors import in_band
+from lbd.shapes.chat.plain import any_error, plain_error
+from lbd.shapes.chat.usage import UsageFields
+from lbd.shapes.loose import UNREADABLE
 
 # Frames before the first content (role, keep-alive comments) are held so far; beyond it only events with data.
 HELD_COMMENTS = 16 * 1024
@@ -227,7 +229,7 @@ class ChatWatch:
         except UNREADABLE as e:
             self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {e}")
             return None
-        return _Chunk(chunk.choices, chat_usage.odd(chunk.usage), chunk.error)
+        return _Chunk(chunk.choices, usage.odd(chunk.usage), chunk.error)
 
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is.

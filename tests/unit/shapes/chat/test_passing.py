@@ -13,7 +13,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import QuotaReading, Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
-from lbd.shapes import chat
+from lbd.shapes.chat import passing
 from lbd.shapes.clients import openai
 from tests.unit.shapes.streams import HEAD, USAGE
 
@@ -30,7 +30,7 @@ def asked(raw: bytes) -> Body:
 
 
 def sent(raw: bytes, upstream: str = "up", *, stream: bool = False, ask_usage: bool = False) -> bytes:
-    return chat.encode(asked(raw), row(upstream), stream, ask_usage)
+    return passing.encode(asked(raw), row(upstream), stream, ask_usage)
 
 
 RAW = (
@@ -140,21 +140,21 @@ def test_all_that_is_not_lbds_own_is_kept(
 
 def test_the_key_is_a_bearer_token_and_absent_without_one() -> None:
     """A local server needs none."""
-    assert chat.bearer("k") == (("authorization", "Bearer k"),)
-    assert chat.bearer(None) == ()
+    assert passing.bearer("k") == (("authorization", "Bearer k"),)
+    assert passing.bearer(None) == ()
 
 
 def answer(**more: Any) -> bytes:
     choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop", "logprobs": None}
-    return json.dumps({**HEAD, "object": "chat.completion", "choices": [choice], **more}).encode()
+    return json.dumps({**HEAD, "object": "passing.completion", "choices": [choice], **more}).encode()
 
 
 def test_usage_and_model_of_an_answer_are_read() -> None:
     """They are billed and shown."""
-    found = chat.facts(answer(usage=USAGE))
-    assert found == chat.Facts(Usage(20, 7, 16, 3), "m-2025")
-    assert chat.facts(answer()) == chat.Facts(None, "m-2025")
-    assert chat.facts(answer(usage=None, model=None, error=None)) == chat.Facts()
+    found = passing.facts(answer(usage=USAGE))
+    assert found == passing.Facts(Usage(20, 7, 16, 3), "m-2025")
+    assert passing.facts(answer()) == passing.Facts(None, "m-2025")
+    assert passing.facts(answer(usage=None, model=None, error=None)) == passing.Facts()
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_usage_and_model_of_an_answer_are_read() -> None:
 )
 def test_an_answer_is_good_whatever_its_provider_makes_of_counting(usage: object, seen: Usage | None) -> None:
     """What cannot be read is not known; the text is what was asked for."""
-    assert chat.facts(answer(usage=usage)) == chat.Facts(seen, "m-2025")
-    failed = chat.facts(answer(usage=usage, choices=[], error={"message": "Rate limited", "code": 429})).failure
+    assert passing.facts(answer(usage=usage)) == passing.Facts(seen, "m-2025")
+    failed = passing.facts(answer(usage=usage, choices=[], error={"message": "Rate limited", "code": 429})).failure
     assert failed is not None and failed.kind is FailureKind.RATE
 
 
@@ -204,7 +204,7 @@ def test_an_answer_is_good_whatever_its_provider_makes_of_counting(usage: object
 )
 def test_a_200_that_is_no_answer_is_a_failure(body: bytes, kind: FailureKind) -> None:
     """A captive portal and an error with a good status must not count as health."""
-    found = chat.facts(body)
+    found = passing.facts(body)
     assert found.failure is not None
     assert found.failure.kind is kind
     assert found.failure.status == 200
@@ -226,34 +226,34 @@ def test_an_answer_with_something_odd_in_it_is_an_answer(odd: bytes) -> None:
     """What the strict decoder refuses, applications' own parsers read; usage and all."""
     found = answer(usage=USAGE).replace(b'"content": "x"', b'"content": ' + odd)
     assert odd in found
-    assert chat.facts(found) == chat.Facts(Usage(20, 7, 16, 3), "m-2025")
+    assert passing.facts(found) == passing.Facts(Usage(20, 7, 16, 3), "m-2025")
     beside = found.replace(b'"finish_reason": "stop"', b'"finish_reason": ' + odd)
-    assert chat.facts(beside).failure is None
+    assert passing.facts(beside).failure is None
 
 
 def test_what_is_read_of_an_odd_answer_can_be_written() -> None:
     """The model's name goes into records, an error's message to the client."""
-    assert chat.facts(rb'{"choices":[{}],"model":"m\ud83d"}').model == "m\ufffd"
-    failure = chat.facts(rb'{"error":{"message":"no \ude00"}}').failure
+    assert passing.facts(rb'{"choices":[{}],"model":"m\ud83d"}').model == "m\ufffd"
+    failure = passing.facts(rb'{"error":{"message":"no \ude00"}}').failure
     assert failure is not None and failure.message == "no \ufffd"
 
 
 def test_a_byte_order_mark_before_an_answer_is_none_of_it() -> None:
     """Servers on Windows write one."""
-    assert chat.facts(b"\xef\xbb\xbf" + answer(usage=USAGE)) == chat.Facts(Usage(20, 7, 16, 3), "m-2025")
+    assert passing.facts(b"\xef\xbb\xbf" + answer(usage=USAGE)) == passing.Facts(Usage(20, 7, 16, 3), "m-2025")
 
 
 @pytest.mark.parametrize("nothing", [{}, None, "", []])
 def test_an_error_of_nothing_beside_a_good_choice_is_none(nothing: object) -> None:
     """Some servers always write the field."""
     found = answer(error=nothing).replace(b'"index"', b'"error": ' + json.dumps(nothing).encode() + b', "index"')
-    assert chat.facts(found) == chat.Facts(None, "m-2025")
+    assert passing.facts(found) == passing.Facts(None, "m-2025")
 
 
 @given(st.binary(max_size=80) | members.map(lambda m: json.dumps({"choices": [m], **m}).encode()))
 def test_facts_of_junk_raise_nothing(body: bytes) -> None:
     """Whatever came with a 200."""
-    failure = chat.facts(body).failure
+    failure = passing.facts(body).failure
     assert failure is None or isinstance(failure, Failure)
 
 
@@ -264,7 +264,7 @@ def test_limits_are_read_from_the_answers_headers() -> None:
         "x-ratelimit-limit-requests": "10",
         "x-ratelimit-reset-requests": "1s",
     }
-    assert chat.quota(headers, 0.0) == (QuotaReading("requests", 10, 9, 1.0),)
+    assert passing.quota(headers, 0.0) == (QuotaReading("requests", 10, 9, 1.0),)
 
 
 @pytest.mark.parametrize(
@@ -285,14 +285,4 @@ def test_limits_are_read_from_the_answers_headers() -> None:
 )
 def test_a_model_list_is_read_or_none(body: bytes, models: set[str] | None) -> None:
     """None says nothing; an empty list would say that no model is served."""
-    assert chat.read_models(body) == models
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_the_probes_completion_is_small_and_whole(stream: bool) -> None:
-    """It is paid for; and reasoning models refuse a single token."""
-    body = json.loads(chat.completion('q"é', stream))
-    assert body["model"] == 'q"é'
-    assert 1 < body["max_tokens"] <= 16
-    assert body["messages"]
-    assert body.get("stream", False) is stream
+    assert passing.read_models(body) == models

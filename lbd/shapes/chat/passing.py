@@ -17,10 +17,12 @@ from lbd.model.outcome import QuotaReading
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
-from lbd.shapes import chat_usage, edit, limits, loose
-from lbd.shapes.chat_errors import UNREADABLE, in_band
-from lbd.shapes.chat_plain import plain_error
-from lbd.shapes.chat_usage import UsageFields
+from lbd.shapes import edit, limits, loose
+from lbd.shapes.chat import usage
+from lbd.shapes.chat.errors import in_band
+from lbd.shapes.chat.plain import plain_error
+from lbd.shapes.chat.usage import UsageFields
+from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.providers import Facts
 
 CAPABILITIES = frozenset(
@@ -38,7 +40,6 @@ CAPABILITIES = frozenset(
         "reasoning",
     }
 )
-PATHS = {"chat": "/chat/completions"}
 
 _WITH_USAGE = b'{"include_usage":true}'
 
@@ -107,7 +108,7 @@ def _unary(body: bytes) -> _Unary:
         return _decode_unary(body)
     except UNREADABLE:
         answer = loose.read(body, _OddUnary)
-        return _Unary(answer.choices, chat_usage.odd(answer.usage), answer.model, answer.error)
+        return _Unary(answer.choices, usage.odd(answer.usage), answer.model, answer.error)
 
 
 def facts(body: bytes) -> Facts:
@@ -146,18 +147,3 @@ def read_models(body: bytes) -> frozenset[str] | None:
         return frozenset(m.id for m in msgspec.json.decode(body, type=_Models).data)
     except UNREADABLE:
         return None
-
-
-def completion(model: str, stream: bool) -> bytes:
-    """Return the body of the smallest completion: one short word asked for, few tokens allowed.
-
-    Not ``max_tokens: 1``: reasoning models refuse or spend it before they say anything.
-    """
-    body: dict[str, object] = {
-        "model": model,
-        "messages": [{"role": "user", "content": "Say: ok"}],
-        "max_tokens": 4,
-    }
-    if stream:
-        body["stream"] = True
-    return orjson.dumps(body)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.model.outcome import Usage
-from lbd.shapes.chat_usage import MOST_TOKENS, UsageFields, odd
+from lbd.shapes.chat.usage import MOST_TOKENS, UsageFields, odd
 from tests.unit.shapes.streams import USAGE
 
 

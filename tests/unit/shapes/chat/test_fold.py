@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.shapes.chat_fold import ChatFold
-from lbd.shapes.chat_stream import ChatWatch
+from lbd.shapes.chat.fold import ChatFold
+from lbd.shapes.chat.stream import ChatWatch
 from tests.unit.shapes.streams import (
     DONE,
     HEAD,

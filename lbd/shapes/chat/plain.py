@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lbd.shapes import loose
-from lbd.shapes.chat_errors import UNREADABLE
+from lbd.shapes.loose import UNREADABLE
 
 _STATUS = re.compile(r"[45]\d\d", re.ASCII)
 

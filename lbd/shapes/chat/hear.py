@@ -1,0 +1,199 @@
+"""Chat-completion answers as pieces, heard from providers of the OpenAI family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from lbd.model.failure import Failure, LbdError
+from lbd.model.messages import (
+    Argued,
+    Begin,
+    Calling,
+    Finished,
+    Piece,
+    Reason,
+    Refused,
+    Said,
+    Thought,
+    Used,
+)
+from lbd.model.outcome import Usage
+from lbd.shapes import loose, sse, tokens
+from lbd.shapes.chat import passing, usage
+from lbd.shapes.chat.stream import ChatWatch
+
+FAMILY = "openai"
+REASONS = {
+    "stop": Reason.STOP,
+    "length": Reason.LENGTH,
+    "tool_calls": Reason.CALLS,
+    "function_call": Reason.CALLS,
+    "content_filter": Reason.FILTER,
+}
+
+
+def _loads(data: bytes) -> dict[str, Any]:
+    try:
+        out: dict[str, Any] = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        out = loose.sound(loose.loads(data))
+    return out
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+class _Reader:
+    """Reads chunks and whole messages: where a call begins, and which it is, has to be remembered."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._calls: dict[int, dict[object, int]] = {}  # choice -> the provider's index or id of a call -> its number
+
+    def begin(self, top: dict[str, Any]) -> Iterable[Piece]:
+        if self._begun:
+            return
+        self._begun = True
+        created = top.get("created")
+        yield Begin(
+            _string(top.get("id")),
+            _string(top.get("model")),
+            created if isinstance(created, int) else None,
+            _string(top.get("system_fingerprint")) or None,
+        )
+
+    def choice(self, choice: dict[str, Any], part: str) -> Iterable[Piece]:
+        number = choice.get("index", 0)
+        delta = choice.get(part) or choice.get("message") or {}
+        yield from self._delta(delta, number, choice.get("logprobs"))
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            yield Finished(self._reason(reason, number), number)
+
+    def _reason(self, word: str, number: int) -> Reason:
+        known = REASONS.get(word, Reason.STOP)
+        # some servers say "stop" after a call, and clients that go by the word would never answer it
+        return Reason.CALLS if known is Reason.STOP and self._calls.get(number) else known
+
+    def _delta(self, delta: dict[str, Any], number: int, logprobs: object) -> Iterable[Piece]:
+        yield from _thoughts(delta, number)
+        content = delta.get("content")
+        if isinstance(content, list):
+            content = "".join(_string(p.get("text")) for p in content if isinstance(p, dict))
+        if (isinstance(content, str) and content) or logprobs:
+            yield Said(_string(content), number, logprobs)
+        if isinstance(delta.get("refusal"), str) and delta["refusal"]:
+            yield Refused(delta["refusal"], number)
+        calls = delta.get("tool_calls")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
+            if isinstance(call, dict):
+                yield from self._call(call, call.get("index", place), number)
+        old = delta.get("function_call")
+        if isinstance(old, dict):
+            yield from self._call({"function": old, "id": "call_0"}, 0, number)
+
+    def _call(self, call: dict[str, Any], key: object, number: int) -> Iterable[Piece]:
+        known = self._calls.setdefault(number, {})
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        if key not in known:
+            known[key] = len(known)
+            extra = call.get("extra_content")
+            google = extra.get("google") if isinstance(extra, dict) else None
+            value = google.get("thought_signature") if isinstance(google, dict) else None
+            token = tokens.read(value, "gemini") if isinstance(value, str) else None
+            id_ = _string(call.get("id")) or f"call_{number}_{known[key]}"
+            yield Calling(known[key], id_, _string(function.get("name")), number, token)
+        arguments = function.get("arguments")
+        if isinstance(arguments, dict):  # servers that do not write them as a string
+            arguments = orjson.dumps(arguments).decode()
+        if isinstance(arguments, str) and arguments:
+            yield Argued(known[key], arguments, number)
+
+
+def _thoughts(delta: dict[str, Any], number: int) -> Iterable[Piece]:
+    details = delta.get("reasoning_details")
+    told = False
+    for detail in details if isinstance(details, list) else ():
+        if not isinstance(detail, dict):
+            continue
+        value = detail.get("signature") or detail.get("data")
+        token = tokens.read(value, "") if isinstance(value, str) else None
+        text = _string(detail.get("text")) or _string(detail.get("summary"))
+        told = True
+        yield Thought(text, number, token, redacted=detail.get("data") is not None)
+    bare = delta.get("reasoning_content") or delta.get("reasoning")
+    if not told and isinstance(bare, str):
+        yield Thought(bare, number)
+
+
+class ChatListener:
+    """See :class:`lbd.shapes.dialect.Listener`. A watch judges the stream; what it lets pass is read."""
+
+    def __init__(self, _model: str, choices: int) -> None:
+        self._watch = ChatWatch(choices, False, wants_usage=True)
+        self._reader = _Reader()
+
+    @property
+    def done(self) -> bool:
+        """Tell whether the end mark came."""
+        return self._watch.done
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, as far as they were told."""
+        return self._watch.usage
+
+    @property
+    def failure(self) -> Failure | None:
+        """What the provider said has gone wrong."""
+        return self._watch.failure
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether nothing but the end is missing."""
+        return self._watch.whole
+
+    def feed(self, data: bytes) -> Sequence[Piece]:
+        """Take bytes."""
+        return self._read(self._watch.feed(data))
+
+    def end(self) -> tuple[Sequence[Piece], Failure | None]:
+        """The provider closed."""
+        tail, failure = self._watch.end()
+        if failure is not None and self._watch.finished:
+            failure = None  # the answer itself is complete; only its count is missing
+        return self._read(tail), failure
+
+    def _read(self, block: bytes) -> list[Piece]:
+        out: list[Piece] = []
+        for frame in sse.frames(block) if block else ():
+            if frame.data is None or frame.data.strip() == b"[DONE]":
+                continue
+            chunk = _loads(frame.data)
+            out += self._reader.begin(chunk)
+            for choice in chunk.get("choices") or ():
+                out += self._reader.choice(choice, "delta")
+            counted = usage.odd(chunk.get("usage"))
+            told = None if counted is None else counted.usage()
+            if told is not None:
+                out.append(Used(told))
+        return out
+
+
+def read(body: bytes, _model: str) -> list[Piece]:
+    """Return the pieces of a unary answer. Raises LbdError."""
+    facts = passing.facts(body)
+    if facts.failure is not None:
+        raise LbdError(facts.failure)
+    answer, reader = _loads(body.removeprefix(loose.BOM)), _Reader()
+    out = list(reader.begin(answer))
+    for choice in answer["choices"]:
+        out += reader.choice(choice, "message")
+    if facts.usage is not None:
+        out.append(Used(facts.usage))
+    return out

@@ -1,0 +1,167 @@
+"""Pieces as chat-completion answers, spoken to clients of the OpenAI family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from lbd.model.messages import (
+    Answer,
+    Argued,
+    Begin,
+    Call,
+    Calling,
+    Finished,
+    Piece,
+    Reason,
+    Refusal,
+    Refused,
+    Said,
+    Text,
+    Thinking,
+    Thought,
+    Token,
+    Used,
+)
+from lbd.model.outcome import Usage
+from lbd.shapes import tokens
+
+FAMILY = "openai"
+_WORDS = {
+    Reason.STOP: "stop",
+    Reason.STOP_SEQUENCE: "stop",
+    Reason.LENGTH: "length",
+    Reason.CALLS: "tool_calls",
+    Reason.FILTER: "content_filter",
+    Reason.REFUSAL: "stop",
+    Reason.PAUSE: "stop",
+}
+
+
+def usage_fields(usage: Usage) -> dict[str, Any]:
+    """Return token counts as OpenAI writes them."""
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.prompt + usage.completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cached},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+def _detail(text: str, token: Token | None, redacted: bool) -> dict[str, Any]:
+    if redacted and token is not None:
+        return {"type": "reasoning.encrypted", "data": tokens.shown(token, FAMILY)}
+    detail: dict[str, Any] = {"type": "reasoning.text", "text": text}
+    return detail if token is None else {**detail, "signature": tokens.shown(token, FAMILY)}
+
+
+class ChatSpeaker:
+    """See :class:`lbd.shapes.dialect.Speaker`: one id, the role once, the usage last, one end mark."""
+
+    def __init__(self, wants_usage: bool) -> None:
+        self._wants_usage = wants_usage
+        self._head: dict[str, Any] = {}
+        self._roles: set[int] = set()
+        self._usage: Usage | None = None
+
+    def say(self, pieces: Iterable[Piece]) -> bytes:
+        """Return the chunks of these pieces."""
+        out = []
+        for piece in pieces:
+            if isinstance(piece, Begin):
+                self._head = head(piece, "chat.completion.chunk")
+            elif isinstance(piece, Used):
+                self._usage = piece.usage
+            else:
+                out.append(self._choice(piece))
+        return b"".join(out)
+
+    def _choice(self, piece: Said | Thought | Refused | Calling | Argued | Finished) -> bytes:
+        number = piece.choice
+        delta: dict[str, Any] = {}
+        if number not in self._roles:
+            self._roles.add(number)
+            delta["role"] = "assistant"
+        choice: dict[str, Any] = {"index": number, "delta": delta, "finish_reason": None}
+        if isinstance(piece, Said):
+            delta["content"] = piece.text
+            if piece.logprobs is not None:
+                choice["logprobs"] = piece.logprobs
+        elif isinstance(piece, Thought):
+            if piece.text:
+                delta["reasoning_content"] = piece.text
+            if piece.token is not None:
+                delta["reasoning_details"] = [_detail("", piece.token, piece.redacted)]
+        elif isinstance(piece, Refused):
+            delta["refusal"] = piece.text
+        elif isinstance(piece, Calling):
+            delta["tool_calls"] = [{"index": piece.index, **_call(piece.id, piece.name, "", piece.token)}]
+        elif isinstance(piece, Argued):
+            delta["tool_calls"] = [{"index": piece.index, "function": {"arguments": piece.arguments}}]
+        else:
+            choice["finish_reason"] = _WORDS[piece.reason]
+        return self._chunk({"choices": [choice]})
+
+    def _chunk(self, more: dict[str, Any]) -> bytes:
+        if not self._head:
+            self._head = head(Begin("", ""), "chat.completion.chunk")
+        return b"data: %b\n\n" % orjson.dumps(self._head | more)
+
+    def end(self) -> bytes:
+        """Return the usage, where it is wanted, and the end mark."""
+        usage = b""
+        if self._wants_usage:
+            usage = self._chunk({"choices": [], "usage": usage_fields(self._usage or Usage())})
+        return usage + b"data: [DONE]\n\n"
+
+
+def head(begin: Begin, kind: str) -> dict[str, Any]:
+    """Return what stands at the top of every chunk and answer."""
+    told: dict[str, Any] = {
+        "id": begin.id or "chatcmpl-lbd",
+        "object": kind,
+        "created": begin.created or 0,
+        "model": begin.model,
+    }
+    return told if begin.fingerprint is None else {**told, "system_fingerprint": begin.fingerprint}
+
+
+def _call(id_: str, name: str, arguments: str, token: Token | None) -> dict[str, Any]:
+    call: dict[str, Any] = {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
+    if token is not None:
+        call["extra_content"] = {"google": {"thought_signature": tokens.shown(token, "gemini")}}
+    return call
+
+
+def whole(answer: Answer) -> bytes:
+    """Return a unary answer."""
+    begin = Begin(answer.id, answer.model, answer.created, answer.fingerprint)
+    body = head(begin, "chat.completion")
+    body["choices"] = [_message(i, choice) for i, choice in enumerate(answer.choices)]
+    body["usage"] = usage_fields(answer.usage or Usage())
+    return orjson.dumps(body)
+
+
+def _message(number: int, choice: Any) -> dict[str, Any]:
+    texts = [p.text for p in choice.parts if isinstance(p, Text)]
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
+    refusals = [p.text for p in choice.parts if isinstance(p, Refusal)]
+    if refusals:
+        message["refusal"] = "".join(refusals)
+    thoughts = [p for p in choice.parts if isinstance(p, Thinking)]
+    if any(t.text for t in thoughts):
+        message["reasoning_content"] = "".join(t.text for t in thoughts)
+    if any(t.token is not None for t in thoughts):
+        message["reasoning_details"] = [_detail(t.text, t.token, t.redacted) for t in thoughts]
+    calls = [_call(p.id, p.name, p.arguments, p.token) for p in choice.parts if isinstance(p, Call)]
+    if calls:
+        message["tool_calls"] = calls
+    return {
+        "index": number,
+        "message": message,
+        "logprobs": choice.logprobs,
+        "finish_reason": _WORDS[choice.reason],
+    }

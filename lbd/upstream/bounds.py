@@ -1,0 +1,78 @@
+"""How long one attempt may take: its cut-off, its deadlines, and what would be unusual for its row."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from lbd.model.plan import Candidate
+from lbd.model.request import Ask
+from lbd.model.table import DeploymentView
+from lbd.model.units import Instant, Seconds
+from lbd.state.flight import Flight
+from lbd.state.health import PRIOR_TPOT
+from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
+
+LONGEST_OUTPUT = 8192  # tokens of an answer whose client sets no bound; few are longer
+
+
+class Bounds(NamedTuple):
+    """Instants until which an attempt may be silent; see :mod:`lbd.upstream.attempt`.
+
+    ``leave_at``: a whole answer is given up for another candidate then. ``usual_s`` is the p95 of the row's whole
+    answers, None where nobody knows.
+    """
+
+    cut_at: Instant
+    first_by: Instant
+    total_by: Instant
+    headers_at: Instant
+    idle_s: Seconds
+    leave_at: Instant = math.inf
+    usual_s: Seconds | None = None
+
+
+def bounds_of(
+    flight: Flight,
+    ask: Ask,
+    candidate: Candidate,
+    manner: Manner,
+    view: DeploymentView | None,
+    now: Instant,
+    *,
+    headers_at: Instant,
+    idle_s: Seconds,
+) -> Bounds:
+    """Return the bounds of an attempt at ``candidate`` that begins now.
+
+    While others are left, nobody gets more than half of what is left of the deadline, unless samples say that it needs
+    more: or a patient tier (10 s) would leave the next candidate nothing.
+    """
+    cut_at, first_by, leave_at, usual = now + candidate.cutoff_s, flight.first_by, math.inf, None
+    half = (first_by - now) / 2
+    if manner is WHOLE:
+        usual = None if view is None else view.total_p95_s
+        leave_at = now + max(half, 2 * (usual or 0.0))  # nobody is left for being as slow as it always is
+    elif cut_at - now > half:
+        cut_at = now + max(half, candidate.slow_s if candidate.fresh else 0.0)
+    if manner is FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
+        first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
+    if manner is not FORWARD:
+        headers_at = math.inf
+    return Bounds(cut_at, first_by, flight.total_by, headers_at, idle_s, leave_at, usual)
+
+
+def longest(ask: Ask, view: DeploymentView | None, usual_s: Seconds | None) -> Seconds:
+    """Return how long the longest answer that was asked for takes at half the usual speed."""
+    tpot = PRIOR_TPOT if view is None else max(PRIOR_TPOT, view.tpot_s)
+    by_tokens = ask.first_content_s + 2 * (ask.output_tokens or LONGEST_OUTPUT) * ask.choices * tpot
+    return max(by_tokens, 2 * (usual_s or 0.0))
+
+
+def exceeded(manner: Manner, bounds: Bounds, ask: Ask, candidate: Candidate, total_s: Seconds) -> bool:
+    """Tell whether an attempt that took so long has really been slower than its row usually is."""
+    if manner is not WHOLE:
+        return total_s * 2 >= candidate.cutoff_s  # which is at least twice the row's own p99
+    if bounds.usual_s is not None:
+        return total_s >= bounds.usual_s
+    return ask.output_tokens is not None  # else nobody knows how long its answer may be
