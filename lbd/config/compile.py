@@ -32,6 +32,7 @@ from lbd.model.provider import (
     TierSpec,
 )
 from lbd.model.secret import Secret, SecretRef
+from lbd.shapes.bridge import wires
 from lbd.shapes.providers import DeploymentConfig, ProviderConfig, Shape
 
 FREE = Price(0.0, 0.0, 0.0)
@@ -275,10 +276,11 @@ class _Compiler:
         tier = default_tier if d.tier is None else d.tier
         if tier not in tiers:
             self.error((*path, "tier"), f"there is no tier {tier!r}{unknown(tier, tiers)}")
+        ways = wires(shape, d.upstream_model or d.model)
         supports = None
         if d.supports is not None:
             supports = frozenset(d.supports)
-            carried = frozenset[str]().union(*(wire.carries for wire in shape.speaks.values()))
+            carried = frozenset[str]().union(*(wire.carries for wire in ways.values()))
             for word in sorted(supports - carried):
                 self.error(
                     (*path, "supports"),
@@ -298,7 +300,7 @@ class _Compiler:
             tier=tier,
             context_tokens=d.context_tokens,
             supports=supports,
-            carries={name: wire.carries for name, wire in shape.speaks.items()},
+            carries={name: wire.carries for name, wire in ways.items()},
             price=price,
             quality=d.quality,
             weight=d.weight,

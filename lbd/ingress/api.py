@@ -23,6 +23,7 @@ from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import JSON
 
 MODELS = "/v1/models"
+ROUTES = {"/v1/chat/completions": "openai.chat", "/v1/messages": "anthropic.messages"}
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ class Api:
         self._catalogue = catalogue
         self._failed = failed
         self._default = shapes["openai.chat"]
-        self._posts = {"/v1/chat/completions": shapes["openai.chat"]}
+        self._posts = {path: shapes[name] for path, name in ROUTES.items()}
         self._born = int(born)
         self.limits = Limits()
         self._known_hosts: set[bytes | None] = set()

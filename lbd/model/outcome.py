@@ -18,6 +18,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     cached: Tokens = 0
     reasoning: Tokens = 0
     estimated: bool = False
+    written: Tokens = 0  # of the prompt, to the provider's cache
 
 
 class QuotaReading(msgspec.Struct, frozen=True):

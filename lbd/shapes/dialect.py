@@ -15,9 +15,17 @@ from lbd.model.provider import DeploymentSpec
 class Listener(Protocol):
     """Hears one answer stream out: bytes in as they come, pieces of the answer out."""
 
-    done: bool  # the provider's own end mark came
-    usage: Usage | None
-    failure: Failure | None  # the provider said so, or sent what is no event
+    @property
+    def done(self) -> bool:
+        """The provider's own end mark came."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, as far as they were told."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """What the provider said has gone wrong, or that it sent what is no event."""
 
     @property
     def whole(self) -> bool:
@@ -36,7 +44,7 @@ class Dialect:
 
     family: str  # whose opaque tokens it takes
     path: str
-    carries: frozenset[str]
+    carries: Callable[[str], frozenset[str]]  # what can be expressed to this upstream model
     write: Callable[[Prompt, DeploymentSpec, bool, bool], bytes]  # (prompt, row, stream, ask for usage)
     listen: Callable[[str, int], Listener]  # (upstream model, choices)
     read: Callable[[bytes, str], Sequence[Piece]]  # a unary answer, and the upstream model; raises LbdError
@@ -61,4 +69,3 @@ class Voice:
     read: Callable[[bytes], Prompt]  # raises LbdError
     speak: Callable[[bool], Speaker]  # (the client wants usage in its stream)
     whole: Callable[[Answer], bytes]  # a unary answer
-    carries: frozenset[str]  # what its clients can ask for

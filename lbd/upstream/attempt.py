@@ -21,7 +21,7 @@ from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.fingerprint import fingerprint
 from lbd.shapes.providers import Fold, Watch, Wire
 from lbd.shapes.sse import looks_like_events
-from lbd.upstream.bounds import Bounds
+from lbd.upstream.bounds import Bounds, silence
 from lbd.upstream.gathered import Gathered
 from lbd.upstream.headers import event_stream
 from lbd.upstream.host import Host
@@ -172,7 +172,7 @@ class Attempt:
     def _begin(self, choices: int, hide_usage: bool, wants_usage: bool) -> None:
         wire = self.wire
         if self.manner is not WHOLE and wire.watch is not None:
-            self._watch = wire.watch(choices, hide_usage, wants_usage=wants_usage)
+            self._watch = wire.watch(choices, hide_usage, wants_usage=wants_usage, wall=self._env.wall())
             self._fold = wire.fold(self._watch) if self.manner is FOLD and wire.fold is not None else None
 
     async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
@@ -212,9 +212,10 @@ class Attempt:
             self.rescued = True
             self._settle(Failure(FailureKind.TIMEOUT_FIRST, "moved away: the deployment stopped answering"))
 
-    def stop(self, failure: Failure) -> None:
-        """Give the attempt up, whatever it has brought."""
-        self._settle(failure)
+    def refuse(self, failure: Failure) -> None:
+        """The request cannot be put in the provider's shape: nothing is sent."""
+        self.failure = failure
+        self.sent_at = self.settled_at = self._env.now()
 
     def _open_still(self) -> bool:
         return self._done is not None and not self._done.done()
@@ -342,7 +343,7 @@ class Attempt:
         if not 200 <= self.status < 300:
             self._settle(self.line.shape.classify(self.status, self.headers, body, self._env.wall()))
             return
-        facts = self.wire.facts(body)
+        facts = self.wire.facts(body, self._env.wall())
         self.usage = facts.usage
         if facts.failure is not None:
             self._settle(facts.failure)
@@ -382,6 +383,8 @@ class Attempt:
         done.set_result(None)
         if self._connecting is not None:
             self._connecting.cancel()
+
+    stop = _settle  # gives the attempt up, whatever it has brought
 
     def _read_limits(self) -> None:
         shape = self.line.shape
@@ -450,11 +453,11 @@ class Attempt:
         if body is not None and body.began and not self.paused and self.last_at + min(BODY_GAP, self._idle_s) <= now:
             return self._stalled(body.whole())
         if self._first_by <= now:
-            return self._silence(now, ", the deadline")
+            return silence(now - self.sent_at, ", the deadline", connected=self._connecting is None)
         if self._headers_at <= now:
             self._headers_at = math.inf
             self._host.open_early()
-        return self._silence(now) if self._cut(now) else None
+        return silence(now - self.sent_at, connected=self._connecting is None) if self._cut(now) else None
 
     def _cut(self, now: Instant) -> bool:
         """Tell whether a silent attempt is to be left for another candidate now."""
@@ -488,13 +491,7 @@ class Attempt:
 
     def _stalled(self, body: bytes) -> Failure | None:
         """Take a body that stopped for what it is, an error or a whole answer; else return the failure."""
-        if not 200 <= self.status < 300 or self.wire.facts(body).failure is None:
+        if not 200 <= self.status < 300 or self.wire.facts(body, 0.0).failure is None:
             self._whole(body)
             return None
         return Failure(FailureKind.TIMEOUT_IDLE, f"nothing came for {BODY_GAP:g} s in the middle of the answer")
-
-    def _silence(self, now: Instant, which: str = "") -> Failure:
-        waited = now - self.sent_at
-        if self._connecting is not None:
-            return Failure(FailureKind.CONNECT_TIMEOUT, f"no connection within {waited:.2f} s{which}")
-        return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s{which}")

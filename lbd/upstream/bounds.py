@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Candidate
 from lbd.model.request import Ask
 from lbd.model.table import DeploymentView
@@ -76,3 +77,10 @@ def exceeded(manner: Manner, bounds: Bounds, ask: Ask, candidate: Candidate, tot
     if bounds.usual_s is not None:
         return total_s >= bounds.usual_s
     return ask.output_tokens is not None  # else nobody knows how long its answer may be
+
+
+def silence(waited: Seconds, which: str = "", *, connected: bool) -> Failure:
+    """Return the failure of an attempt that has brought no content for so long."""
+    if connected:
+        return Failure(FailureKind.TIMEOUT_FIRST, f"no content within {waited:.2f} s{which}")
+    return Failure(FailureKind.CONNECT_TIMEOUT, f"no connection within {waited:.2f} s{which}")

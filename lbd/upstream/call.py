@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.money import cost
 from lbd.model.outcome import Outcome, Usage
 from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
@@ -270,15 +270,18 @@ class Run:
             endpoint, ask_usage = way.stream, line.provider.stream_usage
         service.watch(candidate.id, attempt)
         try:
-            body = way.wire.encode(self._ticket.body, line.spec, manner is not WHOLE, ask_usage)
             shown = manner is FORWARD
-            await attempt.run(
-                endpoint,
-                body,
-                choices=head.n,
-                hide_usage=shown and ask_usage and not head.include_usage,
-                wants_usage=shown and head.include_usage,
-            )
+            body = self._encoded(way.wire, line, manner, ask_usage)
+            if isinstance(body, Failure):
+                attempt.refuse(body)
+            else:
+                await attempt.run(
+                    endpoint,
+                    body,
+                    choices=head.n,
+                    hide_usage=shown and ask_usage and not head.include_usage,
+                    wants_usage=shown and head.include_usage,
+                )
         except BaseException:
             lease.ignore()
             self._record(attempt, decision, FailureKind.CLIENT_GONE)
@@ -289,6 +292,13 @@ class Run:
         self._record(attempt, decision, None if attempt.failure is None else attempt.failure.kind)
         lease.settle(self._outcome(attempt, candidate))
         return attempt
+
+    def _encoded(self, wire: Wire, line: Line, manner: Manner, ask_usage: bool) -> bytes | Failure:
+        """Return the request as this deployment takes it, or why it cannot be put in its shape."""
+        try:
+            return wire.encode(self._ticket.body, line.spec, manner is not WHOLE, ask_usage)
+        except LbdError as e:
+            return e.failure
 
     def _prepare(self, line: Line, wire: Wire, candidate: Candidate, manner: Manner) -> Attempt:
         flight, settings = self._flight, self._service.settings

@@ -12,6 +12,7 @@ from lbd import __version__
 from lbd.model.failure import Failure
 from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.ports import Endpoint, Origin, Transport
+from lbd.shapes.bridge import wires
 from lbd.shapes.providers import Shape, Wire
 
 SHORTEST_SECRET = 8  # of a configured header's value; shorter ones are words that a message may hold
@@ -83,7 +84,7 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
         provider,
         shape,
         transport,
-        {name: way(wire) for name, wire in shape.speaks.items()},
+        {name: way(wire) for name, wire in wires(shape, spec.upstream_model).items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
 

@@ -20,7 +20,7 @@ def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
     """
     row = failure.row
     headers = [("content-type", "application/json")]
-    status = row.status
+    status = shape.status(failure)
     body = shape.error_body(failure)
     if row.blame is Blame.CLIENT and failure.status is not None and 400 <= failure.status < 500:
         status = failure.status
@@ -29,7 +29,7 @@ def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
     wait = failure.retry_after_s
     if wait is None and status == 429:
         wait = UNNAMED_WAIT
-    if wait is not None and status in (429, 503, 504):
+    if wait is not None and status in (429, 503, 504, 529):
         ms = max(1, math.ceil(wait * 1000))
         headers += [("retry-after-ms", str(ms)), ("retry-after", str(math.ceil(ms / 1000)))]
     elif status >= 500 or status in (408, 409):

@@ -65,6 +65,12 @@ BY_CODE: dict[str, FailureKind] = {
     "deploymentnotfound": K.NO_MODEL,
     "model_not_available": K.NO_MODEL,
     "rate_limit_exceeded": K.RATE,
+    "rate_limit_error": K.RATE,
+    "billing_error": K.MONEY,
+    "authentication_error": K.AUTH,
+    "permission_error": K.AUTH,
+    "timeout_error": K.PROVIDER_TIMEOUT,
+    "api_error": K.SERVER,
     "resource_exhausted": K.RATE,  # Gemini: its message speaks of plan and billing also where a minute helps
     "slow_down": K.RATE,
     "server_is_overloaded": K.OVERLOADED,

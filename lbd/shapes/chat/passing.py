@@ -111,7 +111,7 @@ def _unary(body: bytes) -> _Unary:
         return _Unary(answer.choices, usage.odd(answer.usage), answer.model, answer.error)
 
 
-def facts(body: bytes) -> Facts:
+def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
     """Read a whole answer. Anything that is no chat completion is a failure in spite of its 200."""
     try:
         answer = _unary(body.removeprefix(loose.BOM))

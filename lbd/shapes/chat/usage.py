@@ -52,10 +52,10 @@ def odd(found: object) -> UsageFields | None:
         return None
     prompt, completion = _of(found, "prompt_tokens_details"), _of(found, "completion_tokens_details")
     return UsageFields(
-        _count(_of(found, "prompt_tokens")),
-        _count(_of(found, "completion_tokens")),
-        _PromptDetails(_count(_of(prompt, "cached_tokens"))),
-        _CompletionDetails(_count(_of(completion, "reasoning_tokens"))),
+        count(_of(found, "prompt_tokens")),
+        count(_of(found, "completion_tokens")),
+        _PromptDetails(count(_of(prompt, "cached_tokens"))),
+        _CompletionDetails(count(_of(completion, "reasoning_tokens"))),
     )
 
 
@@ -63,7 +63,8 @@ def _of(value: object, key: str) -> object:
     return value.get(key) if isinstance(value, dict) else None
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
+    """Return a count of tokens, None for what is none."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from lbd.model.failure import Failure
 from lbd.model.request import Head
 from lbd.registry import Registry
+from lbd.shapes.dialect import Voice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,9 @@ class ClientShape:
     error_event: Callable[[Failure], bytes]  # the last event of a stream that broke
     passes: Callable[[bytes], bool]  # may a provider's error body go to this client as it is
     keep_alive: bytes  # a frame that every client of this shape ignores
+    voice: Voice | None = None  # how it is understood and answered where the provider speaks another shape
+    status: Callable[[Failure], int] = lambda failure: failure.row.status
+    forwards: tuple[str, ...] = ()  # headers that a provider of this very shape gets as the client sent them
 
 
 CLIENTS: Registry[ClientShape] = Registry("client shape", __name__)

@@ -12,6 +12,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
 from lbd.shapes import sse
 from lbd.shapes.chat import errors
+from lbd.shapes.chat.voice import VOICE
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.loose import UNREADABLE
 
@@ -57,7 +58,7 @@ def read(raw: bytes) -> Head | Failure:
     try:
         request = _decode(raw)
     except msgspec.ValidationError as e:
-        return _refusal(str(e))
+        return refusal(str(e))
     except UNREADABLE as e:
         return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
     if not request.model:
@@ -98,7 +99,8 @@ def _needs(request: _Request, raw: bytes) -> frozenset[str]:
     return frozenset(needs) if needs else _NO_NEEDS
 
 
-def _refusal(error: str) -> Failure:
+def refusal(error: str) -> Failure:
+    """Return what a request is refused with whose types are not as they must be."""
     # msgspec says: Expected `str`, got `int` - at `$.model`
     text, _, at = error.partition(" - at `$.")
     param = at.rstrip("`") or None
@@ -121,5 +123,6 @@ SHAPE = CLIENTS.add("openai.chat")(
         error_event=error_event,
         passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
+        voice=VOICE,
     )
 )

@@ -20,6 +20,7 @@ from lbd.model.request import Body
 from lbd.model.secret import SecretRef
 from lbd.model.units import Seconds, WallTime
 from lbd.registry import Registry
+from lbd.shapes.dialect import Dialect
 
 # Not "." or "..", which a client takes out of a URL's path; and Python's $ would let a line's end follow.
 Slug = Annotated[
@@ -124,11 +125,25 @@ class Watch(Protocol):
     Until the first content nothing is forwarded: the slice that commits brings what was held with it.
     """
 
-    committed: bool  # content came; what ``feed`` returns may be sent
-    done: bool  # the provider's own end mark came
-    usage: Usage | None
-    failure: Failure | None  # the provider said so, or sent what is no event
-    contents: int  # content deltas so far
+    @property
+    def committed(self) -> bool:
+        """Content came; what ``feed`` returns may be sent."""
+
+    @property
+    def done(self) -> bool:
+        """The provider's own end mark came."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, as far as they were told."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """What the provider said has gone wrong, or that it sent what is no event."""
+
+    @property
+    def contents(self) -> int:
+        """Count of content deltas so far."""
 
     @property
     def whole(self) -> bool:
@@ -144,7 +159,7 @@ class Watch(Protocol):
 class Watching(Protocol):
     """Makes the watch of one stream: how many choices it will have, and whose wish its usage event is."""
 
-    def __call__(self, choices: int, hide_usage: bool, /, *, wants_usage: bool = False) -> Watch:
+    def __call__(self, choices: int, hide_usage: bool, /, *, wants_usage: bool = False, wall: WallTime = 0.0) -> Watch:
         """``hide_usage``: lbd asked for usage, the client did not. ``wants_usage``: the client did."""
 
 
@@ -170,7 +185,7 @@ class Wire:
     path: str
     carries: frozenset[str]  # capabilities that can be expressed
     encode: Callable[[Body, DeploymentSpec, bool, bool], bytes]  # (body, row, stream, ask for usage)
-    facts: Callable[[bytes], Facts]
+    facts: Callable[[bytes, WallTime], Facts]  # of a unary answer that came at this time
     watch: Watching | None = None
     fold: Callable[[Watch], Fold] | None = None
     stream_path: str | None = None
@@ -196,7 +211,7 @@ class Shape:
 
     name: str
     config: type[ProviderConfig]
-    speaks: Mapping[str, Wire]  # by the client shape whose requests it takes
+    speaks: Mapping[str, Wire]  # by the client shape whose requests it takes as they are
     headers: Callable[[str | None], tuple[tuple[str, str], ...]]  # credential headers for a key
     classify: Callable[[int, Mapping[str, str], bytes, WallTime], Failure]
     limits: Callable[[Mapping[str, str], WallTime], tuple[QuotaReading, ...]]
@@ -204,6 +219,7 @@ class Shape:
     read_models: Callable[[bytes], frozenset[str] | None]
     read_load: Callable[[bytes], Load | None] = lambda _: None
     read_slots: Callable[[bytes], int | None] = lambda _: None
+    dialect: Dialect | None = None  # how it takes the requests of all other client shapes
     lists_models: bool = True  # the model list names what may be asked for
     self_hosted: bool = False
     unary_via_stream: bool = False

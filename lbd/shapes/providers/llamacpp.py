@@ -13,6 +13,7 @@ from lbd.model.outcome import Load
 from lbd.shapes import promtext
 from lbd.shapes.chat import passing
 from lbd.shapes.chat.errors import classify
+from lbd.shapes.chat.voice import DIALECT
 from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
@@ -54,6 +55,7 @@ SHAPE = PROVIDERS.add("llamacpp")(
         limits=lambda _headers, _wall: (),
         probes=FreeProbes(liveness="/health", models="models", load="/metrics", slots="/props"),
         read_models=passing.read_models,
+        dialect=DIALECT,
         read_load=read_load,
         read_slots=read_slots,
         lists_models=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbd.shapes.chat import passing
 from lbd.shapes.chat.errors import classify
+from lbd.shapes.chat.voice import DIALECT
 from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
@@ -22,5 +23,6 @@ SHAPE = PROVIDERS.add("openai")(
         limits=passing.quota,
         probes=FreeProbes(liveness="models", models="models"),
         read_models=passing.read_models,
+        dialect=DIALECT,
     )
 )

@@ -10,6 +10,7 @@ from lbd.model.outcome import Load
 from lbd.shapes import promtext
 from lbd.shapes.chat import passing
 from lbd.shapes.chat.errors import classify
+from lbd.shapes.chat.voice import DIALECT
 from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
@@ -38,6 +39,7 @@ SHAPE = PROVIDERS.add("vllm")(
         limits=lambda _headers, _wall: (),
         probes=FreeProbes(liveness="/health", models="models", load="/metrics"),
         read_models=passing.read_models,
+        dialect=DIALECT,
         read_load=read_load,
         self_hosted=True,
     )

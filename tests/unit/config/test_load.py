@@ -47,8 +47,8 @@ WRONG = [
     (P + "routing_rules: {a: {primary: m, when: {}}}\n", "2:33: routing_rules.a.when: not in this version of lbd"),
     (P + "limits: {journal_days: 7}\n", "2:10: limits.journal_days: not in this version of lbd"),
     (
-        P.replace("vllm", "anthropic"),
-        "1:23: providers[0].shape: shape 'anthropic' is not in this version of lbd. Known:",
+        P.replace("vllm", "gemini"),
+        "1:23: providers[0].shape: shape 'gemini' is not in this version of lbd. Known:",
     ),
     # types
     ("providers: 5\n", "1:1: providers: expected a list, got a whole number"),
@@ -111,7 +111,7 @@ WRONG = [
     (P.replace("name: a", "name: .."), "1:14: providers[0].name: '..' must be made of letters a-z,"),
     (
         P.replace("vllm", "vlm"),
-        "1:23: providers[0].shape: shape 'vlm' is not known (did you mean vllm?). Known: llamacpp,",
+        "1:23: providers[0].shape: shape 'vlm' is not known (did you mean vllm?). Known: anthropic,",
     ),
     (P.replace("vllm", "[vllm]"), "1:23: providers[0].shape: shape ['vllm'] is not known (did you mean vllm?)"),
     (P.replace("vllm", "{a: b}"), "1:23: providers[0].shape: shape {'a': 'b'} is not known"),
@@ -119,7 +119,7 @@ WRONG = [
     ("", "1:1: `providers` is missing"),
     ("listen: x:1\n", "1:1: `providers` is missing"),
     (P.replace("name: a, ", ""), "1:13: providers[0]: `name` is missing"),
-    (P.replace(" shape: vllm,", ""), "1:13: providers[0]: shape is missing. Known: llamacpp, openai, vllm"),
+    (P.replace(" shape: vllm,", ""), "1:13: providers[0]: shape is missing. Known: anthropic, llamacpp,"),
     (P.replace("model: m", "weight: 1"), "1:83: providers[0].deployments[0]: `model` is missing"),
     (P + "tiers: [{name: a}]\n", "2:9: tiers[0]: `ttft_p95_s` is missing"),
     (P + "clients:\n  - name: a\n", "3:5: clients[0]: `key` is missing"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.shapes import sse
-from lbd.shapes.chat.stream import HELD_COMMENTS, MOST_HELD, ChatWatch
+from lbd.shapes.chat.stream import ChatWatch
+from lbd.shapes.held import HELD_COMMENTS, MOST_HELD
 from tests.unit.shapes.streams import (
     DONE,
     HEAD,

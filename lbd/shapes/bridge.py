@@ -1,0 +1,177 @@
+"""From a client's shape to a provider's where they differ: through a prompt there, and through pieces back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from msgspec.structs import replace
+
+from lbd.model.failure import Failure, LbdError
+from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Refused, Said, Thought
+from lbd.model.outcome import Usage
+from lbd.model.provider import DeploymentSpec
+from lbd.model.request import Body
+from lbd.model.units import WallTime
+from lbd.shapes.clients import CLIENTS
+from lbd.shapes.dialect import Dialect, Listener, Speaker, Voice
+from lbd.shapes.gather import gather
+from lbd.shapes.providers import Facts, Shape, Watch, Wire
+
+
+def wires(shape: Shape, model: str) -> dict[str, Wire]:
+    """Return, by client shape, how requests reach a deployment of this upstream model: natively where that can be."""
+    out = dict(shape.speaks)
+    if shape.dialect is not None:
+        for name, client in CLIENTS.load().items():
+            if name not in out and client.voice is not None:
+                out[name] = _wire(client.voice, shape.dialect, model)
+    return out
+
+
+def _wire(voice: Voice, dialect: Dialect, model: str) -> Wire:
+    return Wire(
+        path=dialect.path,
+        carries=dialect.carries(model),
+        encode=partial(_encode, voice, dialect),
+        facts=partial(_facts, voice, dialect, model),
+        watch=partial(BridgeWatch, voice, dialect, model),
+        fold=partial(_Fold, voice),
+        stream_path=dialect.stream_path,
+        native=False,
+    )
+
+
+def _encode(voice: Voice, dialect: Dialect, body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
+    return dialect.write(voice.read(body.raw), row, stream, ask_usage)
+
+
+def _begun(begin: Begin, model: str, wall: WallTime) -> Begin:
+    """Return the beginning with what the provider did not tell."""
+    return replace(
+        begin, id=begin.id or f"lbd-{int(wall * 1e6):x}", model=begin.model or model, created=begin.created or int(wall)
+    )
+
+
+def _facts(voice: Voice, dialect: Dialect, model: str, body: bytes, wall: WallTime = 0.0) -> Facts:
+    try:
+        pieces = [_begun(p, model, wall) if isinstance(p, Begin) else p for p in dialect.read(body, model)]
+        answer = gather(pieces)
+        return Facts(answer.usage, answer.model, None, voice.whole(answer))
+    except LbdError as e:
+        return Facts(failure=e.failure)
+
+
+class BridgeWatch:
+    """See :class:`lbd.shapes.providers.Watch`: what comes of the provider goes on in the client's shape."""
+
+    def __init__(
+        self,
+        voice: Voice,
+        dialect: Dialect,
+        model: str,
+        choices: int,
+        hide_usage: bool,  # noqa: ARG002  what the client does not want is not said
+        *,
+        wants_usage: bool = False,
+        wall: WallTime = 0.0,
+    ) -> None:
+        self._listener: Listener = dialect.listen(model, choices)
+        self._speaker: Speaker = voice.speak(wants_usage)
+        self._model = model
+        self._wall = wall
+        self._held: list[bytes] = []
+        self._said_end = False
+        self.gathered: list[Piece] | None = None  # where the client wants it whole: the pieces, instead of what is said
+        self.committed = False
+        self.failure: Failure | None = None
+        self.contents = 0
+
+    @property
+    def done(self) -> bool:
+        """Tell whether the provider's end mark came."""
+        return self._listener.done
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, as far as they were told."""
+        return self._listener.usage
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether nothing but the end is missing."""
+        return self._listener.whole
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes as they came, return what the client gets of them."""
+        if self.failure is not None:
+            return b""
+        out = self._say(self._listener.feed(data), data)
+        self.failure = self.failure or self._listener.failure
+        if self._listener.done and self.failure is None and self.committed:
+            out += self._end()
+        return out
+
+    def _say(self, pieces: Sequence[Piece], data: bytes) -> bytes:
+        told = [_begun(p, self._model, self._wall) if isinstance(p, Begin) else p for p in pieces]
+        for piece in told:
+            if isinstance(piece, Said | Thought | Refused | Argued):
+                self.contents += 1
+        self.committed = self.committed or any(map(_commits, told))
+        if self.gathered is not None:
+            self.gathered += told
+            return data if self.committed else b""
+        try:
+            out = self._speaker.say(told)
+        except LbdError as e:
+            self.failure = e.failure
+            return b""
+        if not self.committed:
+            self._held.append(out)
+            return b""
+        if self._held:
+            out = b"".join([*self._held, out])
+            self._held.clear()
+        return out
+
+    def _end(self) -> bytes:
+        if self._said_end or self.gathered is not None:
+            return b""
+        self._said_end = True
+        return self._speaker.end()
+
+    def end(self) -> tuple[bytes, Failure | None]:
+        """The provider closed: return what completes the stream, or the failure that this end is."""
+        if self.failure is not None:
+            return b"", self.failure
+        if self._said_end:
+            return b"", None
+        pieces, failure = self._listener.end()
+        out = self._say(pieces, b"")
+        failure = self.failure or failure
+        return (out, failure) if failure is not None else (out + self._end(), None)
+
+
+def _commits(piece: Piece) -> bool:
+    if isinstance(piece, Said | Refused):
+        return bool(piece.text)
+    if isinstance(piece, Thought):
+        return bool(piece.text) or piece.token is not None
+    return isinstance(piece, Calling | Argued | Finished)
+
+
+class _Fold:
+    """See :class:`lbd.shapes.providers.Fold`: the watch gathers the pieces themselves."""
+
+    def __init__(self, voice: Voice, watch: Watch) -> None:
+        self._voice = voice
+        self._pieces: list[Piece] = []
+        if isinstance(watch, BridgeWatch):
+            watch.gathered = self._pieces
+
+    def feed(self, data: bytes) -> None:
+        """Take nothing: what was heard is known already."""
+
+    def result(self) -> bytes:
+        """Return the unary body."""
+        return self._voice.whole(gather(self._pieces))

@@ -1,0 +1,124 @@
+"""Anthropic's Messages API, client side."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Any
+
+import msgspec
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.request import Head
+from lbd.shapes import sse
+from lbd.shapes.clients import CLIENTS, ClientShape
+from lbd.shapes.clients.openai import PREFIX_BYTES, refusal
+from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.messages import errors
+from lbd.shapes.messages.voice import VOICE
+
+
+class _OutputConfig(msgspec.Struct):
+    format: Any = None
+    effort: Any = None
+
+
+class _Request(msgspec.Struct):
+    model: str
+    messages: msgspec.Raw = msgspec.Raw()
+    system: msgspec.Raw = msgspec.Raw()
+    max_tokens: Any = None
+    stream: bool | None = None
+    tools: Any = None
+    tool_choice: Any = None
+    thinking: Any = None
+    output_config: _OutputConfig | None = None
+    output_format: Any = None
+    temperature: Any = None
+    top_p: Any = None
+    top_k: Any = None
+    service_tier: Any = None
+    metadata: dict[str, Any] | None = None
+
+
+_decode = msgspec.json.Decoder(_Request).decode
+# Types of blocks inside ``messages``; a quote in a prompt is escaped, so these bytes can only be JSON structure.
+_BLOCK = re.compile(rb'"type"\s*:\s*"(image|document)"')
+_BLOCKS = {b"image": "images", b"document": "files"}
+
+
+def read(raw: bytes) -> Head | Failure:
+    """Read what routing needs. What only the provider can judge is left to it."""
+    try:
+        request = _decode(raw)
+    except msgspec.ValidationError as e:
+        return refusal(str(e))
+    except UNREADABLE as e:
+        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
+    if not request.model:
+        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
+    size = len(memoryview(request.messages)) + len(memoryview(request.system))
+    limit = request.max_tokens
+    return Head(
+        model=request.model,
+        stream=bool(request.stream),
+        include_usage=True,  # an answer without it is none of this shape
+        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+        needs=_needs(request, raw),
+        text_bytes=size,
+        prefix_hash=_prefix(request) if size >= PREFIX_BYTES else 0,
+        metadata=request.metadata,
+    )
+
+
+def _prefix(request: _Request) -> int:
+    start = zlib.crc32(memoryview(request.system)[:PREFIX_BYTES])
+    return zlib.crc32(memoryview(request.messages)[:PREFIX_BYTES], start)
+
+
+def _needs(request: _Request, raw: bytes) -> frozenset[str]:
+    needs: set[str] = set()
+    tools = request.tools if isinstance(request.tools, list) else []
+    if tools:
+        needs.add("tools")
+    if any(isinstance(t, dict) and t.get("type", "custom") not in ("custom", None) for t in tools):
+        needs.add("server_tools")
+    config = request.output_config
+    if request.output_format or (config is not None and config.format):
+        needs.add("json_schema")
+    if (isinstance(request.thinking, dict) and request.thinking.get("type") != "disabled") or (
+        config is not None and config.effort
+    ):
+        needs.add("reasoning")
+    if _sampled(request.temperature, request.top_p):
+        needs.add("sampling")
+    if request.top_k is not None:
+        needs.add("top_k")
+    if b'"type"' in raw:
+        needs |= {_BLOCKS[block] for block in _BLOCK.findall(memoryview(request.messages))}
+    return frozenset(needs)
+
+
+def _sampled(temperature: object, top_p: object) -> bool:
+    """Tell whether the sampling is another than everybody's default."""
+    return temperature not in (None, 1) or top_p not in (None, 1)
+
+
+def error_event(failure: Failure) -> bytes:
+    """Return the event that ends a broken stream; no end mark follows it."""
+    return sse.encode(errors.encode(failure), b"error")
+
+
+SHAPE = CLIENTS.add("anthropic.messages")(
+    ClientShape(
+        name="anthropic.messages",
+        read=read,
+        error_body=errors.encode,
+        error_event=error_event,
+        passes=errors.is_shaped,
+        keep_alive=b'event: ping\ndata: {"type":"ping"}\n\n',
+        voice=VOICE,
+        status=errors.status,
+        forwards=("anthropic-beta", "anthropic-version"),
+    )
+)

@@ -1,0 +1,81 @@
+"""Gather a stream of Anthropic's Messages API into the message it stands for, unknown fields and all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from lbd.shapes import loose, sse
+
+_JOINED = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
+
+
+class MessagesFold:
+    """See :class:`lbd.shapes.providers.Fold`."""
+
+    def __init__(self) -> None:
+        self._message: dict[str, Any] = {"type": "message", "role": "assistant"}
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._arguments: dict[int, list[str]] = {}
+
+    def feed(self, data: bytes) -> None:
+        """Take forwarded bytes of the stream: whole events, in order."""
+        for frame in sse.frames(data):
+            if frame.data is not None:
+                self._event(_loads(frame.data))
+
+    def _event(self, event: dict[str, Any]) -> None:
+        kind = event.get("type")
+        if kind == "message_start" and isinstance(event.get("message"), dict):
+            self._message |= event["message"]
+        elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
+            self._blocks[_index(event)] = dict(event["content_block"])
+        elif kind == "content_block_delta" and isinstance(event.get("delta"), dict):
+            self._delta(_index(event), event["delta"])
+        elif kind == "message_delta":
+            self._message |= {k: v for k, v in (event.get("delta") or {}).items() if v is not None}
+            usage = event.get("usage")
+            if isinstance(usage, dict):
+                told = {k: v for k, v in usage.items() if v is not None}
+                self._message["usage"] = {**(self._message.get("usage") or {}), **told}
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> None:
+        block = self._blocks.setdefault(index, {"type": "text", "text": ""})
+        kind = delta.get("type")
+        field = _JOINED.get(str(kind))
+        if field is not None:
+            block[field] = f"{block.get(field) or ''}{delta.get(field) or ''}"
+        elif kind == "input_json_delta":
+            self._arguments.setdefault(index, []).append(str(delta.get("partial_json") or ""))
+        elif kind == "citations_delta":
+            block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+
+    def result(self) -> bytes:
+        """Return the message."""
+        for index, pieces in self._arguments.items():
+            block, text = self._blocks.get(index), "".join(pieces)
+            if block is not None and text:
+                block["input"] = _loads(text.encode("utf-8", "surrogatepass"))
+        message = {**self._message, "content": [self._blocks[i] for i in sorted(self._blocks)]}
+        message.setdefault("stop_reason", None)
+        message.setdefault("stop_sequence", None)
+        try:
+            return orjson.dumps(message)
+        except TypeError:  # halves of characters
+            return orjson.dumps(loose.sound(message))
+
+
+def _index(event: dict[str, Any]) -> int:
+    index = event.get("index")
+    return index if isinstance(index, int) else 0
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            return loose.loads(data)
+        except loose.UNREADABLE:
+            return {}

@@ -1,0 +1,181 @@
+"""Pieces as answers of Anthropic's Messages API, in the exact order of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.messages import (
+    Answer,
+    Argued,
+    Begin,
+    Call,
+    Calling,
+    Finished,
+    Piece,
+    Reason,
+    Refused,
+    Said,
+    Text,
+    Thinking,
+    Thought,
+    Token,
+    Used,
+)
+from lbd.model.outcome import Usage
+from lbd.shapes import sse, tokens
+from lbd.shapes.messages.usage import fields
+
+FAMILY = "anthropic"
+_WORDS = {
+    Reason.STOP: "end_turn",
+    Reason.STOP_SEQUENCE: "stop_sequence",
+    Reason.LENGTH: "max_tokens",
+    Reason.CALLS: "tool_use",
+    Reason.FILTER: "refusal",
+    Reason.REFUSAL: "refusal",
+    Reason.PAUSE: "pause_turn",
+}
+
+
+def _event(kind: str, **more: Any) -> bytes:
+    return sse.encode(orjson.dumps({"type": kind, **more}), kind.encode())
+
+
+def _shown(token: Token | None) -> str:
+    return "" if token is None else tokens.shown(token, FAMILY)
+
+
+class MessagesSpeaker:
+    """See :class:`lbd.shapes.dialect.Speaker`: blocks one after the other, each begun and ended."""
+
+    def __init__(self, _wants_usage: bool) -> None:
+        self._begun = False
+        self._index = -1  # of the block that is open, or was last
+        self._open: type[Said | Thought] | int | None = (
+            None  # what the open block holds: text, thoughts, a call's number
+        )
+        self._finished: Finished | None = None
+        self._usage: Usage | None = None
+
+    def say(self, pieces: Iterable[Piece]) -> bytes:
+        """Return the events of these pieces."""
+        out: list[bytes] = []
+        for piece in pieces:
+            if isinstance(piece, Begin):
+                if not self._begun:
+                    out.append(self._begin(piece))
+            elif isinstance(piece, Used):
+                self._usage = piece.usage
+            elif piece.choice == 0:
+                if not self._begun:
+                    out.append(self._begin(Begin("", "")))
+                out += self._piece(piece)
+        return b"".join(out)
+
+    def _begin(self, begin: Begin) -> bytes:
+        self._begun = True
+        return _event("message_start", message=_message(begin, [], None, None, begin.usage))
+
+    def _piece(self, piece: Said | Thought | Refused | Calling | Argued | Finished) -> Iterable[bytes]:
+        if isinstance(piece, Finished):
+            self._finished = piece
+        elif isinstance(piece, Said | Refused):
+            if piece.text:
+                yield from self._enter(Said, {"type": "text", "text": ""})
+                yield self._delta({"type": "text_delta", "text": piece.text})
+        elif isinstance(piece, Thought):
+            yield from self._thought(piece)
+        elif isinstance(piece, Calling):
+            yield from self._close()
+            yield from self._enter(
+                piece.index,
+                {"type": "tool_use", "id": piece.id, "name": piece.name, "input": {}, **_signed(piece.token)},
+            )
+        elif self._open != piece.index:
+            text = "pieces of two calls at once, which this shape cannot say"
+            raise LbdError(Failure(FailureKind.BAD_BODY, text))
+        else:
+            yield self._delta({"type": "input_json_delta", "partial_json": piece.arguments})
+
+    def _thought(self, piece: Thought) -> Iterable[bytes]:
+        if piece.redacted:
+            yield from self._close()
+            yield from self._enter(Thought, {"type": "redacted_thinking", "data": _shown(piece.token)})
+            yield from self._close()
+            return
+        if piece.text or piece.token is not None:
+            yield from self._enter(Thought, {"type": "thinking", "thinking": "", "signature": ""})
+        if piece.text:
+            yield self._delta({"type": "thinking_delta", "thinking": piece.text})
+        if piece.token is not None:
+            yield self._delta({"type": "signature_delta", "signature": _shown(piece.token)})
+            yield from self._close()
+
+    def _enter(self, kind: type[Said | Thought] | int, block: dict[str, Any]) -> Iterable[bytes]:
+        if self._open == kind:
+            return
+        yield from self._close()
+        self._index += 1
+        self._open = kind
+        yield _event("content_block_start", index=self._index, content_block=block)
+
+    def _delta(self, delta: dict[str, Any]) -> bytes:
+        return _event("content_block_delta", index=self._index, delta=delta)
+
+    def _close(self) -> Iterable[bytes]:
+        if self._open is not None:
+            self._open = None
+            yield _event("content_block_stop", index=self._index)
+
+    def end(self) -> bytes:
+        """Return the reason and the usage, and the end."""
+        start = b"" if self._begun else self._begin(Begin("", ""))
+        finished = self._finished or Finished(Reason.STOP)
+        delta = {"stop_reason": _WORDS[finished.reason], "stop_sequence": finished.stop}
+        close = b"".join(self._close())
+        told = _event("message_delta", delta=delta, usage=fields(self._usage or Usage()))
+        return b"".join((start, close, told, _event("message_stop")))
+
+
+def _signed(token: Token | None) -> dict[str, str]:
+    return {} if token is None else {"thought_signature": _shown(token)}
+
+
+def _message(
+    begin: Begin, content: list[dict[str, Any]], reason: str | None, stop: str | None, usage: Usage | None
+) -> dict[str, Any]:
+    return {
+        "id": begin.id or "msg_lbd",
+        "type": "message",
+        "role": "assistant",
+        "model": begin.model,
+        "content": content,
+        "stop_reason": reason,
+        "stop_sequence": stop,
+        "usage": fields(usage or Usage()),
+    }
+
+
+def whole(answer: Answer) -> bytes:
+    """Return a unary answer."""
+    choice = answer.choices[0]
+    content: list[dict[str, Any]] = []
+    for part in choice.parts:
+        if isinstance(part, Call):
+            given = orjson.loads(part.arguments) if part.arguments.strip() else {}
+            content.append(
+                {"type": "tool_use", "id": part.id, "name": part.name, "input": given, **_signed(part.token)}
+            )
+        elif isinstance(part, Thinking):
+            if part.redacted:
+                content.append({"type": "redacted_thinking", "data": _shown(part.token)})
+            else:
+                content.append({"type": "thinking", "thinking": part.text, "signature": _shown(part.token)})
+        elif isinstance(part, Text) or hasattr(part, "text"):
+            content.append({"type": "text", "text": part.text})
+    begin = Begin(answer.id, answer.model)
+    return orjson.dumps(_message(begin, content, _WORDS[choice.reason], choice.stop, answer.usage))

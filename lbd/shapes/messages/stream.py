@@ -1,0 +1,109 @@
+"""Following a stream of Anthropic's Messages API, whose events go on as they came.
+
+Events that lbd does not know (``ping``, later additions) go on too, as the API's versioning rules ask of clients.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.units import WallTime
+from lbd.shapes import loose
+from lbd.shapes.chat.errors import in_band
+from lbd.shapes.held import HeldStream
+from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.messages.usage import UsageFields
+
+
+class _Message(msgspec.Struct):
+    usage: UsageFields | None = None
+
+
+class _Block(msgspec.Struct):
+    type: Any = None
+    text: Any = None
+    thinking: Any = None
+
+
+class _Delta(msgspec.Struct):
+    type: Any = None
+    text: Any = None
+    thinking: Any = None
+    partial_json: Any = None
+    signature: Any = None
+    citation: Any = None
+    stop_reason: Any = None
+
+
+class _Event(msgspec.Struct):
+    type: Any = None
+    message: _Message | None = None
+    content_block: _Block | None = None
+    delta: _Delta | None = None
+    usage: UsageFields | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+
+
+class MessagesWatch(HeldStream):
+    """See :class:`lbd.shapes.providers.Watch`."""
+
+    END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    __slots__ = ("finished",)
+
+    def __init__(
+        self,
+        _choices: int = 1,
+        _hide_usage: bool = False,
+        *,
+        wants_usage: bool = False,  # noqa: ARG002
+        wall: WallTime = 0.0,  # noqa: ARG002
+    ) -> None:
+        super().__init__()
+        self.finished = False
+
+    def _event(self, payload: bytes) -> bool:
+        """Read one event's data; tell whether the event goes on to the client."""
+        if not payload.strip():
+            return False
+        try:
+            event = _decode(payload)
+        except UNREADABLE:
+            try:
+                event = loose.read(payload, _Event)
+            except UNREADABLE as e:
+                self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream cannot be read: {e}")
+                return False
+        if event.error or event.type == "error":
+            self.failure = in_band(event.error)
+            return False
+        self._count(event)
+        if event.type == "message_stop":
+            self.done = True
+        elif event.type == "message_delta":
+            if event.delta is not None and event.delta.stop_reason:
+                self.finished = self.committed = True
+        elif self._says(event):
+            self.contents += 1
+            self.committed = True
+        return True
+
+    def _count(self, event: _Event) -> None:
+        for told in (None if event.message is None else event.message.usage, event.usage):
+            if told is not None:
+                self.usage = told.usage(self.usage)
+
+    @staticmethod
+    def _says(event: _Event) -> bool:
+        """Tell whether an event brings content: text, thoughts, arguments, or the beginning of what is not text."""
+        delta, block = event.delta, event.content_block
+        if event.type == "content_block_delta" and delta is not None:
+            return bool(delta.text or delta.thinking or delta.partial_json or delta.signature or delta.citation)
+        if event.type == "content_block_start" and block is not None:
+            return bool(block.text or block.thinking) or block.type not in ("text", "thinking")
+        return False
