@@ -36,7 +36,7 @@ def test_a_saturated_server_is_busy_and_never_down() -> None:
             line = next(iter(sim.app.flights.lines.values()))
             for _ in range(6):
                 await sim.world.open(
-                    line.stream["chat"], b'{"stream":true,"model":"m","max_tokens":4000}', _Deaf(), by=0
+                    line.ways["openai.chat"].stream, b'{"stream":true,"model":"m","max_tokens":4000}', _Deaf(), by=0
                 )
             for _ in range(40):
                 await env.sleep(1)
