@@ -186,6 +186,7 @@ class _Compiler:
             shape=shape.name,
             base_url=p.base_url.rstrip("/"),
             api_key=key,
+            secrets=self._secrets(p, shape, path),
             region=p.region,
             quota_group=p.quota_group,
             headers=tuple(p.headers.items()),
@@ -196,6 +197,7 @@ class _Compiler:
             max_concurrency=p.max_concurrency,
             self_hosted=shape.self_hosted,
             unary_via_stream=shape.unary_via_stream,
+            api_version=getattr(p, "api_version", None),
             stream_usage=shape.stream_usage,
         )
 
@@ -276,7 +278,10 @@ class _Compiler:
         tier = default_tier if d.tier is None else d.tier
         if tier not in tiers:
             self.error((*path, "tier"), f"there is no tier {tier!r}{unknown(tier, tiers)}")
-        ways = wires(shape, d.upstream_model or d.model)
+        served = frozenset(d.serves or ("chat",))
+        ways = wires(shape, d.upstream_model or d.model, served)
+        for missing in sorted(served - {wire.serves for wire in ways.values()}):
+            self.error((*path, "serves"), f"shape {shape.name} has no way to serve {missing}")
         supports = None
         if d.supports is not None:
             supports = frozenset(d.supports)
@@ -300,6 +305,7 @@ class _Compiler:
             tier=tier,
             context_tokens=d.context_tokens,
             supports=supports,
+            serves=served,
             carries={name: wire.carries for name, wire in ways.items()},
             price=price,
             quality=d.quality,
@@ -381,6 +387,10 @@ class _Compiler:
                 self.error((*path, "key"), f"the same key as client {out[digest].name!r}")
             out[digest] = ClientSpec(c.name, digest, c.surface, tuple(c.models), frozenset(c.may))
         return tuple(out.values())
+
+    def _secrets(self, p: ProviderConfig, shape: Shape, path: Path_) -> tuple[tuple[str, Secret], ...]:
+        found = [(name, self._secret(getattr(p, name), (*path, name))) for name in shape.secrets]
+        return tuple((name, secret) for name, secret in found if secret is not None)
 
     def _secret(self, ref: SecretRef | str | None, path: Path_) -> Secret | None:
         if ref is None:

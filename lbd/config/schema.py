@@ -257,7 +257,7 @@ PLANNED: dict[str, frozenset[str]] = {
 }
 
 # Provider shapes of the contract that this version does not have yet.
-PLANNED_SHAPES = frozenset({"azure", "bedrock", "gemini", "ollama"})
+PLANNED_SHAPES = frozenset[str]()
 
 
 def full(provider_kinds: Mapping[str, type[msgspec.Struct]]) -> type[msgspec.Struct]:

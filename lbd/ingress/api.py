@@ -23,7 +23,16 @@ from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import JSON
 
 MODELS = "/v1/models"
-ROUTES = {"/v1/chat/completions": "openai.chat", "/v1/messages": "anthropic.messages"}
+ROUTES = {
+    "/v1/chat/completions": "openai.chat",
+    "/v1/completions": "openai.completions",
+    "/v1/embeddings": "openai.embeddings",
+    "/v1/moderations": "openai.moderations",
+    "/v1/images/generations": "openai.images",
+    "/v1/audio/speech": "openai.speech",
+    "/v1/responses": "openai.responses",
+    "/v1/messages": "anthropic.messages",
+}
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -71,7 +80,7 @@ class Api:
         self._catalogue = catalogue
         self._failed = failed
         self._default = shapes["openai.chat"]
-        self._posts = {path: shapes[name] for path, name in ROUTES.items()}
+        self._posts = {path: shapes[name] for path, name in ROUTES.items() if name in shapes}
         self._born = int(born)
         self.limits = Limits()
         self._known_hosts: set[bytes | None] = set()

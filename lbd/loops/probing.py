@@ -166,6 +166,8 @@ class Probing:
 
     def need(self, row: Row) -> str | None:
         """Return why row needs a paid probe now: ``recovery``, ``idle``, or None."""
+        if not row.spec.can_be_tried:
+            return None
         now = self.env.now()
         last = self.paid_at(row)
         if row.admin is AdminState.MAINT or locked(row, now) or _saturated(row, now):

@@ -16,7 +16,7 @@ from lbd.model.request import Body, Head
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Headers, Transport
 from lbd.shapes.providers import Shape, Watch
-from lbd.upstream.line import Line, base_headers, masked, origin_of
+from lbd.upstream.line import Line, base_headers, masked, origin_of, versioned
 from probes import Answer, Completed
 
 LARGEST = 4 * 1024 * 1024
@@ -57,22 +57,25 @@ class _Gather:
             self.done.set_result(failure)
 
 
-CHAT = "openai.chat"
-
-
-def smallest(model: str, *, stream: bool) -> Body:
-    """Return the smallest completion: one short word asked for, few tokens allowed.
+def smallest(spec: DeploymentSpec, *, stream: bool) -> Body:
+    """Return the least of what a deployment serves: one short word asked for, few tokens allowed.
 
     Not ``max_tokens: 1``: reasoning models refuse or spend it before they say anything.
     """
-    asked: dict[str, object] = {
-        "model": model,
-        "messages": [{"role": "user", "content": "Say: ok"}],
-        "max_tokens": 4,
-    }
-    if stream:
-        asked["stream"] = True
-    return Body(CHAT, orjson.dumps(asked), Head(model, stream=stream, max_output_tokens=4))
+    model, little = spec.upstream_model, {"max_tokens": 4, "stream": stream}
+    if "chat" in spec.serves:
+        return _body("openai.chat", model, {"messages": [{"role": "user", "content": "Say: ok"}], **little})
+    if "completions" in spec.serves:
+        return _body("openai.completions", model, {"prompt": "Say: ok", **little})
+    return _body("openai.embeddings" if "embeddings" in spec.serves else "openai.moderations", model, {"input": "ok"})
+
+
+def _body(shape: str, model: str, asked: dict[str, object]) -> Body:
+    stream = bool(asked.get("stream"))
+    if not stream:
+        asked.pop("stream", None)
+    head = Head(model, stream=stream, max_output_tokens=4 if "max_tokens" in asked else None)
+    return Body(shape, orjson.dumps({"model": model, **asked}), head)
 
 
 class ProbeTarget:
@@ -127,7 +130,7 @@ class ProbeTarget:
 
     async def _get(self, path: str) -> Answer:
         base = urlsplit(self._provider.base_url).path.rstrip("/")
-        full = path if path.startswith("/") else f"{base}/{path}"
+        full = path if path.startswith("/") else versioned(self._provider, f"{base}/{path}")
         headers = (*base_headers(self._provider, self._shape), ("accept", "*/*"))
         endpoint = Endpoint(origin_of(self._provider), "GET", full, headers, pool=False)
         began = self._env.now()
@@ -143,9 +146,13 @@ class ProbeTarget:
         line = self._line
         if line is None:
             raise LbdError(Failure(FailureKind.INTERNAL, "a free probe asked for a completion"))
-        way = line.ways[CHAT]
+        asked = smallest(line.spec, stream=stream)
+        way = line.ways[asked.shape]
+        stream = asked.head.stream
         wire, endpoint = way.wire, way.stream if stream else way.unary
-        body = wire.encode(smallest(line.spec.upstream_model, stream=stream), line.spec, stream, False)
+        body = wire.encode(asked, line.spec, stream, False)
+        if self._shape.sign is not None:
+            endpoint = self._shape.sign(endpoint, body, self._env.wall(), self._provider)
         watch = wire.watch(1, False) if stream and wire.watch is not None else None
         began = self._env.now()
         got = await self._exchange(endpoint, body, _Gather(self._env, watch))

@@ -26,6 +26,7 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     shape: str
     base_url: str  # without a trailing slash
     api_key: Secret | None = None
+    secrets: tuple[tuple[str, Secret], ...] = ()  # what else its shape asks for, by the keys of its configuration
     region: str | None = None
     quota_group: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -36,7 +37,11 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     max_concurrency: int | None = None
     self_hosted: bool = False
     unary_via_stream: bool = False
+    api_version: str | None = None  # of paths that name the deployment (Azure's older ones)
     stream_usage: bool = True  # may lbd ask for usage in a stream whose client did not
+
+
+TRIABLE = frozenset({"chat", "completions", "embeddings", "moderations"})
 
 
 class DeploymentSpec(msgspec.Struct, frozen=True):
@@ -49,6 +54,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True):
     tier: str
     context_tokens: Tokens | None = None
     supports: frozenset[str] | None = None  # None: nothing is known, so nothing is ruled out
+    serves: frozenset[str] = frozenset({"chat"})
     # by client shape, what can be expressed to it; shapes that are not here it cannot serve. None: any
     carries: dict[str, frozenset[str]] | None = None
     price: Price | None = None
@@ -57,6 +63,11 @@ class DeploymentSpec(msgspec.Struct, frozen=True):
     max_concurrency: int | None = None
     self_hosted: bool = False
     unary_via_stream: bool = False
+
+    @property
+    def can_be_tried(self) -> bool:
+        """Tell whether a probe may ask for a little of what it serves; an image is never little."""
+        return bool(self.serves & TRIABLE)
 
     def identity(self, provider: ProviderSpec) -> tuple[str, ...]:
         """Return what must stay the same for this row to keep its history over a reload."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
-from lbd.model.failure import Failure, LbdError
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Refused, Said, Thought
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
@@ -18,11 +18,16 @@ from lbd.shapes.dialect import Dialect, Listener, Speaker, Voice
 from lbd.shapes.gather import gather
 from lbd.shapes.providers import Facts, Shape, Watch, Wire
 
+CHAT = frozenset({"chat"})
 
-def wires(shape: Shape, model: str) -> dict[str, Wire]:
-    """Return, by client shape, how requests reach a deployment of this upstream model: natively where that can be."""
-    out = dict(shape.speaks)
-    if shape.dialect is not None:
+
+def wires(shape: Shape, model: str, serves: Collection[str] = CHAT) -> dict[str, Wire]:
+    """Return, by client shape, how requests reach a deployment of this upstream model: natively where that can be.
+
+    ``serves``: what the deployment is for.
+    """
+    out = {name: wire for name, wire in shape.speaks.items() if wire.serves in serves}
+    if shape.dialect is not None and "chat" in serves:
         for name, client in CLIENTS.load().items():
             if name not in out and client.voice is not None:
                 out[name] = _wire(client.voice, shape.dialect, model)
@@ -36,7 +41,7 @@ def _wire(voice: Voice, dialect: Dialect, model: str) -> Wire:
         encode=partial(_encode, voice, dialect),
         facts=partial(_facts, voice, dialect, model),
         watch=partial(BridgeWatch, voice, dialect, model),
-        fold=partial(_Fold, voice),
+        fold=_Fold,
         stream_path=dialect.stream_path,
         native=False,
     )
@@ -77,12 +82,14 @@ class BridgeWatch:
         wall: WallTime = 0.0,
     ) -> None:
         self._listener: Listener = dialect.listen(model, choices)
+        self._voice = voice
         self._speaker: Speaker = voice.speak(wants_usage)
         self._model = model
         self._wall = wall
         self._held: list[bytes] = []
         self._said_end = False
         self.gathered: list[Piece] | None = None  # where the client wants it whole: the pieces, instead of what is said
+        self.answer = b""  # the whole of them, when all have come
         self.committed = False
         self.failure: Failure | None = None
         self.contents = 0
@@ -113,32 +120,37 @@ class BridgeWatch:
         return out
 
     def _say(self, pieces: Sequence[Piece], data: bytes) -> bytes:
-        told = [_begun(p, self._model, self._wall) if isinstance(p, Begin) else p for p in pieces]
-        for piece in told:
-            if isinstance(piece, Said | Thought | Refused | Argued):
-                self.contents += 1
-        self.committed = self.committed or any(map(_commits, told))
-        if self.gathered is not None:
-            self.gathered += told
-            return data if self.committed else b""
-        try:
-            out = self._speaker.say(told)
-        except LbdError as e:
-            self.failure = e.failure
-            return b""
+        for piece in pieces:
+            told = _begun(piece, self._model, self._wall) if isinstance(piece, Begin) else piece
+            if self.gathered is not None:
+                self.gathered.append(told)
+            else:
+                try:
+                    self._held.append(self._speaker.say((told,)))
+                except LbdError as e:  # what came before it was good, however the bytes came
+                    self.failure = e.failure
+                    break
+            self.contents += isinstance(told, Said | Thought | Refused | Argued)
+            self.committed = self.committed or _commits(told)
         if not self.committed:
-            self._held.append(out)
             return b""
-        if self._held:
-            out = b"".join([*self._held, out])
-            self._held.clear()
+        if self.gathered is not None:
+            return data
+        out = b"".join(self._held)
+        self._held.clear()
         return out
 
     def _end(self) -> bytes:
-        if self._said_end or self.gathered is not None:
+        if self._said_end:
             return b""
         self._said_end = True
-        return self._speaker.end()
+        if self.gathered is None:
+            return self._speaker.end()
+        try:
+            self.answer = self._voice.whole(gather(self.gathered))
+        except LbdError as e:
+            self.failure = e.failure
+        return b""
 
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is."""
@@ -149,7 +161,12 @@ class BridgeWatch:
         pieces, failure = self._listener.end()
         out = self._say(pieces, b"")
         failure = self.failure or failure
-        return (out, failure) if failure is not None else (out + self._end(), None)
+        if failure is None and not self.committed:
+            failure = Failure(FailureKind.BAD_BODY, "the stream ended without anything that can be said")
+        if failure is not None:
+            return out, failure
+        out += self._end()
+        return out, self.failure
 
 
 def _commits(piece: Piece) -> bool:
@@ -163,15 +180,14 @@ def _commits(piece: Piece) -> bool:
 class _Fold:
     """See :class:`lbd.shapes.providers.Fold`: the watch gathers the pieces themselves."""
 
-    def __init__(self, voice: Voice, watch: Watch) -> None:
-        self._voice = voice
-        self._pieces: list[Piece] = []
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
         if isinstance(watch, BridgeWatch):
-            watch.gathered = self._pieces
+            watch.gathered = []
 
     def feed(self, data: bytes) -> None:
         """Take nothing: what was heard is known already."""
 
     def result(self) -> bytes:
         """Return the unary body."""
-        return self._voice.whole(gather(self._pieces))
+        return self._watch.answer if isinstance(self._watch, BridgeWatch) else b""

@@ -108,6 +108,7 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
     row.probes_lost = 0  # busy is alive, too
     if result.verdict is not Verdict.UP:
         return
+    completion = completion or not row.spec.can_be_tried  # liveness is all that there is
     proven = completion or not breaker.needs_completion(row.breaker)
     if proven or row.breaker.phase is breaker.Phase.CLOSED:
         row.suspect = None

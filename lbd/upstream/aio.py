@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 import aiohttp
+from yarl import URL
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
@@ -118,7 +119,7 @@ class AiohttpTransport:
         try:
             async with self.session(origin, pool=endpoint.pool).request(
                 endpoint.method,
-                f"{origin.scheme}://{origin.authority}{endpoint.path}",
+                URL(f"{origin.scheme}://{origin.authority}{endpoint.path}", encoded=True),  # a signature covers its form
                 data=io.BytesIO(body) if body else None,  # sent in pieces: aiohttp warns of large ones in one
                 headers=dict(endpoint.headers),
                 proxy=origin.proxy,

@@ -24,7 +24,7 @@ from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.request import Ask, Body
 from lbd.model.table import Snapshot, size_bucket
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
-from lbd.ports import Env, Reply
+from lbd.ports import Endpoint, Env, Reply
 from lbd.shapes.clients import ClientShape
 from lbd.shapes.providers import Wire
 from lbd.state import flight as flights
@@ -271,13 +271,12 @@ class Run:
         service.watch(candidate.id, attempt)
         try:
             shown = manner is FORWARD
-            body = self._encoded(way.wire, line, manner, ask_usage)
-            if isinstance(body, Failure):
-                attempt.refuse(body)
+            sent = self._sent(way.wire, line, manner, endpoint, ask_usage)
+            if isinstance(sent, Failure):
+                attempt.refuse(sent)
             else:
                 await attempt.run(
-                    endpoint,
-                    body,
+                    *sent,
                     choices=head.n,
                     hide_usage=shown and ask_usage and not head.include_usage,
                     wants_usage=shown and head.include_usage,
@@ -293,10 +292,15 @@ class Run:
         lease.settle(self._outcome(attempt, candidate))
         return attempt
 
-    def _encoded(self, wire: Wire, line: Line, manner: Manner, ask_usage: bool) -> bytes | Failure:
-        """Return the request as this deployment takes it, or why it cannot be put in its shape."""
+    def _sent(
+        self, wire: Wire, line: Line, manner: Manner, endpoint: Endpoint, ask_usage: bool
+    ) -> tuple[Endpoint, bytes] | Failure:
+        """Return where the request goes, and as this deployment takes it; or why it cannot be put in its shape."""
         try:
-            return wire.encode(self._ticket.body, line.spec, manner is not WHOLE, ask_usage)
+            body = wire.encode(self._ticket.body, line.spec, manner is not WHOLE, ask_usage)
+            if (sign := line.shape.sign) is not None:
+                endpoint = sign(endpoint, body, self._env.wall(), line.provider)
+            return endpoint, body
         except LbdError as e:
             return e.failure
 

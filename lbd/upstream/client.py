@@ -54,7 +54,8 @@ def _prefix(endpoint: Endpoint) -> bytes:
     lines = [f"{endpoint.method} {endpoint.path} HTTP/1.1", f"host: {endpoint.origin.authority}"]
     lines += [f"{name}: {value}" for name, value in endpoint.headers]
     prefix = "\r\n".join(lines).encode("latin-1") + b"\r\ncontent-length: "
-    _prefixes[id(endpoint)] = (endpoint, prefix)
+    if endpoint.lasting:
+        _prefixes[id(endpoint)] = (endpoint, prefix)
     return prefix
 
 

@@ -41,6 +41,11 @@ class RawHeaders(Mapping[str, str]):
 
 
 def event_stream(headers: Mapping[str, str]) -> str | None:
-    """Return the content type if it is that of an event stream, else None."""
+    """Return the content type if it is that of an event stream, else None.
+
+    Amazon's is binary, and never goes on as it came: what its client gets is of the usual kind.
+    """
     kind = headers.get("content-type", "")
+    if kind.lower().startswith("application/vnd.amazon.eventstream"):
+        return "text/event-stream"
     return kind if kind.startswith("text/event-stream") or kind.lower().startswith("text/event-stream") else None

@@ -52,6 +52,13 @@ def origin_of(provider: ProviderSpec) -> Origin:
     )
 
 
+def versioned(provider: ProviderSpec, path: str) -> str:
+    """Return a path with the API's version in its query, where the provider wants one."""
+    if provider.api_version is None:
+        return path
+    return f"{path}{'&' if '?' in path else '?'}api-version={quote(provider.api_version, safe='')}"
+
+
 def base_headers(provider: ProviderSpec, shape: Shape) -> tuple[tuple[str, str], ...]:
     """Return the headers of every request to a provider; its configured ones win over lbd's own."""
     key = None if provider.api_key is None else provider.api_key.reveal()
@@ -69,14 +76,15 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
     model = quote(spec.upstream_model, safe="")
 
     def endpoint(path: str, accept: str, *, pool: bool) -> Endpoint:
-        return Endpoint(origin, "POST", base + path.replace("{model}", model), (*headers, ("accept", accept)), pool)
+        told = versioned(provider, f"/deployments/{model}{path}" if provider.api_version else path)
+        return Endpoint(origin, "POST", base + told.replace("{model}", model), (*headers, ("accept", accept)), pool)
 
     def way(wire: Wire) -> Way:
         streamed = wire.stream_path or wire.path
         return Way(
             wire,
             endpoint(wire.path, "application/json", pool=True),
-            endpoint(streamed, "text/event-stream", pool=shape.pool_after_stream),
+            endpoint(streamed, shape.stream_accept, pool=shape.pool_after_stream),
         )
 
     return Line(
@@ -84,7 +92,7 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
         provider,
         shape,
         transport,
-        {name: way(wire) for name, wire in wires(shape, spec.upstream_model).items()},
+        {name: way(wire) for name, wire in wires(shape, spec.upstream_model, spec.serves).items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
 
@@ -94,6 +102,7 @@ def masked(failure: Failure, provider: ProviderSpec) -> Failure:
     secrets = [value for _, value in provider.headers if len(value) >= SHORTEST_SECRET]
     if provider.api_key is not None:
         secrets.append(provider.api_key.reveal())
+    secrets += [secret.reveal() for _, secret in provider.secrets]
     for secret in secrets:
         if secret in failure.message:
             failure = replace(failure, message=failure.message.replace(secret, "***"))

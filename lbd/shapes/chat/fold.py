@@ -22,6 +22,8 @@ _PIECES = ("content", "reasoning_content", "reasoning", "reasoning_details", "re
 class ChatFold:
     """See :class:`lbd.shapes.providers.Fold`."""
 
+    KIND = "chat.completion"
+
     def __init__(self) -> None:
         self._top: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
@@ -69,11 +71,11 @@ class ChatFold:
     def result(self) -> bytes:
         """Return the unary body."""
         top = dict(self._top)
-        top["object"] = "chat.completion"
+        top["object"] = self.KIND
         choices = []
         for index in sorted(self._choices):
             choice = self._choices[index]
-            for call in choice["message"].get("tool_calls") or ():
+            for call in choice.get("message", {}).get("tool_calls") or ():
                 call.pop("index", None)
             choice.setdefault("finish_reason", None)
             choices.append(choice)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from lbd.model.failure import Failure, LbdError
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import (
     Argued,
     Begin,
@@ -36,10 +36,14 @@ REASONS = {
 
 
 def _loads(data: bytes) -> dict[str, Any]:
+    """Return what a watch has read before. Raises LbdError for what is nested deeper than can be followed."""
     try:
         out: dict[str, Any] = orjson.loads(data)
     except orjson.JSONDecodeError:
-        out = loose.sound(loose.loads(data))
+        try:
+            out = loose.sound(loose.loads(data))
+        except loose.UNREADABLE as e:
+            raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer cannot be read: {e}", status=200)) from None
     return out
 
 
@@ -53,6 +57,7 @@ class _Reader:
     def __init__(self) -> None:
         self._begun = False
         self._calls: dict[int, dict[object, int]] = {}  # choice -> the provider's index or id of a call -> its number
+        self._finished: set[int] = set()
 
     def begin(self, top: dict[str, Any]) -> Iterable[Piece]:
         if self._begun:
@@ -66,24 +71,33 @@ class _Reader:
             _string(top.get("system_fingerprint")) or None,
         )
 
-    def choice(self, choice: dict[str, Any], part: str) -> Iterable[Piece]:
-        number = choice.get("index", 0)
-        delta = choice.get(part) or choice.get("message") or {}
-        yield from self._delta(delta, number, choice.get("logprobs"))
+    def choice(self, choice: dict[str, Any], place: int = 0) -> Iterable[Piece]:
+        """Yield the pieces of a choice. ``place`` speaks for an index that is none."""
+        index = choice.get("index", place)
+        number = index if isinstance(index, int) else place
+        for part in ("delta", "message"):  # servers that cannot stream send a whole message in one chunk
+            told = choice.get(part)
+            if isinstance(told, dict) and told:
+                yield from self._delta(told, number, choice.get("logprobs"), whole=part == "message")
+                break
+        else:
+            yield from self._delta({}, number, choice.get("logprobs"), whole=True)
         reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
+        if reason and number not in self._finished:
+            self._finished.add(number)
             yield Finished(self._reason(reason, number), number)
 
-    def _reason(self, word: str, number: int) -> Reason:
-        known = REASONS.get(word, Reason.STOP)
+    def _reason(self, word: object, number: int) -> Reason:
+        known = REASONS.get(word, Reason.STOP) if isinstance(word, str) else Reason.STOP
         # some servers say "stop" after a call, and clients that go by the word would never answer it
         return Reason.CALLS if known is Reason.STOP and self._calls.get(number) else known
 
-    def _delta(self, delta: dict[str, Any], number: int, logprobs: object) -> Iterable[Piece]:
+    def _delta(self, delta: dict[str, Any], number: int, logprobs: object, *, whole: bool) -> Iterable[Piece]:
         yield from _thoughts(delta, number)
         content = delta.get("content")
         if isinstance(content, list):
             content = "".join(_string(p.get("text")) for p in content if isinstance(p, dict))
+        logprobs = logprobs if isinstance(logprobs, dict) and logprobs else None
         if (isinstance(content, str) and content) or logprobs:
             yield Said(_string(content), number, logprobs)
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
@@ -91,10 +105,21 @@ class _Reader:
         calls = delta.get("tool_calls")
         for place, call in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(call, dict):
-                yield from self._call(call, call.get("index", place), number)
+                yield from self._call(call, f"{place} of a whole" if whole else self._key(call, number), number)
         old = delta.get("function_call")
         if isinstance(old, dict):
             yield from self._call({"function": old, "id": "call_0"}, 0, number)
+
+    def _key(self, call: dict[str, Any], number: int) -> object:
+        """Return what a piece of a call calls it by: its index, else its id, else it goes on with the last one."""
+        index, id_, known = call.get("index"), call.get("id"), self._calls.get(number, {})
+        if isinstance(index, int):
+            return index
+        if isinstance(id_, str) and id_:
+            return id_
+        function = call.get("function")
+        begins = isinstance(function, dict) and _string(function.get("name"))
+        return f"{len(known)} without id" if begins or not known else list(known)[-1]
 
     def _call(self, call: dict[str, Any], key: object, number: int) -> Iterable[Piece]:
         known = self._calls.setdefault(number, {})
@@ -110,9 +135,16 @@ class _Reader:
             yield Calling(known[key], id_, _string(function.get("name")), number, token)
         arguments = function.get("arguments")
         if isinstance(arguments, dict):  # servers that do not write them as a string
-            arguments = orjson.dumps(arguments).decode()
+            arguments = _dumps(arguments)
         if isinstance(arguments, str) and arguments:
             yield Argued(known[key], arguments, number)
+
+
+def _dumps(arguments: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(arguments).decode()
+    except TypeError:
+        raise LbdError(Failure(FailureKind.BAD_BODY, "the arguments of a tool call are nested too deep")) from None
 
 
 def _thoughts(delta: dict[str, Any], number: int) -> Iterable[Piece]:
@@ -122,12 +154,13 @@ def _thoughts(delta: dict[str, Any], number: int) -> Iterable[Piece]:
         if not isinstance(detail, dict):
             continue
         value = detail.get("signature") or detail.get("data")
-        token = tokens.read(value, "") if isinstance(value, str) else None
+        token = tokens.read(value, "") if isinstance(value, str) and value else None
         text = _string(detail.get("text")) or _string(detail.get("summary"))
         told = True
-        yield Thought(text, number, token, redacted=detail.get("data") is not None)
+        if text or token is not None:
+            yield Thought(text, number, token, redacted=token is not None and value == detail.get("data"))
     bare = delta.get("reasoning_content") or delta.get("reasoning")
-    if not told and isinstance(bare, str):
+    if not told and isinstance(bare, str) and bare:
         yield Thought(bare, number)
 
 
@@ -137,6 +170,7 @@ class ChatListener:
     def __init__(self, _model: str, choices: int) -> None:
         self._watch = ChatWatch(choices, False, wants_usage=True)
         self._reader = _Reader()
+        self._failure: Failure | None = None
 
     @property
     def done(self) -> bool:
@@ -150,8 +184,8 @@ class ChatListener:
 
     @property
     def failure(self) -> Failure | None:
-        """What the provider said has gone wrong."""
-        return self._watch.failure
+        """What the provider said has gone wrong, or that it sent what cannot be read."""
+        return self._failure or self._watch.failure
 
     @property
     def whole(self) -> bool:
@@ -165,24 +199,28 @@ class ChatListener:
     def end(self) -> tuple[Sequence[Piece], Failure | None]:
         """The provider closed."""
         tail, failure = self._watch.end()
-        if failure is not None and self._watch.finished:
+        if failure is not None and failure.kind is FailureKind.BROKEN_STREAM and self._watch.finished:
             failure = None  # the answer itself is complete; only its count is missing
-        return self._read(tail), failure
+        return self._read(tail), self._failure or failure
 
     def _read(self, block: bytes) -> list[Piece]:
         out: list[Piece] = []
-        for frame in sse.frames(block) if block else ():
-            if frame.data is None or frame.data.strip() == b"[DONE]":
-                continue
-            chunk = _loads(frame.data)
-            out += self._reader.begin(chunk)
-            for choice in chunk.get("choices") or ():
-                out += self._reader.choice(choice, "delta")
-            counted = usage.odd(chunk.get("usage"))
-            told = None if counted is None else counted.usage()
-            if told is not None:
-                out.append(Used(told))
+        try:
+            for frame in sse.frames(block) if block and self._failure is None else ():
+                if frame.data is not None and frame.data.strip() != b"[DONE]":
+                    out += self._chunk(_loads(frame.data))
+        except LbdError as e:  # what came before it was good
+            self._failure = e.failure
         return out
+
+    def _chunk(self, chunk: dict[str, Any]) -> Iterable[Piece]:
+        yield from self._reader.begin(chunk)
+        for choice in chunk.get("choices") or ():
+            yield from self._reader.choice(choice)
+        counted = usage.odd(chunk.get("usage"))
+        told = None if counted is None else counted.usage()
+        if told is not None:
+            yield Used(told)
 
 
 def read(body: bytes, _model: str) -> list[Piece]:
@@ -192,8 +230,8 @@ def read(body: bytes, _model: str) -> list[Piece]:
         raise LbdError(facts.failure)
     answer, reader = _loads(body.removeprefix(loose.BOM)), _Reader()
     out = list(reader.begin(answer))
-    for choice in answer["choices"]:
-        out += reader.choice(choice, "message")
+    for place, choice in enumerate(answer["choices"]):
+        out += reader.choice(choice, place)
     if facts.usage is not None:
         out.append(Used(facts.usage))
     return out

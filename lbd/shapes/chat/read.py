@@ -111,12 +111,16 @@ def read(raw: bytes) -> Prompt:
         top_logprobs=dig.whole(body.get("top_logprobs"), "/top_logprobs"),
         frequency_penalty=dig.number(body.get("frequency_penalty"), "/frequency_penalty"),
         presence_penalty=dig.number(body.get("presence_penalty"), "/presence_penalty"),
-        logit_bias=None if bias is None else {k: dig.number(v, f"/logit_bias/{k}") or 0.0 for k, v in bias.items()},
+        logit_bias=None if bias is None else {k: _bias(k, v) for k, v in bias.items()},
         format=_format(body.get("response_format")),
         effort=_effort(body),
         verbosity=dig.maybe_text(body.get("verbosity"), "/verbosity"),
         user=dig.maybe_text(user, "/user"),
     )
+
+
+def _bias(token: str, value: object) -> float:
+    return dig.number(value, dig.below("/logit_bias", token)) or 0.0
 
 
 def _tools(body: dict[str, Any]) -> tuple[Tool, ...]:

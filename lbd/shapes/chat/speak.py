@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import (
     Answer,
     Argued,
@@ -27,9 +28,10 @@ from lbd.model.messages import (
 )
 from lbd.model.outcome import Usage
 from lbd.shapes import tokens
+from lbd.shapes.gather import NO_ARGUMENTS
 
 FAMILY = "openai"
-_WORDS = {
+WORDS = {
     Reason.STOP: "stop",
     Reason.STOP_SEQUENCE: "stop",
     Reason.LENGTH: "length",
@@ -38,6 +40,13 @@ _WORDS = {
     Reason.REFUSAL: "stop",
     Reason.PAUSE: "stop",
 }
+
+
+def _dumps(value: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # log-probabilities, which are the provider's as they are
+        raise LbdError(Failure(FailureKind.BAD_BODY, "the answer is nested too deep", status=200)) from None
 
 
 def usage_fields(usage: Usage) -> dict[str, Any]:
@@ -51,11 +60,33 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _detail(text: str, token: Token | None, redacted: bool) -> dict[str, Any]:
+def _detail(index: int, text: str, token: Token | None, redacted: bool) -> dict[str, Any]:
     if redacted and token is not None:
-        return {"type": "reasoning.encrypted", "data": tokens.shown(token, FAMILY)}
-    detail: dict[str, Any] = {"type": "reasoning.text", "text": text}
+        return {"index": index, "type": "reasoning.encrypted", "data": tokens.shown(token, FAMILY)}
+    detail: dict[str, Any] = {"index": index, "type": "reasoning.text", "text": text}
     return detail if token is None else {**detail, "signature": tokens.shown(token, FAMILY)}
+
+
+class _Speaking:
+    """One choice under way: what has to be remembered of it."""
+
+    def __init__(self) -> None:
+        self.thoughts: list[str] = []  # since the last token: a token is only good with the words that it signs
+        self.details = 0
+        self.called = self.finished = False
+        self.unargued: int | None = None  # a call that has no arguments so far
+
+    def call(self, piece: Calling | Argued) -> dict[str, Any]:
+        if isinstance(piece, Calling):
+            self.called, self.unargued = True, piece.index
+            return _call(piece.id, piece.name, "", piece.token)
+        if self.unargued == piece.index:
+            self.unargued = None
+        return {"function": {"arguments": piece.arguments}}
+
+    def detail(self, piece: Thought, token: Token) -> dict[str, Any]:
+        text, self.thoughts, self.details = "".join(self.thoughts), [], self.details + 1
+        return _detail(self.details - 1, text, token, piece.redacted)
 
 
 class ChatSpeaker:
@@ -64,28 +95,41 @@ class ChatSpeaker:
     def __init__(self, wants_usage: bool) -> None:
         self._wants_usage = wants_usage
         self._head: dict[str, Any] = {}
-        self._roles: set[int] = set()
+        self._choices: dict[int, _Speaking] = {}
         self._usage: Usage | None = None
 
     def say(self, pieces: Iterable[Piece]) -> bytes:
         """Return the chunks of these pieces."""
-        out = []
+        out: list[bytes] = []
         for piece in pieces:
             if isinstance(piece, Begin):
-                self._head = head(piece, "chat.completion.chunk")
+                self._head = self._head or head(piece, "chat.completion.chunk")
             elif isinstance(piece, Used):
                 self._usage = piece.usage
             else:
-                out.append(self._choice(piece))
+                out += self._piece(piece)
         return b"".join(out)
+
+    def _piece(self, piece: Said | Thought | Refused | Calling | Argued | Finished) -> Iterable[bytes]:
+        """Yield the chunk of a piece, behind the arguments of a call that has ended without any."""
+        state = self._choices.get(piece.choice)
+        if state is not None:
+            if isinstance(piece, Finished) and state.finished:
+                return
+            if state.unargued is not None and isinstance(piece, Calling | Finished):
+                yield self._choice(Argued(state.unargued, NO_ARGUMENTS, piece.choice))
+        yield self._choice(piece)
 
     def _choice(self, piece: Said | Thought | Refused | Calling | Argued | Finished) -> bytes:
         number = piece.choice
         delta: dict[str, Any] = {}
-        if number not in self._roles:
-            self._roles.add(number)
+        state = self._choices.get(number)
+        if state is None:
+            state = self._choices[number] = _Speaking()
             delta["role"] = "assistant"
         choice: dict[str, Any] = {"index": number, "delta": delta, "finish_reason": None}
+        if not isinstance(piece, Thought):
+            state.thoughts = []
         if isinstance(piece, Said):
             delta["content"] = piece.text
             if piece.logprobs is not None:
@@ -93,29 +137,30 @@ class ChatSpeaker:
         elif isinstance(piece, Thought):
             if piece.text:
                 delta["reasoning_content"] = piece.text
+                state.thoughts.append(piece.text)
             if piece.token is not None:
-                delta["reasoning_details"] = [_detail("", piece.token, piece.redacted)]
+                delta["reasoning_details"] = [state.detail(piece, piece.token)]
         elif isinstance(piece, Refused):
             delta["refusal"] = piece.text
-        elif isinstance(piece, Calling):
-            delta["tool_calls"] = [{"index": piece.index, **_call(piece.id, piece.name, "", piece.token)}]
-        elif isinstance(piece, Argued):
-            delta["tool_calls"] = [{"index": piece.index, "function": {"arguments": piece.arguments}}]
+        elif isinstance(piece, Calling | Argued):
+            delta["tool_calls"] = [{"index": piece.index, **state.call(piece)}]
         else:
-            choice["finish_reason"] = _WORDS[piece.reason]
+            state.finished = True
+            choice["finish_reason"] = WORDS[piece.reason]
         return self._chunk({"choices": [choice]})
 
     def _chunk(self, more: dict[str, Any]) -> bytes:
         if not self._head:
             self._head = head(Begin("", ""), "chat.completion.chunk")
-        return b"data: %b\n\n" % orjson.dumps(self._head | more)
+        return b"data: %b\n\n" % _dumps(self._head | more)
 
     def end(self) -> bytes:
-        """Return the usage, where it is wanted, and the end mark."""
-        usage = b""
+        """Return the finish of what has none, the usage, where it is wanted, and the end mark."""
+        open_ = [Finished(Reason.CALLS if s.called else Reason.STOP, n) for n, s in self._choices.items()]
+        finish, usage = self.say(f for f in open_ if not self._choices[f.choice].finished), b""
         if self._wants_usage:
             usage = self._chunk({"choices": [], "usage": usage_fields(self._usage or Usage())})
-        return usage + b"data: [DONE]\n\n"
+        return finish + usage + b"data: [DONE]\n\n"
 
 
 def head(begin: Begin, kind: str) -> dict[str, Any]:
@@ -142,7 +187,7 @@ def whole(answer: Answer) -> bytes:
     body = head(begin, "chat.completion")
     body["choices"] = [_message(i, choice) for i, choice in enumerate(answer.choices)]
     body["usage"] = usage_fields(answer.usage or Usage())
-    return orjson.dumps(body)
+    return _dumps(body)
 
 
 def _message(number: int, choice: Any) -> dict[str, Any]:
@@ -155,7 +200,7 @@ def _message(number: int, choice: Any) -> dict[str, Any]:
     if any(t.text for t in thoughts):
         message["reasoning_content"] = "".join(t.text for t in thoughts)
     if any(t.token is not None for t in thoughts):
-        message["reasoning_details"] = [_detail(t.text, t.token, t.redacted) for t in thoughts]
+        message["reasoning_details"] = [_detail(i, t.text, t.token, t.redacted) for i, t in enumerate(thoughts)]
     calls = [_call(p.id, p.name, p.arguments, p.token) for p in choice.parts if isinstance(p, Call)]
     if calls:
         message["tool_calls"] = calls
@@ -163,5 +208,5 @@ def _message(number: int, choice: Any) -> dict[str, Any]:
         "index": number,
         "message": message,
         "logprobs": choice.logprobs,
-        "finish_reason": _WORDS[choice.reason],
+        "finish_reason": WORDS[choice.reason],
     }

@@ -40,6 +40,7 @@ class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     finish_reason: Any = None
     error: Any = None
+    text: Any = None  # of the older text completions
 
 
 class _Chunk(msgspec.Struct):
@@ -121,7 +122,7 @@ class ChatWatch(HeldStream):
                     return False  # what stands beside an error in one event does not go out, so it does not commit
                 commits = True
             delta = choice.delta
-            if delta is not None and (delta.content or _has_content(delta)):
+            if (delta is not None and (delta.content or _has_content(delta))) or choice.text:
                 self.contents += 1
                 commits = True
         self.committed |= commits

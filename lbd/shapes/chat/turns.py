@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import orjson
+
 from lbd.model.messages import Call, Media, Part, Refusal, Result, Text, Thinking, Turn
-from lbd.shapes import dig, tokens
+from lbd.shapes import dig, loose, tokens
+from lbd.shapes.gather import NO_ARGUMENTS
 
 
 def joined(turns: list[Turn]) -> tuple[Turn, ...]:
@@ -110,14 +113,31 @@ def _assistant(message: dict[str, Any], at: str, names: dict[str, str]) -> list[
         function = dig.members(call.get("function"), f"{place}/function")
         id_ = dig.text(call.get("id"), f"{place}/id")
         name = names[id_] = dig.text(function.get("name"), f"{place}/function/name")
-        arguments = dig.maybe_text(function.get("arguments"), f"{place}/function/arguments")
-        out.append(Call(id_, name, arguments or "{}", _signature(call)))
+        arguments = _arguments(function.get("arguments"), f"{place}/function/arguments")
+        out.append(Call(id_, name, arguments, _signature(call)))
     old = dig.maybe_members(message.get("function_call"), f"{at}/function_call")
     if old is not None:
         name = dig.text(old.get("name"), f"{at}/function_call/name")
         names[name] = name
-        out.append(Call(name, name, dig.maybe_text(old.get("arguments"), f"{at}/function_call/arguments") or "{}"))
+        out.append(Call(name, name, _arguments(old.get("arguments"), f"{at}/function_call/arguments")))
     return out
+
+
+def _arguments(value: object, at: str) -> str:
+    """Return the arguments of a call: other shapes hold them as an object, so text that is none has no place there."""
+    told = dig.maybe_text(value, at)
+    if told is None or not told.strip():
+        return NO_ARGUMENTS
+    try:
+        found = orjson.loads(told)
+    except orjson.JSONDecodeError:
+        try:
+            found = loose.sound(loose.loads(told.encode()))
+        except loose.UNREADABLE as e:
+            raise dig.bad(at, f"the arguments are not JSON: {e}") from None
+        told = dig.encoded(found, at).decode()
+    dig.members(found, at)
+    return told
 
 
 def _signature(call: dict[str, Any]) -> Any:
@@ -135,7 +155,7 @@ def _thoughts(message: dict[str, Any], at: str) -> list[Part]:
         value = detail.get("signature") or detail.get("data")
         token = tokens.read(value, "") if isinstance(value, str) else None
         thought = detail.get("text") or detail.get("summary") or ""
-        out.append(Thinking(thought if isinstance(thought, str) else "", token, detail.get("data") is not None))
+        out.append(Thinking(thought if isinstance(thought, str) else "", token, isinstance(detail.get("data"), str)))
     bare = message.get("reasoning_content") or message.get("reasoning")
     if not out and isinstance(bare, str):
         out.append(Thinking(bare))

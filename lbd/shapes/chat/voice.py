@@ -17,10 +17,13 @@ def _write(prompt: Prompt, row: DeploymentSpec, stream: bool, ask_usage: bool) -
     return write(prompt, row.upstream_model, stream=stream, ask_usage=ask_usage)
 
 
+# What a prompt can say beyond what its own clients have to ask for: they name their sampling and it is taken.
+CARRIES = CAPABILITIES | {"sampling"}
+
 DIALECT = Dialect(
     family="openai",
     path="/chat/completions",
-    carries=lambda _model: CAPABILITIES,
+    carries=lambda _model: CARRIES,
     write=_write,
     listen=hear.ChatListener,
     read=hear.read,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
-
-import orjson
 
 from lbd.model.messages import Call, Effort, Format, Media, Prompt, Refusal, Result, Text, Tool, Turn
 from lbd.shapes import dig
+
+# OpenAI's own reasoning models refuse ``max_tokens``; most other servers know no other word.
+_REASONS = re.compile(r"(?:^|/)(?:o[1-9]|gpt-[5-9])(?![a-z0-9])", re.ASCII)
 
 
 def write(prompt: Prompt, model: str, *, stream: bool, ask_usage: bool) -> bytes:
     """Return the chat-completion request that asks this prompt of a provider."""
     body: dict[str, Any] = {"model": model, "messages": _messages(prompt)}
     plain = {
-        "max_tokens": prompt.max_tokens,
+        "max_completion_tokens" if _REASONS.search(model) else "max_tokens": prompt.max_tokens,
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
         "top_k": prompt.top_k,
@@ -25,7 +27,7 @@ def write(prompt: Prompt, model: str, *, stream: bool, ask_usage: bool) -> bytes
         "top_logprobs": prompt.top_logprobs,
         "frequency_penalty": prompt.frequency_penalty,
         "presence_penalty": prompt.presence_penalty,
-        "logit_bias": prompt.logit_bias,
+        "logit_bias": _bias(prompt.logit_bias),
         "parallel_tool_calls": prompt.parallel if prompt.tools else None,
         "verbosity": prompt.verbosity,
         "user": prompt.user,
@@ -39,14 +41,18 @@ def write(prompt: Prompt, model: str, *, stream: bool, ask_usage: bool) -> bytes
         body["stream"] = True
         if ask_usage:
             body["stream_options"] = {"include_usage": True}
-    return orjson.dumps(body)
+    return dig.encoded(body)
+
+
+def _bias(bias: dict[str, float] | None) -> dict[str, float] | None:
+    return None if bias is None else {k: int(v) if v.is_integer() else v for k, v in bias.items()}
 
 
 def _level(effort: Effort | None) -> str | None:
     """Return the word for an effort: a budget is told by the word whose usual budget it reaches."""
     if effort is None:
         return None
-    if effort.off:
+    if effort.off and effort.level is None:
         return "none"
     if effort.level is not None or effort.budget is None:
         return effort.level

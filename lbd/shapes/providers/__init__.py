@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
 from lbd.model.failure import Failure
 from lbd.model.outcome import Load, QuotaReading, Usage
-from lbd.model.provider import DeploymentSpec, Price
+from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
 from lbd.model.request import Body
 from lbd.model.secret import SecretRef
 from lbd.model.units import Seconds, WallTime
+from lbd.ports import Endpoint
 from lbd.registry import Registry
 from lbd.shapes.dialect import Dialect
 
@@ -30,6 +31,7 @@ Slug = Annotated[
         description="letters a-z, digits, . _ -, and begin with a letter, digit or _",
     ),
 ]
+Service = Literal["chat", "completions", "embeddings", "moderations", "images", "speech"]
 Ratio01 = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -58,6 +60,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     tier: its quality and latency level; the best when not given.
     context_tokens: what a prompt and its answer may have together.
     supports: what requests may ask of it; anything when not given.
+    serves: what it is for, chat when not given: embeddings, moderations, images, speech, or the older completions.
     price: list price; without one the cost is unknown, and what has a cost cap is not sent here.
     quality: 0 to 1 by task family; default speaks for the others.
     weight: its share among equals; 0 takes it out of the choice.
@@ -70,6 +73,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     tier: str | None = None
     context_tokens: Count | None = None
     supports: list[str] | None = None
+    serves: Annotated[list[Service], msgspec.Meta(min_length=1)] | None = None
     price: PriceConfig | None = None
     quality: dict[str, Ratio01] = {}
     weight: NonNegative = 1.0
@@ -190,6 +194,7 @@ class Wire:
     fold: Callable[[Watch], Fold] | None = None
     stream_path: str | None = None
     native: bool = True
+    serves: str = "chat"  # the word of a deployment's ``serves`` that it takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,6 +232,10 @@ class Shape:
     pool_after_stream: bool = True  # False: the server closes after a stream whatever it announces
     keepalive_s: Seconds = 15.0
     limit_prefix: bytes = b"x-ratelimit"
+    stream_accept: str = "text/event-stream"  # the content type that is asked for where an answer is streamed
+    secrets: tuple[str, ...] = ()  # keys of its configuration that hold secrets, beside the api_key
+    # finishes the headers of one request, where they depend on its body and the time; raises LbdError
+    sign: Callable[[Endpoint, bytes, WallTime, ProviderSpec], Endpoint] | None = None
 
 
 PROVIDERS: Registry[Shape] = Registry("provider shape", __name__)

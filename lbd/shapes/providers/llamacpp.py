@@ -9,16 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-from lbd.model.outcome import Load
-from lbd.shapes import promtext
-from lbd.shapes.chat import passing
-from lbd.shapes.chat.errors import classify
-from lbd.shapes.chat.voice import DIALECT
-from lbd.shapes.chat.wire import CHAT
+from lbd.shapes.family import gauges, local
 from lbd.shapes.loose import UNREADABLE
-from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
-
-RUNNING, WAITING = "llamacpp:requests_processing", "llamacpp:requests_deferred"
+from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig
 
 
 class LlamaCpp(ProviderConfig, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="llamacpp"):
@@ -27,14 +20,6 @@ class LlamaCpp(ProviderConfig, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class _Props(msgspec.Struct):
     total_slots: int | None = None
-
-
-def read_load(body: bytes) -> Load | None:
-    """Read the queue gauges of ``/metrics``."""
-    found = promtext.sums(body, (RUNNING, WAITING))
-    if RUNNING not in found:
-        return None
-    return Load(int(found[RUNNING]), int(found.get(WAITING, 0)))
 
 
 def read_slots(body: bytes) -> int | None:
@@ -46,20 +31,13 @@ def read_slots(body: bytes) -> int | None:
 
 
 SHAPE = PROVIDERS.add("llamacpp")(
-    Shape(
-        name="llamacpp",
-        config=LlamaCpp,
-        speaks={"openai.chat": CHAT},
-        headers=passing.bearer,
-        classify=classify,
-        limits=lambda _headers, _wall: (),
+    local(
+        "llamacpp",
+        LlamaCpp,
         probes=FreeProbes(liveness="/health", models="models", load="/metrics", slots="/props"),
-        read_models=passing.read_models,
-        dialect=DIALECT,
-        read_load=read_load,
+        read_load=gauges("llamacpp:requests_processing", "llamacpp:requests_deferred"),
         read_slots=read_slots,
         lists_models=False,
-        self_hosted=True,
         unary_via_stream=True,
         pool_after_stream=False,
         keepalive_s=4.0,

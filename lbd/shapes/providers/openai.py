@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from lbd.shapes.chat import passing
-from lbd.shapes.chat.errors import classify
-from lbd.shapes.chat.voice import DIALECT
+import dataclasses
+
 from lbd.shapes.chat.wire import CHAT
-from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
+from lbd.shapes.completions.voice import COMPLETIONS
+from lbd.shapes.family import hosted
+from lbd.shapes.plain import PLAIN
+from lbd.shapes.providers import PROVIDERS, ProviderConfig
 
 
 class OpenAI(ProviderConfig, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="openai"):
     """An OpenAI-compatible provider."""
 
 
+# of its models only the old ones know them, and say so in their configuration
+OLD_COMPLETIONS = dataclasses.replace(COMPLETIONS, serves="completions")
+
 SHAPE = PROVIDERS.add("openai")(
-    Shape(
-        name="openai",
-        config=OpenAI,
-        speaks={"openai.chat": CHAT},
-        headers=passing.bearer,
-        classify=classify,
-        limits=passing.quota,
-        probes=FreeProbes(liveness="models", models="models"),
-        read_models=passing.read_models,
-        dialect=DIALECT,
-    )
+    hosted("openai", OpenAI, speaks={"openai.chat": CHAT, "openai.completions": OLD_COMPLETIONS, **PLAIN})
 )

@@ -306,12 +306,22 @@ def test_a_handshake_that_cannot_be_made_is_a_connect_failure(loop: str, tmp_pat
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_smallest_completion_is_small_and_whole(stream: bool) -> None:
+@pytest.mark.parametrize(
+    ("serves", "shape", "asked"),
+    [
+        ({"chat", "embeddings"}, "openai.chat", "messages"),
+        ({"completions"}, "openai.completions", "prompt"),
+        ({"embeddings"}, "openai.embeddings", "input"),
+        ({"moderations"}, "openai.moderations", "input"),
+    ],
+)
+def test_the_smallest_request_is_small_and_whole(stream: bool, serves: set[str], shape: str, asked: str) -> None:
     """It is paid for; and reasoning models refuse a single token."""
-    asked = target.smallest('q"\u00e9', stream=stream)
-    body = json.loads(asked.raw)
-    assert body["model"] == asked.head.model == 'q"\u00e9'
-    assert 1 < body["max_tokens"] <= 16
-    assert body["messages"]
-    assert body.get("stream", False) is asked.head.stream is stream
-    assert len(asked.raw) < 400
+    spec = tables.deployment(upstream_model='q"\u00e9', serves=frozenset(serves))
+    made = target.smallest(spec, stream=stream)
+    body = json.loads(made.raw)
+    assert made.shape == shape and body[asked]
+    assert body["model"] == made.head.model == 'q"\u00e9'
+    assert body.get("max_tokens") in (None, 4)
+    assert body.get("stream", False) is made.head.stream is (stream and shape in ("openai.chat", "openai.completions"))
+    assert len(made.raw) < 400

@@ -1,0 +1,84 @@
+"""OpenAI's older text completions, client side."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from lbd.model.failure import Failure, FailureKind
+from lbd.model.request import Head
+from lbd.shapes import sse
+from lbd.shapes.chat import errors
+from lbd.shapes.clients import CLIENTS, ClientShape
+from lbd.shapes.clients.openai import PREFIX_BYTES, error_event, refusal
+from lbd.shapes.completions.read import USUAL_TOKENS
+from lbd.shapes.completions.voice import VOICE
+from lbd.shapes.loose import UNREADABLE
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: Any = None
+
+
+class _Request(msgspec.Struct):
+    model: str
+    prompt: msgspec.Raw = msgspec.Raw()
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: Any = None
+    n: Any = None
+    metadata: dict[str, Any] | None = None
+
+
+_decode = msgspec.json.Decoder(_Request).decode
+_decode_prompt = msgspec.json.Decoder(list[Any] | str | None).decode
+
+
+def read(raw: bytes) -> Head | Failure:
+    """Read what routing needs. What only the provider can judge is left to it."""
+    try:
+        request = _decode(raw)
+        prompts = _prompts(request.prompt)
+    except msgspec.ValidationError as e:
+        return refusal(str(e))
+    except UNREADABLE as e:
+        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
+    if not request.model:
+        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
+    text = memoryview(request.prompt)
+    options = request.stream_options
+    n = request.n if isinstance(request.n, int) and request.n > 0 else 1
+    limit = USUAL_TOKENS if request.max_tokens is None else request.max_tokens
+    return Head(
+        model=request.model,
+        stream=bool(request.stream),
+        include_usage=options is not None and options.include_usage is True,
+        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+        n=n * prompts,
+        text_bytes=max(1, len(text)),
+        prefix_hash=zlib.crc32(text[:PREFIX_BYTES]) if len(text) >= PREFIX_BYTES else 0,
+        metadata=request.metadata,
+    )
+
+
+def _prompts(raw: msgspec.Raw) -> int:
+    """Count the prompts: each gets answers of its own."""
+    if bytes(memoryview(raw)[:1]) != b"[":
+        return 1
+    prompt = _decode_prompt(raw)
+    return len(prompt) if prompt and isinstance(prompt[0], str | list) else 1
+
+
+SHAPE = CLIENTS.add("openai.completions")(
+    ClientShape(
+        name="openai.completions",
+        read=read,
+        error_body=errors.encode,
+        error_event=error_event,
+        passes=errors.is_openai_shaped,
+        keep_alive=sse.comment(b"waiting"),
+        voice=VOICE,
+    )
+)

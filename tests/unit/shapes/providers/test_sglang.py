@@ -1,0 +1,12 @@
+"""SGLang."""
+
+from __future__ import annotations
+
+from lbd.model.outcome import Load
+from lbd.shapes.providers.sglang import SHAPE
+
+
+def test_nothing_that_generates_a_token_is_asked_for_liveness() -> None:
+    """Its health page does."""
+    assert SHAPE.probes.liveness == "models"
+    assert SHAPE.read_load(b"sglang:num_running_reqs 3\nsglang:num_queue_reqs 2\n") == Load(3, 2)

@@ -1,0 +1,66 @@
+"""What OpenAI's family has in common."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbd.model.outcome import Load
+from lbd.model.provider import DeploymentSpec
+from lbd.model.request import Body
+from lbd.shapes.clients import openai
+from lbd.shapes.family import adapted, gauges, hosted, local
+from lbd.shapes.providers import ProviderConfig
+
+ROW = DeploymentSpec("p/m", "p", "m", "m-2", "primary")
+ENCODE = adapted({"seed": "random_seed"}, frozenset({"stream_options"}))
+
+
+def sent(more: dict[str, Any], *, stream: bool = False) -> Any:
+    raw = json.dumps({"model": "m", "messages": [], **more}).encode()
+    head = openai.read(raw)
+    return json.loads(ENCODE(Body("openai.chat", raw, head), ROW, stream, False))  # type: ignore[arg-type]
+
+
+def test_a_local_server_completes_text_and_has_no_quota() -> None:
+    """A hosted one has limits in its headers, and not everybody there knows the older endpoint."""
+    one, other = hosted("a", ProviderConfig), local("b", ProviderConfig)
+    assert "openai.completions" not in one.speaks and "openai.completions" in other.speaks
+    told = {"x-ratelimit-remaining-requests": "3"}
+    assert one.limits(told, 0.0) and not other.limits(told, 0.0)
+    assert other.self_hosted and not one.self_hosted
+    assert hosted("a", ProviderConfig, lists_models=False).lists_models is False
+
+
+def test_gauges_are_summed_over_engines() -> None:
+    """One address may stand before several; without the first there is nothing to tell."""
+    read = gauges("run", "wait")
+    assert read(b'run{engine="0"} 1\nrun{engine="1"} 2\nwait 4\n') == Load(3, 4)
+    assert read(b"run 1") == Load(1, 0)
+    assert read(b"wait 1") is None
+
+
+def test_members_of_other_names_are_renamed_and_those_that_are_refused_left_out() -> None:
+    """Everything else stays."""
+    asked = sent({"seed": 7, "stream": True, "stream_options": {"include_usage": True}, "x": 1}, stream=True)
+    assert asked == {"model": "m-2", "messages": [], "random_seed": 7, "stream": True, "x": 1}
+
+
+@given(st.text(max_size=20))
+def test_without_them_the_bytes_pass(words: str) -> None:
+    """Also where a prompt speaks of them."""
+    raw = json.dumps({"model": "m", "messages": [{"role": "user", "content": f'{words} "seed"'}]}, indent=1).encode()
+    head = openai.read(raw)
+    row = DeploymentSpec("p/m", "p", "m", "m", "primary")
+    assert ENCODE(Body("openai.chat", raw, head), row, False, False) == raw  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_model_is_put_in_its_place_as_ever(stream: bool) -> None:
+    """The manner of answering too."""
+    asked = sent({"seed": 1}, stream=stream)
+    assert asked["model"] == "m-2" and asked.get("stream", False) is stream

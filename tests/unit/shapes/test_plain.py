@@ -1,0 +1,64 @@
+"""Work that is no conversation passes through."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbd.model.failure import FailureKind
+from lbd.model.outcome import Usage
+from lbd.model.provider import DeploymentSpec
+from lbd.model.request import Body
+from lbd.shapes import plain
+
+EMBEDDED = b'{"object":"list","model":"e-2","data":[{"embedding":"AAAA"}],"usage":{"prompt_tokens":7,"total_tokens":7}}'
+
+
+def test_a_request_goes_on_byte_for_byte_but_for_the_model() -> None:
+    """Token ids, dimensions and encoding are the client's and the provider's business."""
+    raw = b'{"input": [[1,2 ,3]], "encoding_format":"base64","dimensions": 8, "model":"e"}'
+    head = plain.read(raw)
+    assert (head.model, head.stream) == ("e", False)
+    same, other = (DeploymentSpec("p/e", "p", "e", name, "primary") for name in ("e", "e-2"))
+    assert plain.encode(Body("openai.embeddings", raw, head), same, False, False) == raw
+    assert plain.encode(Body("openai.embeddings", raw, head), other, False, False) == raw.replace(b'"e"', b'"e-2"')
+
+
+def test_an_answer_is_read_for_its_usage() -> None:
+    """Embeddings count the prompt; images count input and output."""
+    assert plain.facts(EMBEDDED).usage == Usage(7)
+    assert plain.facts(EMBEDDED).model == "e-2"
+    assert plain.facts(b'{"data":[],"usage":{"input_tokens":5,"output_tokens":9}}').usage == Usage(5, 9)
+    assert plain.facts(b'{"results":[]}').failure is None
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", FailureKind.BAD_BODY),
+        (b"{", FailureKind.BAD_BODY),
+        (b'{"error":{"message":"no","code":"insufficient_quota"}}', FailureKind.MONEY),
+        (b'{"object":"error","message":"it broke"}', FailureKind.STREAM_ERROR),
+    ],
+)
+def test_an_error_in_spite_of_the_status_is_one(body: bytes, kind: FailureKind) -> None:
+    """A 200 alone is no answer."""
+    failure = plain.facts(body).failure
+    assert failure is not None and failure.kind is kind
+
+
+def test_sound_is_no_json() -> None:
+    """Speech comes as it is."""
+    assert plain.facts(b"\xff\xf3\x44\xc4").failure is None
+    assert plain.facts(b"RIFF....WAVE").failure is None
+
+
+@given(
+    st.binary(max_size=60) | st.dictionaries(st.text(max_size=6), st.integers()).map(lambda d: json.dumps(d).encode())
+)
+def test_any_bytes_are_read(body: bytes) -> None:
+    """Junk is a failure or an answer, never an exception."""
+    plain.facts(body)
