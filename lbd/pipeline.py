@@ -35,6 +35,7 @@ from lbd.upstream.call import Flights, Ticket
 from lbd.upstream.respond import JSON, answer, own_fields
 
 REMEMBERED_ASKS = 4096
+ESTIMATED = JSON + b"x-lbd-estimated: 1\r\n"
 
 
 class Inbound(Protocol):
@@ -79,6 +80,10 @@ class Pipeline:
         if isinstance(ticket, Failure):
             self.refuse(request_id, inbound, ticket, shape, reply)
         elif isinstance(ticket, Ticket):
+            if shape.estimate is not None and not self._flights.ranking(ticket.ask).stages:
+                tokens = round(ticket.body.head.text_bytes * self._flights.owner.snapshot.tokens_per_byte)
+                reply.send(200, self.told(request_id, inbound) + ESTIMATED, shape.estimate(max(1, tokens)))
+                return
             await self._flights.fly(ticket, reply)
         else:
             ask, head = ticket
@@ -127,7 +132,8 @@ class Pipeline:
             return ask, head
         affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
         body = Body(shape.name, raw, head)
-        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity)
+        forward = tuple((n, v) for n in shape.forwards if (v := inbound.header(n)) is not None)
+        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity, forward)
 
     def _client(self, inbound: Inbound) -> ClientSpec:
         found = self.rules.clients.who(

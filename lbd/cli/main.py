@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "say why a request went where it went, or where one would go"),
     "ctl": ("ctl", "drain, ready, maint, weight, reset-breaker, probe-now, reload"),
     "schema": ("schema", "print the JSON Schema of the configuration or of the dashboard's document"),
+    "shapes": ("shapes", "print which clients are served by which providers, and what each can be asked"),
 }
 # Over before there is anything to collect. Looking for it all the same, while modules are imported and once more
 # at the end, was a fifth of the time that `lbd check` took.

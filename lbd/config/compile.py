@@ -33,7 +33,7 @@ from lbd.model.provider import (
 )
 from lbd.model.secret import Secret, SecretRef
 from lbd.shapes.bridge import wires
-from lbd.shapes.providers import DeploymentConfig, ProviderConfig, Shape
+from lbd.shapes.providers import FORMAL, DeploymentConfig, ProviderConfig, Shape
 
 FREE = Price(0.0, 0.0, 0.0)
 _NOT_SLUG = re.compile(r"[^a-z0-9._-]+")
@@ -279,14 +279,15 @@ class _Compiler:
         if tier not in tiers:
             self.error((*path, "tier"), f"there is no tier {tier!r}{unknown(tier, tiers)}")
         served = frozenset(d.serves or ("chat",))
-        ways = wires(shape, d.upstream_model or d.model, served)
+        ignores = frozenset(d.ignores)
+        ways = wires(shape, d.upstream_model or d.model, served, ignores)
         for missing in sorted(served - {wire.serves for wire in ways.values()}):
             self.error((*path, "serves"), f"shape {shape.name} has no way to serve {missing}")
         supports = None
         if d.supports is not None:
-            supports = frozenset(d.supports)
+            supports = frozenset(d.supports) | FORMAL
             carried = frozenset[str]().union(*(wire.carries for wire in ways.values()))
-            for word in sorted(supports - carried):
+            for word in sorted(set(d.supports) - carried):
                 self.error(
                     (*path, "supports"),
                     f"{word!r} is no capability that shape {shape.name} carries{unknown(word, carried)}",
@@ -306,7 +307,8 @@ class _Compiler:
             context_tokens=d.context_tokens,
             supports=supports,
             serves=served,
-            carries={name: wire.carries for name, wire in ways.items()},
+            ignores=ignores,
+            carries={name: wire.carries | ignores for name, wire in ways.items()},
             price=price,
             quality=d.quality,
             weight=d.weight,

@@ -74,8 +74,6 @@ def _provider(
         return _convert(tree, path, value, shapes[shape], problems)
     if shape is None:
         said = "is missing"
-    elif str(shape) in schema.PLANNED_SHAPES:
-        said = f"{shape!r} is not in this version of lbd"
     else:
         said = f"{shape!r} is not known{meant(str(shape), shapes)}"
     at = (*path, "shape") if "shape" in value else path

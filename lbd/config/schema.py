@@ -256,9 +256,6 @@ PLANNED: dict[str, frozenset[str]] = {
     "LimitsConfig": frozenset({"journal_days"}),
 }
 
-# Provider shapes of the contract that this version does not have yet.
-PLANNED_SHAPES = frozenset[str]()
-
 
 def full(provider_kinds: Mapping[str, type[msgspec.Struct]]) -> type[msgspec.Struct]:
     """Return the root type with the registered provider shapes in it, for the published JSON Schema."""

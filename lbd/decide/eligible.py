@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 
 from lbd.decide.terms import Predicted
 from lbd.model.plan import Excluded, Target
+from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Ask
 from lbd.model.table import AdminState, DeploymentView
 from lbd.model.units import Seconds, Tokens
@@ -55,17 +56,24 @@ def expected_output(row: DeploymentView, ask: Ask) -> Tokens:
 
 def bounded(ask: Ask, target: Target) -> bool:
     """Tell whether an Ask sets bounds of its own, besides time."""
-    return bool(
-        ask.needs or ask.allow or ask.quality_floor > 0 or ask.max_usd is not None or target.max_cost_per_1k is not None
-    )
+    return bool(ask.allow or ask.quality_floor > 0 or ask.max_usd is not None or target.max_cost_per_1k is not None)
+
+
+def can(spec: DeploymentSpec, ask: Ask) -> bool:
+    """Tell whether a deployment can be asked so at all: its shape has words for it, and its model does it."""
+    if spec.carries is not None:
+        carried = spec.carries.get(ask.shape)
+        if carried is None or not ask.needs <= carried:
+            return False
+    return not ask.needs or spec.supports is None or ask.needs <= spec.supports
 
 
 def plainly(row: DeploymentView, ask: Ask, predicted: Predicted, within_s: Seconds) -> bool:
     """Tell at a glance that nothing keeps ``row`` out, for an Ask that is not ``bounded``. Most rows pass here."""
-    context, carries = row.spec.context_tokens, row.spec.carries
+    context = row.spec.context_tokens
     return (
         row.refusal is None
-        and (carries is None or ask.shape in carries)
+        and can(row.spec, ask)
         and row.admin is _READY
         and row.weight > 0
         and predicted.ttft_s <= within_s

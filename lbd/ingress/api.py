@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 import orjson
 
 from lbd.decide import names
-from lbd.ingress import guard
+from lbd.ingress import guard, models
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue
-from lbd.model.provider import ClientSpec
 from lbd.pipeline import Pipeline
 from lbd.ports import Sends
+from lbd.shapes import edit
 from lbd.shapes.clients import ClientShape
 from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import JSON
@@ -32,7 +32,11 @@ ROUTES = {
     "/v1/audio/speech": "openai.speech",
     "/v1/responses": "openai.responses",
     "/v1/messages": "anthropic.messages",
+    "/v1/messages/count_tokens": "anthropic.count_tokens",
 }
+# Azure's paths: the newer are OpenAI's own behind a prefix, the older name the deployment
+AZURE = "/openai/"
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/([a-z/]+)")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -80,6 +84,7 @@ class Api:
         self._catalogue = catalogue
         self._failed = failed
         self._default = shapes["openai.chat"]
+        self._anthropic = shapes["anthropic.messages"]
         self._posts = {path: shapes[name] for path, name in ROUTES.items() if name in shapes}
         self._born = int(born)
         self.limits = Limits()
@@ -92,21 +97,19 @@ class Api:
 
     async def handle(self, inbound: Inbound, reply: HttpReply) -> None:
         """Answer one request, whatever it is."""
-        request_id = ""
+        request_id, deployment = "", None
         shape = self._posts.get(inbound.path)
-        if shape is None and not inbound.path.startswith("/"):
-            inbound.to_origin_form()
+        if shape is None:
+            deployment = _reroute(inbound)
             shape = self._posts.get(inbound.path)
         try:
             refusal = inbound.refusal or self._guard(inbound)
             if refusal is None and shape is not None and inbound.method == "POST":
-                body = inbound.body
-                if inbound.field(b"content-encoding") is not None:
-                    refusal = self._inflate(inbound)
-                    body = inbound.body
-                if refusal is None:
+                body = self._body(inbound, deployment)
+                if not isinstance(body, Failure):
                     await self._pipeline.handle(inbound, body, shape, reply)
                     return
+                refusal = body
             elif refusal is None:
                 refusal = self._get(inbound, _to(inbound, reply))
         except Exception as e:  # noqa: BLE001  the outermost handler: a client gets an answer whatever happens
@@ -115,12 +118,17 @@ class Api:
             refusal = Failure(FailureKind.INTERNAL, f"lbd itself failed; its log says more under {request_id}")
             if reply.started:
                 if not reply.ended:
-                    reply.end((shape or self._default).error_event(refusal))
+                    reply.end((shape or self._shape_of(inbound)).error_event(refusal))
                 return
         if refusal is not None:
             to, more = _to(inbound, reply), _allow(refusal, shape)
             request_id = request_id or self._pipeline.next_id()
-            self._pipeline.refuse(request_id, inbound, refusal, shape or self._default, to, more)
+            self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound), to, more)
+
+    def _shape_of(self, inbound: Inbound) -> ClientShape:
+        """Return whose clients ask, where the path does not tell."""
+        theirs = inbound.header("anthropic-version") is not None or inbound.path.startswith("/v1/messages")
+        return self._anthropic if theirs else self._default
 
     def _guard(self, inbound: Inbound) -> Failure | None:
         host, origin = inbound.field(b"host"), inbound.field(b"origin")
@@ -151,6 +159,14 @@ class Api:
             return Failure(FailureKind.BAD_REQUEST, "send the body with Content-Type: application/json", status=415)
         return None
 
+    def _body(self, inbound: Inbound, deployment: str | None) -> bytes | Failure:
+        """Return the body as it was before it was packed, or why it cannot be read."""
+        if inbound.field(b"content-encoding") is not None:
+            refusal = self._inflate(inbound)
+            if refusal is not None:
+                return refusal
+        return inbound.body if deployment is None else _named(inbound.body, deployment)
+
     def _inflate(self, inbound: Inbound) -> Failure | None:
         encoding = (inbound.header("content-encoding") or "").strip().lower()
         if encoding not in ("gzip", "x-gzip", "deflate", "identity"):
@@ -180,27 +196,46 @@ class Api:
         )
         if isinstance(client, Failure):
             return client
-        listed = self._listed(client)
-        body: Any
+        names_ = [n for n in names.public_names(self._catalogue()) if names.allowed(n, client.models)]
+        one, every = (
+            (models.anthropic, models.anthropic_list)
+            if self._shape_of(inbound) is self._anthropic
+            else (models.openai, models.openai_list)
+        )
         if path == MODELS:
-            body = {"object": "list", "data": list(listed.values())}
+            body = every(names_, self._born)
         else:
             name = unquote(path[len(MODELS) + 1 :])
-            if name not in listed:
+            if name not in names_:
                 return Failure(
                     FailureKind.UNKNOWN_MODEL,
                     f"there is no model {name!r} for you",
                     param="model",
                     code="model_not_found",
                 )
-            body = listed[name]
+            body = one(name, self._born)
         encoded = orjson.dumps(body)
         reply.send(200, self._pipeline.told(self._pipeline.next_id(), inbound) + JSON, encoded)
         return None
 
-    def _listed(self, client: ClientSpec) -> dict[str, dict[str, Any]]:
-        return {
-            name: {"id": name, "object": "model", "created": self._born, "owned_by": "lbd"}
-            for name in names.public_names(self._catalogue())
-            if names.allowed(name, client.models)
-        }
+
+def _reroute(inbound: Inbound) -> str | None:
+    """Bring a path to the form that is known here; return the deployment that one of Azure's names."""
+    if not inbound.path.startswith("/"):
+        inbound.to_origin_form()
+    if not inbound.path.startswith(AZURE):
+        return None
+    found = _DEPLOYMENT.fullmatch(inbound.path)
+    if found is not None:
+        inbound.path = f"/v1/{found[2]}"
+        return unquote(found[1])
+    inbound.path = MODELS if inbound.path == "/openai/models" else inbound.path.removeprefix("/openai")
+    return None
+
+
+def _named(body: bytes, model: str) -> bytes:
+    """Return a body that names its model: the deployment in the path, whatever stands there."""
+    try:
+        return edit.with_members(body, {"model": orjson.dumps(model)})
+    except ValueError:
+        return body  # no object: whoever reads it says so

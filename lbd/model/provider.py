@@ -55,6 +55,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True):
     context_tokens: Tokens | None = None
     supports: frozenset[str] | None = None  # None: nothing is known, so nothing is ruled out
     serves: frozenset[str] = frozenset({"chat"})
+    ignores: frozenset[str] = frozenset()  # capabilities whose members are left out of a request
     # by client shape, what can be expressed to it; shapes that are not here it cannot serve. None: any
     carries: dict[str, frozenset[str]] | None = None
     price: Price | None = None

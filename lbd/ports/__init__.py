@@ -67,6 +67,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     path: str  # with the query
     headers: tuple[tuple[str, str], ...]
     pool: bool = True  # the connection may be used again afterwards
+    lasting: bool = True  # False: made for one request, nothing of it is worth remembering
 
 
 Headers: TypeAlias = Mapping[str, str]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+import orjson
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 
@@ -33,6 +36,19 @@ def unsupported(at: str, why: str) -> LbdError:
     return LbdError(Failure(FailureKind.UNSUPPORTED, f"{at}: {why}", param=at or None, code="unsupported_value"))
 
 
+def below(at: str, name: str) -> str:
+    """Return the pointer to a member."""
+    return f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
+def encoded(value: object, at: str = "") -> bytes:
+    """Return what came of a client as JSON again. It reads deeper nesting than it writes."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        raise bad(at, "is nested too deep") from None
+
+
 def text(value: object, at: str) -> str:
     """Return a string."""
     if not isinstance(value, str):
@@ -49,7 +65,7 @@ def whole(value: object, at: str) -> int | None:
     """Return an integer or None; ``3.0`` is one."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
         raise bad(at, f"expected an integer, got {_called(value)}")
     return int(value)
 
@@ -109,4 +125,4 @@ def only(found: Iterable[str], known: Iterable[str], at: str, values: dict[str, 
     """Refuse members that have no place in what is translated; null ones ask for nothing."""
     for name in sorted(set(found) - set(known)):
         if values[name] is not None:
-            raise unsupported(f"{at}/{name}", "has no place in the shape of this provider")
+            raise unsupported(below(at, name), "has no place in the shape of this provider")

@@ -27,6 +27,7 @@ from lbd.model.messages import (
 )
 from lbd.model.outcome import Usage
 
+NO_ARGUMENTS = "{}"  # of a call that was given none: no text at all would be no JSON
 _NO_BEGIN = Begin("", "")
 
 
@@ -36,8 +37,7 @@ class _Gathering:
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self.calls: dict[int, tuple[int, Calling, list[str]]] = {}  # index -> place among the parts, head, arguments
-        self.logprobs: list[Any] = []
-        self.refusals: list[Any] = []
+        self.logprobs: dict[str, Any] = {}
         self.reason: Reason | None = None
         self.stop: str | None = None
         self._open: list[str] = []
@@ -67,6 +67,14 @@ class _Gathering:
         if piece.token is not None:
             self.close(piece.token)
 
+    def counted(self, logprobs: dict[str, Any]) -> None:
+        for key, told in logprobs.items():
+            known = self.logprobs.get(key)
+            if isinstance(known, list) and isinstance(told, list):
+                self.logprobs[key] = [*known, *told]
+            elif told is not None or key not in self.logprobs:
+                self.logprobs[key] = told
+
     def calling(self, piece: Calling) -> None:
         self.close()
         self.calls[piece.index] = (len(self.parts), piece, [])
@@ -80,7 +88,7 @@ class _Gathering:
     def whole(self) -> Choice:
         self.close()
         for place, head, arguments in self.calls.values():
-            self.parts[place] = Call(head.id, head.name, "".join(arguments), head.token)
+            self.parts[place] = Call(head.id, head.name, "".join(arguments) or NO_ARGUMENTS, head.token)
         reason = self.reason or (Reason.CALLS if self.calls else Reason.STOP)
         return Choice(tuple(self.parts), reason, self.stop, self.logprobs or None)
 
@@ -104,8 +112,8 @@ def _add(choice: _Gathering, piece: Said | Thought | Refused | Calling | Argued 
     if isinstance(piece, Said):
         if piece.text:
             choice.more(Text, piece.text)
-        if piece.logprobs is not None:
-            choice.logprobs.append(piece.logprobs)
+        if isinstance(piece.logprobs, dict):
+            choice.counted(piece.logprobs)
     elif isinstance(piece, Thought):
         choice.thought(piece)
     elif isinstance(piece, Refused):
@@ -135,6 +143,8 @@ def pieces_of(answer: Answer) -> list[Piece]:
             elif isinstance(part, Call):
                 out += (Calling(index, part.id, part.name, number, part.token), Argued(index, part.arguments, number))
                 index += 1
+        if logprobs is not None:  # of a refusal, or of a call
+            out.append(Said("", number, logprobs))
         out.append(Finished(choice.reason, number, choice.stop))
     if answer.usage is not None:
         out.append(Used(answer.usage))
@@ -150,4 +160,6 @@ def total(known: Usage | None, more: Usage) -> Usage:
         more.completion or known.completion,
         more.cached or known.cached,
         more.reasoning or known.reasoning,
+        more.estimated and known.estimated,
+        more.written or known.written,
     )

@@ -14,8 +14,13 @@ MARK = "lbd."
 MARK_BYTES = b'"lbd.'  # how a tagged token begins in JSON
 
 
-def shown(token: Token, family: str) -> str:
-    """Return the token as a client of this family carries it."""
+def shown(token: Token | None, family: str) -> str:
+    """Return the token as a client of this family carries it; where there is none, a tag that is nobody's.
+
+    So what nobody signed is known when it comes back, and does not go to who refuses what he has not signed.
+    """
+    if token is None:
+        return f"{MARK}."
     return token.value if token.mint == family else f"{MARK}{token.mint}.{token.value}"
 
 

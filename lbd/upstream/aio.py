@@ -119,7 +119,9 @@ class AiohttpTransport:
         try:
             async with self.session(origin, pool=endpoint.pool).request(
                 endpoint.method,
-                URL(f"{origin.scheme}://{origin.authority}{endpoint.path}", encoded=True),  # a signature covers its form
+                URL(
+                    f"{origin.scheme}://{origin.authority}{endpoint.path}", encoded=True
+                ),  # a signature covers its form
                 data=io.BytesIO(body) if body else None,  # sent in pieces: aiohttp warns of large ones in one
                 headers=dict(endpoint.headers),
                 proxy=origin.proxy,

@@ -35,7 +35,7 @@ from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt
 from lbd.upstream.bounds import bounds_of, exceeded, longest
 from lbd.upstream.headers import event_stream
-from lbd.upstream.line import Line
+from lbd.upstream.line import Line, forwarding
 from lbd.upstream.manner import FORWARD, WHOLE, Manner, manner_of
 from lbd.upstream.queue import Queue
 from lbd.upstream.respond import answer, own_fields
@@ -55,6 +55,7 @@ class Ticket(msgspec.Struct, frozen=True):
     shape: ClientShape
     client: str
     affinity: int = 0
+    forward: tuple[tuple[str, str], ...] = ()  # headers for a provider that speaks the client's own shape
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -268,6 +269,8 @@ class Run:
             endpoint, ask_usage = way.unary, False
         else:
             endpoint, ask_usage = way.stream, line.provider.stream_usage
+        if self._ticket.forward and way.wire.native:
+            endpoint = forwarding(endpoint, self._ticket.forward)
         service.watch(candidate.id, attempt)
         try:
             shown = manner is FORWARD

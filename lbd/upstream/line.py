@@ -92,9 +92,14 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
         provider,
         shape,
         transport,
-        {name: way(wire) for name, wire in wires(shape, spec.upstream_model, spec.serves).items()},
+        {name: way(wire) for name, wire in wires(shape, spec.upstream_model, spec.serves, spec.ignores).items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
+
+
+def forwarding(endpoint: Endpoint, fields: tuple[tuple[str, str], ...]) -> Endpoint:
+    """Return the endpoint for one request with these headers of its client's, in place of lbd's own."""
+    return replace(endpoint, headers=tuple({**dict(endpoint.headers), **dict(fields)}.items()), lasting=False)
 
 
 def masked(failure: Failure, provider: ProviderSpec) -> Failure:

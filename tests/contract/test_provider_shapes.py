@@ -128,9 +128,10 @@ def test_its_free_probes_are_paths(shape: Shape) -> None:
 @every_shape
 def test_the_credential_goes_into_a_header_and_only_where_there_is_one(shape: Shape) -> None:
     """A local server is asked without."""
-    assert shape.headers(None) == ()
-    fields = shape.headers("sk-secret")
+    bare, fields = shape.headers(None), shape.headers("sk-secret")
     assert any("sk-secret" in value for _, value in fields)
+    assert not any(name in ("authorization", "x-api-key", "api-key", "x-goog-api-key") for name, _ in bare)
+    assert set(bare) <= set(fields)
     assert all(name == name.lower() for name, _ in fields)
 
 

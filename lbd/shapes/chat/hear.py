@@ -60,7 +60,7 @@ class _Reader:
         self._finished: set[int] = set()
 
     def begin(self, top: dict[str, Any]) -> Iterable[Piece]:
-        if self._begun:
+        if self._begun or not (top.get("id") or top.get("choices")):  # Azure's first chunk is about the prompt
             return
         self._begun = True
         created = top.get("created")
@@ -148,20 +148,21 @@ def _dumps(arguments: dict[str, Any]) -> str:
 
 
 def _thoughts(delta: dict[str, Any], number: int) -> Iterable[Piece]:
-    details = delta.get("reasoning_details")
-    told = False
-    for detail in details if isinstance(details, list) else ():
-        if not isinstance(detail, dict):
-            continue
-        value = detail.get("signature") or detail.get("data")
-        token = tokens.read(value, "") if isinstance(value, str) and value else None
-        text = _string(detail.get("text")) or _string(detail.get("summary"))
-        told = True
-        if text or token is not None:
-            yield Thought(text, number, token, redacted=token is not None and value == detail.get("data"))
-    bare = delta.get("reasoning_content") or delta.get("reasoning")
-    if not told and isinstance(bare, str) and bare:
+    """Yield what was thought: the details where they hold more than the bare text, which is a token."""
+    told = delta.get("reasoning_details")
+    details = [_detail(d, number) for d in told if isinstance(d, dict)] if isinstance(told, list) else []
+    bare = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning"))
+    if bare and all(d.token is None for d in details):
         yield Thought(bare, number)
+    else:
+        yield from (d for d in details if d.text or d.token is not None)
+
+
+def _detail(detail: dict[str, Any], number: int) -> Thought:
+    value = detail.get("signature") or detail.get("data")
+    token = tokens.read(value, "") if isinstance(value, str) and value else None
+    text = _string(detail.get("text")) or _string(detail.get("summary"))
+    return Thought(text, number, token, redacted=token is not None and value == detail.get("data"))
 
 
 class ChatListener:

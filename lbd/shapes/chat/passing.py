@@ -38,6 +38,11 @@ CAPABILITIES = frozenset(
         "n",
         "seed",
         "reasoning",
+        "sampling",
+        "top_k",
+        "penalties",
+        "logit_bias",
+        "server_tools",
     }
 )
 

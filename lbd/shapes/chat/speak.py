@@ -60,11 +60,11 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _detail(index: int, text: str, token: Token | None, redacted: bool) -> dict[str, Any]:
-    if redacted and token is not None:
-        return {"index": index, "type": "reasoning.encrypted", "data": tokens.shown(token, FAMILY)}
-    detail: dict[str, Any] = {"index": index, "type": "reasoning.text", "text": text}
-    return detail if token is None else {**detail, "signature": tokens.shown(token, FAMILY)}
+def _detail(index: int, text: str, token: Token, redacted: bool) -> dict[str, Any]:
+    shown = tokens.shown(token, FAMILY)
+    if redacted:
+        return {"index": index, "type": "reasoning.encrypted", "data": shown}
+    return {"index": index, "type": "reasoning.text", "text": text, "signature": shown}
 
 
 class _Speaking:
@@ -199,8 +199,9 @@ def _message(number: int, choice: Any) -> dict[str, Any]:
     thoughts = [p for p in choice.parts if isinstance(p, Thinking)]
     if any(t.text for t in thoughts):
         message["reasoning_content"] = "".join(t.text for t in thoughts)
-    if any(t.token is not None for t in thoughts):
-        message["reasoning_details"] = [_detail(i, t.text, t.token, t.redacted) for i, t in enumerate(thoughts)]
+    signed = [(t, t.token) for t in thoughts if t.token is not None]
+    if signed:
+        message["reasoning_details"] = [_detail(i, t.text, token, t.redacted) for i, (t, token) in enumerate(signed)]
     calls = [_call(p.id, p.name, p.arguments, p.token) for p in choice.parts if isinstance(p, Call)]
     if calls:
         message["tool_calls"] = calls

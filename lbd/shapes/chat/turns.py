@@ -149,14 +149,18 @@ def _signature(call: dict[str, Any]) -> Any:
 
 
 def _thoughts(message: dict[str, Any], at: str) -> list[Part]:
-    """Return what was thought: ``reasoning_details`` with their tokens, else the bare text."""
+    """Return what was thought: ``reasoning_details`` with their tokens, each with all words up to it, or bare text."""
     out: list[Part] = []
+    words = ""
     for detail, _ in dig.objects(message.get("reasoning_details"), f"{at}/reasoning_details"):
         value = detail.get("signature") or detail.get("data")
-        token = tokens.read(value, "") if isinstance(value, str) else None
-        thought = detail.get("text") or detail.get("summary") or ""
-        out.append(Thinking(thought if isinstance(thought, str) else "", token, isinstance(detail.get("data"), str)))
+        thought = detail.get("text") or detail.get("summary")
+        words += thought if isinstance(thought, str) else ""
+        if isinstance(value, str) and value:
+            redacted = value == detail.get("data")
+            out.append(Thinking("" if redacted else words, tokens.read(value, ""), redacted))
+            words = ""
     bare = message.get("reasoning_content") or message.get("reasoning")
     if not out and isinstance(bare, str):
-        out.append(Thinking(bare))
-    return out
+        return [Thinking(bare)]
+    return [*out, Thinking(words)] if words else out

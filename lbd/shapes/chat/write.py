@@ -45,7 +45,7 @@ def write(prompt: Prompt, model: str, *, stream: bool, ask_usage: bool) -> bytes
 
 
 def _bias(bias: dict[str, float] | None) -> dict[str, float] | None:
-    return None if bias is None else {k: int(v) if v.is_integer() else v for k, v in bias.items()}
+    return None if bias is None else {k: int(v) if float(v).is_integer() else v for k, v in bias.items()}
 
 
 def _level(effort: Effort | None) -> str | None:

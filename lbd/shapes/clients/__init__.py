@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from lbd.model.failure import Failure
 from lbd.model.request import Head
+from lbd.model.units import Tokens
 from lbd.registry import Registry
 from lbd.shapes.dialect import Voice
 
@@ -23,6 +24,7 @@ class ClientShape:
     keep_alive: bytes  # a frame that every client of this shape ignores
     voice: Voice | None = None  # how it is understood and answered where the provider speaks another shape
     status: Callable[[Failure], int] = lambda failure: failure.row.status
+    estimate: Callable[[Tokens], bytes] | None = None  # lbd's own answer where no deployment can give one
     forwards: tuple[str, ...] = ()  # headers that a provider of this very shape gets as the client sent them
 
 

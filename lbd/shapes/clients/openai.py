@@ -42,6 +42,14 @@ class _Request(msgspec.Struct):
     response_format: _ResponseFormat | None = None
     logprobs: Any = None
     seed: Any = None
+    temperature: Any = None
+    top_p: Any = None
+    top_k: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
+    logit_bias: Any = None
+    reasoning_effort: Any = None
+    web_search_options: Any = None
     modalities: Any = None
     service_tier: Any = None
     metadata: dict[str, Any] | None = None
@@ -86,17 +94,38 @@ _NO_NEEDS: frozenset[str] = frozenset()
 
 def _needs(request: _Request, raw: bytes) -> frozenset[str]:
     needs: list[str] = []
+    if request.temperature is not None or request.top_p is not None:
+        needs += sampling(request.temperature, request.top_p)
     if request.tools or request.functions:
         needs.append("tools")
     if request.response_format is not None and request.response_format.type in ("json_schema", "json_object"):
         needs.append(request.response_format.type)
-    if request.logprobs:
-        needs.append("logprobs")
     if isinstance(request.modalities, list) and "audio" in request.modalities:
         needs.append("audio")
+    if isinstance(request.n, int) and request.n > 1:
+        needs.append("n")
+    if request.reasoning_effort not in (None, "none"):
+        needs.append("reasoning")
+    needs += [word for value, word in _given(request) if value]
     if b'"type"' in raw:  # one scan settles it for plain text; a search for each part would cost a microsecond more
         needs += {_PARTS[part] for part in _PART.findall(memoryview(request.messages))}
     return frozenset(needs) if needs else _NO_NEEDS
+
+
+def _given(request: _Request) -> tuple[tuple[object, str], ...]:
+    return (
+        (request.logprobs, "logprobs"),
+        (request.seed is not None, "seed"),
+        (request.top_k is not None, "top_k"),
+        (request.frequency_penalty or request.presence_penalty, "penalties"),
+        (request.logit_bias, "logit_bias"),
+        (request.web_search_options is not None, "server_tools"),
+    )
+
+
+def sampling(temperature: object, top_p: object) -> list[str]:
+    """Return the word for a sampling that is another than everybody's default."""
+    return [] if temperature in (None, 1) and top_p in (None, 1) else ["sampling"]
 
 
 def refusal(error: str) -> Failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -34,11 +35,13 @@ class MessagesFold:
         elif kind == "content_block_delta" and isinstance(event.get("delta"), dict):
             self._delta(_index(event), event["delta"])
         elif kind == "message_delta":
-            self._message |= {k: v for k, v in (event.get("delta") or {}).items() if v is not None}
+            delta = event.get("delta")
+            self._message |= {k: v for k, v in (delta if isinstance(delta, dict) else {}).items() if v is not None}
             usage = event.get("usage")
             if isinstance(usage, dict):
                 told = {k: v for k, v in usage.items() if v is not None}
-                self._message["usage"] = {**(self._message.get("usage") or {}), **told}
+                known = self._message.get("usage")
+                self._message["usage"] = {**(known if isinstance(known, dict) else {}), **told}
 
     def _delta(self, index: int, delta: dict[str, Any]) -> None:
         block = self._blocks.setdefault(index, {"type": "text", "text": ""})
@@ -49,7 +52,8 @@ class MessagesFold:
         elif kind == "input_json_delta":
             self._arguments.setdefault(index, []).append(str(delta.get("partial_json") or ""))
         elif kind == "citations_delta":
-            block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+            known = block.get("citations")
+            block["citations"] = [*(known if isinstance(known, list) else ()), delta.get("citation")]
 
     def result(self) -> bytes:
         """Return the message."""
@@ -62,8 +66,8 @@ class MessagesFold:
         message.setdefault("stop_sequence", None)
         try:
             return orjson.dumps(message)
-        except TypeError:  # halves of characters
-            return orjson.dumps(loose.sound(message))
+        except TypeError:  # halves of characters, or nested deeper than orjson writes
+            return json.dumps(loose.sound(message), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _index(event: dict[str, Any]) -> int:
@@ -72,6 +76,7 @@ def _index(event: dict[str, Any]) -> int:
 
 
 def _loads(data: bytes) -> Any:
+    """Return JSON, halves of characters as they are; an empty object for what is none."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

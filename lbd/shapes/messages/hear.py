@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from lbd.model.failure import Failure, LbdError
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Reason, Said, Thought, Token, Used
 from lbd.model.outcome import Usage
 from lbd.shapes import loose, sse, tokens
@@ -27,11 +27,22 @@ REASONS = {
 
 
 def _loads(data: bytes) -> dict[str, Any]:
+    """Return what a watch has read before. Raises LbdError for what is nested deeper than can be followed."""
     try:
         out: dict[str, Any] = orjson.loads(data)
     except orjson.JSONDecodeError:
-        out = loose.sound(loose.loads(data))
+        try:
+            out = loose.sound(loose.loads(data))
+        except loose.UNREADABLE as e:
+            raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer cannot be read: {e}", status=200)) from None
     return out
+
+
+def _dumps(arguments: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(arguments).decode()
+    except TypeError:
+        raise LbdError(Failure(FailureKind.BAD_BODY, "the input of a tool is nested too deep", status=200)) from None
 
 
 def _string(value: object) -> str:
@@ -47,24 +58,31 @@ class _Reader:
 
     def __init__(self) -> None:
         self._calls: dict[int, int] = {}  # index of a block -> number of its call
+        self._begun = self._finished = False
+        self._count = 0  # of calls
 
-    def begin(self, message: dict[str, Any]) -> Piece:
-        return Begin(_string(message.get("id")), _string(message.get("model")))
+    def begin(self, message: dict[str, Any]) -> Iterable[Piece]:
+        if not self._begun:
+            self._begun = True
+            yield Begin(_string(message.get("id")), _string(message.get("model")))
 
     def block(self, index: int, block: dict[str, Any]) -> Iterable[Piece]:
         kind = block.get("type")
         if kind == "text" and _string(block.get("text")):
             yield Said(block["text"])
         elif kind == "thinking":
-            if block.get("thinking") or block.get("signature"):
-                yield Thought(_string(block.get("thinking")), token=_minted(block.get("signature")))
+            text, token = _string(block.get("thinking")), _minted(block.get("signature"))
+            if text or token is not None:
+                yield Thought(text, token=token)
         elif kind == "redacted_thinking":
-            yield Thought(token=_minted(block.get("data")), redacted=True)
+            if token := _minted(block.get("data")):
+                yield Thought(token=token, redacted=True)
         elif kind == "tool_use":
-            number = self._calls[index] = len(self._calls)
-            yield Calling(number, _string(block.get("id")), _string(block.get("name")))
-            if block.get("input"):
-                yield Argued(number, orjson.dumps(block["input"]).decode())
+            number = self._calls[index] = self._count
+            self._count += 1
+            yield Calling(number, _string(block.get("id")) or f"toolu_{number}", _string(block.get("name")))
+            if isinstance(block.get("input"), dict) and block["input"]:
+                yield Argued(number, _dumps(block["input"]))
 
     def delta(self, index: int, delta: dict[str, Any]) -> Iterable[Piece]:
         kind = delta.get("type")
@@ -72,15 +90,17 @@ class _Reader:
             yield Said(delta["text"])
         elif kind == "thinking_delta" and _string(delta.get("thinking")):
             yield Thought(delta["thinking"])
-        elif kind == "signature_delta" and delta.get("signature"):
-            yield Thought(token=_minted(delta["signature"]))
+        elif kind == "signature_delta" and (token := _minted(delta.get("signature"))):
+            yield Thought(token=token)
         elif kind == "input_json_delta" and index in self._calls and _string(delta.get("partial_json")):
             yield Argued(self._calls[index], delta["partial_json"])
 
     def finish(self, message: dict[str, Any]) -> Iterable[Piece]:
         word = message.get("stop_reason")
-        if isinstance(word, str) and word:
-            yield Finished(REASONS.get(word, Reason.STOP), stop=message.get("stop_sequence"))
+        if word and not self._finished:
+            self._finished = True
+            reason = REASONS.get(word, Reason.STOP) if isinstance(word, str) else Reason.STOP
+            yield Finished(reason, stop=_string(message.get("stop_sequence")) or None)
 
 
 class MessagesListener:
@@ -89,6 +109,7 @@ class MessagesListener:
     def __init__(self, _model: str, _choices: int) -> None:
         self._watch = MessagesWatch()
         self._reader = _Reader()
+        self._failure: Failure | None = None
 
     @property
     def done(self) -> bool:
@@ -102,8 +123,8 @@ class MessagesListener:
 
     @property
     def failure(self) -> Failure | None:
-        """What the provider said has gone wrong."""
-        return self._watch.failure
+        """What the provider said has gone wrong, or that it sent what cannot be read."""
+        return self._failure or self._watch.failure
 
     @property
     def whole(self) -> bool:
@@ -117,20 +138,23 @@ class MessagesListener:
     def end(self) -> tuple[Sequence[Piece], Failure | None]:
         """The provider closed."""
         tail, failure = self._watch.end()
-        return self._read(tail), failure
+        return self._read(tail), self._failure or failure
 
     def _read(self, block: bytes) -> list[Piece]:
         out: list[Piece] = []
-        for frame in sse.frames(block) if block else ():
-            if frame.data is not None:
-                out += self._event(_loads(frame.data))
+        try:
+            for frame in sse.frames(block) if block and self._failure is None else ():
+                if frame.data is not None:
+                    out += self._event(_loads(frame.data))
+        except LbdError as e:  # what came before it was good
+            self._failure = e.failure
         return out
 
     def _event(self, event: dict[str, Any]) -> Iterable[Piece]:
         kind, index = event.get("type"), event.get("index")
         index = index if isinstance(index, int) else 0
         if kind == "message_start":
-            yield self._reader.begin(event.get("message") or {})
+            yield from self._reader.begin(event.get("message") or {})
         elif kind == "content_block_start":
             yield from self._reader.block(index, event.get("content_block") or {})
         elif kind == "content_block_delta":
@@ -147,7 +171,7 @@ def read(body: bytes, _model: str) -> list[Piece]:
     if facts.failure is not None:
         raise LbdError(facts.failure)
     message, reader = _loads(body.removeprefix(loose.BOM)), _Reader()
-    out = [reader.begin(message)]
+    out = list(reader.begin(message))
     for index, block in enumerate(message["content"]):
         if isinstance(block, dict):
             out += reader.block(index, block)

@@ -64,29 +64,82 @@ def encode(body: Body, row: DeploymentSpec, stream: bool, _ask_usage: bool) -> b
     return edit.with_members(raw, members) if members else raw
 
 
+class _Conversation(msgspec.Struct):
+    messages: list[msgspec.Raw]
+
+
+class _Turn(msgspec.Struct):
+    content: list[msgspec.Raw]
+
+
+class _Marked(msgspec.Struct):
+    signature: Any = None
+    data: Any = None
+    thought_signature: Any = None
+
+
+_conversation = msgspec.json.Decoder(_Conversation).decode
+_turn = msgspec.json.Decoder(_Turn).decode
+_marked = msgspec.json.Decoder(_Marked).decode
+
+
 def without_foreign(raw: bytes) -> bytes:
-    """Return a request without the thoughts whose tokens another family minted; its own lose their tag."""
-    body = orjson.loads(raw)
-    for message in body.get("messages") or ():
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, list):
-            message["content"] = [b for b in map(_domestic, content) if b is not None]
-    return orjson.dumps(body)
+    """Return a request without the thoughts whose tokens another family minted; its own lose their tag.
+
+    Every other byte stays as it came. A request that is out of order is its provider's to refuse.
+    """
+    try:
+        messages = _conversation(raw).messages
+        kept = [m for m in map(_purged, map(bytes, messages)) if m]
+    except UNREADABLE:
+        return raw
+    if kept == list(map(bytes, messages)):
+        return raw
+    return edit.with_members(raw, {"messages": b"[%b]" % b",".join(kept)})
 
 
-def _domestic(block: Any) -> Any:
-    for field in ("signature", "data"):
-        value = block.get(field) if isinstance(block, dict) else None
+def _purged(message: bytes) -> bytes:
+    """Return a message without what is foreign in it; nothing where nothing else was said."""
+    if tokens.MARK_BYTES not in message:
+        return message
+    try:
+        blocks = list(map(bytes, _turn(message).content))
+    except UNREADABLE:  # plain text, or none of a message
+        return message
+    kept = [b for b in map(_domestic, blocks) if b]
+    if kept == blocks:
+        return message
+    return edit.with_members(message, {"content": b"[%b]" % b",".join(kept)}) if kept else b""
+
+
+def _domestic(block: bytes) -> bytes:
+    """Return a block as Anthropic takes it: nothing of what another family has signed."""
+    if tokens.MARK_BYTES not in block:
+        return block
+    try:
+        marked = _marked(block)
+    except UNREADABLE:
+        return block
+    for field, value in (("signature", marked.signature), ("data", marked.data)):
         if isinstance(value, str) and value.startswith(tokens.MARK):
             own = tokens.own(tokens.read(value, FAMILY), FAMILY)
-            return None if own is None else {**block, field: own}
+            return b"" if own is None else edit.with_members(block, {field: orjson.dumps(own)})
+    if isinstance(marked.thought_signature, str) and marked.thought_signature.startswith(tokens.MARK):
+        return _unsigned(block)
     return block
+
+
+def _unsigned(block: bytes) -> bytes:
+    """Return a call without the signature that stands beside it."""
+    members = msgspec.json.decode(block, type=dict[str, msgspec.Raw])
+    del members["thought_signature"]
+    return msgspec.json.encode(members)
 
 
 def headers(key: str | None) -> tuple[tuple[str, str], ...]:
     """Return the credential and the API's version."""
     version = ("anthropic-version", VERSION)
-    return () if key is None else (("x-api-key", key), version)
+    return (version,) if key is None else (("x-api-key", key), version)
 
 
 class _Message(msgspec.Struct):

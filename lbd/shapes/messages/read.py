@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
-from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Tool, Turn
+from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Token, Tool, Turn
 from lbd.shapes import dig, tokens
 from lbd.shapes.chat.read import decode
 from lbd.shapes.chat.turns import joined
@@ -44,7 +43,7 @@ def read(raw: bytes) -> Prompt:
     ]
     choice = dig.maybe_members(body.get("tool_choice"), "/tool_choice") or {}
     kind = choice.get("type")
-    if choice and kind != "tool" and kind not in _CHOICES:
+    if choice and kind != "tool" and (not isinstance(kind, str) or kind not in _CHOICES):
         raise dig.bad("/tool_choice/type", f"{kind!r} is none of auto, any, none, tool")
     one = dig.flag(choice.get("disable_parallel_tool_use"), "/tool_choice/disable_parallel_tool_use")
     user = (dig.maybe_members(body.get("metadata"), "/metadata") or {}).get("user_id")
@@ -108,13 +107,12 @@ def _block(block: dict[str, Any], at: str, names: dict[str, str]) -> Part:
     if kind == "tool_use":
         id_, name = dig.text(block.get("id"), f"{at}/id"), dig.text(block.get("name"), f"{at}/name")
         names[id_] = name
-        given = dig.maybe_members(block.get("input"), f"{at}/input") or {}
-        return Call(id_, name, orjson.dumps(given).decode(), _token(block.get("thought_signature")), cache)
+        given = dig.encoded(dig.maybe_members(block.get("input"), f"{at}/input") or {}, f"{at}/input")
+        return Call(id_, name, given.decode(), _token(block.get("thought_signature")), cache)
     if kind == "tool_result":
         id_ = dig.text(block.get("tool_use_id"), f"{at}/tool_use_id")
-        parts = [p for p in _content(block.get("content"), f"{at}/content", names) if isinstance(p, Text | Media)]
         failed = bool(dig.flag(block.get("is_error"), f"{at}/is_error"))
-        return Result(id_, tuple(parts), failed, names.get(id_, ""), cache)
+        return Result(id_, tuple(_given(block.get("content"), f"{at}/content")), failed, names.get(id_, ""), cache)
     if kind == "thinking":
         return Thinking(dig.text(block.get("thinking"), f"{at}/thinking"), _token(block.get("signature")))
     if kind == "redacted_thinking":
@@ -124,8 +122,23 @@ def _block(block: dict[str, Any], at: str, names: dict[str, str]) -> Part:
     raise dig.unsupported(f"{at}/type", f"a block of type {kind!r} cannot be translated")
 
 
-def _token(value: object) -> Any:
-    return tokens.read(value, FAMILY) if isinstance(value, str) and value else None
+def _given(content: object, at: str) -> Iterator[Text | Media]:
+    """Yield what a tool gave."""
+    if isinstance(content, str):
+        if content:
+            yield Text(content)
+        return
+    for block, place in dig.objects(content, at):
+        if block.get("type") not in ("text", "image", "document"):
+            raise dig.unsupported(f"{place}/type", f"a tool that gives a {block.get('type')!r} cannot be translated")
+        part = _block(block, place, {})
+        if isinstance(part, Text | Media):
+            yield part
+
+
+def _token(value: object) -> Token | None:
+    token = tokens.read(value, FAMILY) if isinstance(value, str) else None
+    return token if token is not None and token.value else None
 
 
 def _media(kind: Any, block: dict[str, Any], at: str) -> Part:
@@ -174,7 +187,7 @@ def _effort(body: dict[str, Any]) -> Effort | None:
     display = thinking.get("display")
     shown = None if display is None else display == "summarized"
     if kind == "disabled":
-        return Effort(level, off=level is None)
+        return Effort(level, off=True)
     if kind == "enabled":
         return Effort(level, dig.whole(thinking.get("budget_tokens"), "/thinking/budget_tokens"), shown=shown)
-    return None if level is None and shown is None else Effort(level, shown=shown)
+    return None if kind is None and level is None else Effort(level, shown=shown)

@@ -17,6 +17,7 @@ from lbd.model.messages import (
     Finished,
     Piece,
     Reason,
+    Refusal,
     Refused,
     Said,
     Text,
@@ -26,7 +27,7 @@ from lbd.model.messages import (
     Used,
 )
 from lbd.model.outcome import Usage
-from lbd.shapes import sse, tokens
+from lbd.shapes import loose, sse, tokens
 from lbd.shapes.messages.usage import fields
 
 FAMILY = "anthropic"
@@ -46,7 +47,7 @@ def _event(kind: str, **more: Any) -> bytes:
 
 
 def _shown(token: Token | None) -> str:
-    return "" if token is None else tokens.shown(token, FAMILY)
+    return tokens.shown(token, FAMILY)
 
 
 class MessagesSpeaker:
@@ -55,9 +56,9 @@ class MessagesSpeaker:
     def __init__(self, _wants_usage: bool) -> None:
         self._begun = False
         self._index = -1  # of the block that is open, or was last
-        self._open: type[Said | Thought] | int | None = (
-            None  # what the open block holds: text, thoughts, a call's number
-        )
+        # what the open block holds: text, thoughts, a call's number
+        self._open: type[Said | Thought] | int | None = None
+        self._signed = self._called = False
         self._finished: Finished | None = None
         self._usage: Usage | None = None
 
@@ -90,14 +91,14 @@ class MessagesSpeaker:
         elif isinstance(piece, Thought):
             yield from self._thought(piece)
         elif isinstance(piece, Calling):
+            self._called = True
             yield from self._close()
             yield from self._enter(
                 piece.index,
                 {"type": "tool_use", "id": piece.id, "name": piece.name, "input": {}, **_signed(piece.token)},
             )
         elif self._open != piece.index:
-            text = "pieces of two calls at once, which this shape cannot say"
-            raise LbdError(Failure(FailureKind.BAD_BODY, text))
+            raise _bad("pieces of two calls at once, which this shape cannot say")
         else:
             yield self._delta({"type": "input_json_delta", "partial_json": piece.arguments})
 
@@ -105,6 +106,7 @@ class MessagesSpeaker:
         if piece.redacted:
             yield from self._close()
             yield from self._enter(Thought, {"type": "redacted_thinking", "data": _shown(piece.token)})
+            self._signed = True
             yield from self._close()
             return
         if piece.text or piece.token is not None:
@@ -112,15 +114,19 @@ class MessagesSpeaker:
         if piece.text:
             yield self._delta({"type": "thinking_delta", "thinking": piece.text})
         if piece.token is not None:
-            yield self._delta({"type": "signature_delta", "signature": _shown(piece.token)})
+            yield from self._sign(piece.token)
             yield from self._close()
+
+    def _sign(self, token: Token | None) -> Iterable[bytes]:
+        self._signed = True
+        yield self._delta({"type": "signature_delta", "signature": _shown(token)})
 
     def _enter(self, kind: type[Said | Thought] | int, block: dict[str, Any]) -> Iterable[bytes]:
         if self._open == kind:
             return
         yield from self._close()
         self._index += 1
-        self._open = kind
+        self._open, self._signed = kind, False
         yield _event("content_block_start", index=self._index, content_block=block)
 
     def _delta(self, delta: dict[str, Any]) -> bytes:
@@ -128,13 +134,15 @@ class MessagesSpeaker:
 
     def _close(self) -> Iterable[bytes]:
         if self._open is not None:
+            if self._open is Thought and not self._signed:
+                yield from self._sign(None)
             self._open = None
             yield _event("content_block_stop", index=self._index)
 
     def end(self) -> bytes:
         """Return the reason and the usage, and the end."""
         start = b"" if self._begun else self._begin(Begin("", ""))
-        finished = self._finished or Finished(Reason.STOP)
+        finished = self._finished or Finished(Reason.CALLS if self._called else Reason.STOP)
         delta = {"stop_reason": _WORDS[finished.reason], "stop_sequence": finished.stop}
         close = b"".join(self._close())
         told = _event("message_delta", delta=delta, usage=fields(self._usage or Usage()))
@@ -166,7 +174,7 @@ def whole(answer: Answer) -> bytes:
     content: list[dict[str, Any]] = []
     for part in choice.parts:
         if isinstance(part, Call):
-            given = orjson.loads(part.arguments) if part.arguments.strip() else {}
+            given = _given(part.arguments, choice.reason)
             content.append(
                 {"type": "tool_use", "id": part.id, "name": part.name, "input": given, **_signed(part.token)}
             )
@@ -175,7 +183,35 @@ def whole(answer: Answer) -> bytes:
                 content.append({"type": "redacted_thinking", "data": _shown(part.token)})
             else:
                 content.append({"type": "thinking", "thinking": part.text, "signature": _shown(part.token)})
-        elif isinstance(part, Text) or hasattr(part, "text"):
-            content.append({"type": "text", "text": part.text})
+        elif isinstance(part, Text | Refusal):  # a refusal: words as any
+            if content and content[-1]["type"] == "text":
+                content[-1]["text"] += part.text
+            else:
+                content.append({"type": "text", "text": part.text})
     begin = Begin(answer.id, answer.model)
-    return orjson.dumps(_message(begin, content, _WORDS[choice.reason], choice.stop, answer.usage))
+    try:
+        return orjson.dumps(_message(begin, content, _WORDS[choice.reason], choice.stop, answer.usage))
+    except TypeError:
+        raise _bad("the arguments of a tool call are nested too deep") from None
+
+
+def _given(arguments: str, reason: Reason) -> dict[str, Any]:
+    """Return a call's arguments as the object that this shape holds; what was cut by the limit on tokens is none."""
+    if not arguments.strip():
+        return {}
+    try:
+        given = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        try:
+            given = loose.sound(loose.loads(arguments.encode()))
+        except loose.UNREADABLE:
+            given = None
+    if isinstance(given, dict):
+        return given
+    if reason is Reason.LENGTH:
+        return {}
+    raise _bad("the arguments of a tool call are no JSON object")
+
+
+def _bad(why: str) -> LbdError:
+    return LbdError(Failure(FailureKind.BAD_BODY, why, status=200))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import orjson
 
-from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Tool
+from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Tool, Turn
 from lbd.shapes import dig, tokens
 
 FAMILY = "anthropic"
 # The API demands a bound where clients of other shapes need none. It is within what every model since 2024 gives.
 MOST_TOKENS = 8192
 _LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_DOCUMENTS = ("application/pdf",)
 _EPHEMERAL = {"type": "ephemeral"}
 
 
@@ -20,27 +23,38 @@ def write(prompt: Prompt, model: str, *, stream: bool, samples: bool) -> bytes:
     """Return the request that asks this prompt. ``samples``: the model lets its sampling be set. Raises LbdError."""
     if prompt.format is not None and prompt.format.schema is None:
         raise dig.unsupported("/response_format", "JSON without a schema")
+    if prompt.n > 1:
+        raise dig.unsupported("/n", "several answers to one prompt")
+    if prompt.logprobs:
+        raise dig.unsupported("/logprobs", "log-probabilities")
+    thinking = _thinking(prompt.effort)
     body: dict[str, Any] = {
         "model": model,
-        "max_tokens": prompt.max_tokens or MOST_TOKENS,
-        "messages": [{"role": t.role, "content": [b for p in t.parts for b in _block(p)]} for t in prompt.turns],
+        # what is thought counts too
+        "max_tokens": prompt.max_tokens or MOST_TOKENS + (thinking or {}).get("budget_tokens", 0),
+        "messages": [{"role": t.role, "content": [b for p in _ordered(t) for b in _block(p)]} for t in prompt.turns],
     }
     body["messages"] = [m for m in body["messages"] if m["content"]]
     plain: dict[str, Any] = {
-        "system": [_text(t) for t in prompt.system] or None,
+        "system": [_text(t) for t in prompt.system if t.text] or None,
         "tools": [_tool(t) for t in prompt.tools] or None,
         "tool_choice": _choice(prompt),
         "stop_sequences": list(prompt.stop) or None,
         "metadata": None if prompt.user is None else {"user_id": prompt.user},
         "output_config": _config(prompt),
-        "thinking": _thinking(prompt.effort),
+        "thinking": thinking,
     }
     if samples:
         plain |= {"temperature": _temperature(prompt), "top_p": prompt.top_p, "top_k": prompt.top_k}
     body |= {name: value for name, value in plain.items() if value is not None}
     if stream:
         body["stream"] = True
-    return orjson.dumps(body)
+    return dig.encoded(body)
+
+
+def _ordered(turn: Turn) -> list[Part]:
+    """Return what was said, the results of tools first: the API wants them right after the calls."""
+    return sorted(turn.parts, key=lambda part: not isinstance(part, Result))
 
 
 def _temperature(prompt: Prompt) -> float | None:
@@ -57,16 +71,17 @@ def _text(part: Text) -> dict[str, Any]:
 
 
 def _block(part: Part) -> list[dict[str, Any]]:
-    """Return the blocks of a part: none of what only its maker can read, or of nothing."""
+    """Return the blocks of a part: none of what only another can read, or of nothing."""
+    block: dict[str, Any]
     if isinstance(part, Text):
         return [_text(part)] if part.text else []
     if isinstance(part, Media):
         return [_media(part)]
     if isinstance(part, Call):
-        given = orjson.loads(part.arguments or "{}") if part.arguments.strip() else {}
-        return [_cached({"type": "tool_use", "id": part.id, "name": part.name, "input": given}, part.cache)]
+        block = {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.arguments)}
+        return [_cached(block, part.cache)]
     if isinstance(part, Result):
-        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": part.id}
+        block = {"type": "tool_result", "tool_use_id": part.id}
         block["content"] = [b for p in part.parts for b in _block(p)]
         if part.failed:
             block["is_error"] = True
@@ -77,7 +92,16 @@ def _block(part: Part) -> list[dict[str, Any]]:
             return []
         redacted = {"type": "redacted_thinking", "data": own}
         return [redacted if part.redacted else {"type": "thinking", "thinking": part.text, "signature": own}]
-    return [{"type": "text", "text": part.text}]  # a refusal: words as any
+    return [{"type": "text", "text": part.text}] if part.text else []  # a refusal: words as any
+
+
+def _input(arguments: str) -> dict[str, Any]:
+    if not arguments.strip():
+        return {}
+    try:
+        return dig.members(orjson.loads(arguments), "/messages")
+    except orjson.JSONDecodeError as e:
+        raise dig.bad("/messages", f"the arguments of a tool call are not JSON: {e}") from None
 
 
 def _media(part: Media) -> dict[str, Any]:
@@ -88,12 +112,24 @@ def _media(part: Media) -> dict[str, Any]:
     source: dict[str, Any]
     if part.url is not None:
         source = {"type": "url", "url": part.url}
-    else:
+    elif part.kind == "file" and part.type == "text/plain":
+        source = {"type": "text", "media_type": part.type, "data": _plain(part.data or "")}
+    elif part.type in (_IMAGES if part.kind == "image" else _DOCUMENTS):
         source = {"type": "base64", "media_type": part.type, "data": part.data or ""}
+    else:
+        raise dig.unsupported("/messages", f"media of type {part.type or 'unknown'!r}")
     block: dict[str, Any] = {"type": "image" if part.kind == "image" else "document", "source": source}
     if part.kind == "file" and part.name is not None:
         block["title"] = part.name
     return _cached(block, part.cache)
+
+
+def _plain(data: str) -> str:
+    """Return the text of a document."""
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except ValueError:
+        raise dig.bad("/messages", "a document of plain text is not UTF-8 in base64") from None
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -139,10 +175,8 @@ def _thinking(effort: Effort | None) -> dict[str, Any] | None:
         return {"type": "disabled"}
     if effort.budget is not None:
         out: dict[str, Any] = {"type": "enabled", "budget_tokens": max(1024, effort.budget)}
-    elif effort.level is not None or effort.shown is not None:
-        out = {"type": "adaptive"}
     else:
-        return None
+        out = {"type": "adaptive"}
     if effort.shown is not None:
         out["display"] = "summarized" if effort.shown else "omitted"
     return out

@@ -31,6 +31,9 @@ Slug = Annotated[
         description="letters a-z, digits, . _ -, and begin with a letter, digit or _",
     ),
 ]
+# Words about the form of a request: a list of what a model supports does not speak of them.
+FORMAL = frozenset({"n", "seed", "sampling", "top_k", "penalties", "logit_bias", "parallel_tools", "cache_control"})
+Ignorable = Literal["sampling", "top_k", "seed", "penalties", "logit_bias", "reasoning", "logprobs", "n"]
 Service = Literal["chat", "completions", "embeddings", "moderations", "images", "speech"]
 Ratio01 = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -61,6 +64,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     context_tokens: what a prompt and its answer may have together.
     supports: what requests may ask of it; anything when not given.
     serves: what it is for, chat when not given: embeddings, moderations, images, speech, or the older completions.
+    ignores: what of a request is left out for this model where it takes none, instead of keeping the request from it.
     price: list price; without one the cost is unknown, and what has a cost cap is not sent here.
     quality: 0 to 1 by task family; default speaks for the others.
     weight: its share among equals; 0 takes it out of the choice.
@@ -74,6 +78,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     context_tokens: Count | None = None
     supports: list[str] | None = None
     serves: Annotated[list[Service], msgspec.Meta(min_length=1)] | None = None
+    ignores: list[Ignorable] = []
     price: PriceConfig | None = None
     quality: dict[str, Ratio01] = {}
     weight: NonNegative = 1.0

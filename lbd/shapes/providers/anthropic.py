@@ -5,6 +5,7 @@ from __future__ import annotations
 from lbd.shapes.chat.errors import classify
 from lbd.shapes.chat.passing import read_models
 from lbd.shapes.messages import passing
+from lbd.shapes.messages.count import COUNT
 from lbd.shapes.messages.voice import DIALECT, MESSAGES
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
@@ -17,7 +18,7 @@ SHAPE = PROVIDERS.add("anthropic")(
     Shape(
         name="anthropic",
         config=Anthropic,
-        speaks={"anthropic.messages": MESSAGES},
+        speaks={"anthropic.messages": MESSAGES, "anthropic.count_tokens": COUNT},
         headers=passing.headers,
         classify=classify,
         limits=passing.quota,

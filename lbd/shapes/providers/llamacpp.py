@@ -7,10 +7,13 @@ closed after a stream although ``Keep-Alive: timeout=5`` is announced; any model
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
 from lbd.shapes.family import gauges, local
 from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.messages.count import COUNT
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig
 
 
@@ -30,10 +33,11 @@ def read_slots(body: bytes) -> int | None:
         return None
 
 
+_SHAPE = local("llamacpp", LlamaCpp)
 SHAPE = PROVIDERS.add("llamacpp")(
-    local(
-        "llamacpp",
-        LlamaCpp,
+    dataclasses.replace(
+        _SHAPE,
+        speaks={**_SHAPE.speaks, "anthropic.count_tokens": COUNT},
         probes=FreeProbes(liveness="/health", models="models", load="/metrics", slots="/props"),
         read_load=gauges("llamacpp:requests_processing", "llamacpp:requests_deferred"),
         read_slots=read_slots,

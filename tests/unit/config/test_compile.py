@@ -13,6 +13,7 @@ from lbd.decide import names
 from lbd.model.plan import Target
 from lbd.model.provider import Permission
 from lbd.model.request import Urgency
+from lbd.shapes.providers import FORMAL
 from tests.fakes.configs import ETC, LOCAL, checked, environment, problems, warnings
 
 
@@ -69,7 +70,7 @@ def test_what_is_given_is_taken() -> None:
     assert (spec.connect_timeout_s, spec.keepalive_s, spec.max_concurrency) == (1, 9, 7)
     assert (row.id, row.upstream_model, row.tier, row.context_tokens) == ("a/n", "u", "tertiary", 9)
     assert (row.supports, row.quality, row.weight, row.max_concurrency) == (
-        frozenset({"tools"}),
+        frozenset({"tools"}) | FORMAL,
         {"default": 0.5},
         2,
         3,
@@ -451,3 +452,16 @@ def test_a_rules_entry_that_nobody_offers_is_worth_a_warning() -> None:
 def test_a_rule_and_a_model_may_share_a_name() -> None:
     """The rule wins, as documented."""
     assert resolved(file(rest="routing_rules: {m: {primary: m}}\n"), "m").key == "rule:m"
+
+
+def test_further_secrets_of_a_shape_are_followed_like_the_key() -> None:
+    """By the keys of its own configuration; those that are not given are not there."""
+    more = "aws_access_key_id: {env: A}, aws_secret_access_key: {env: B}"
+    got = checked(file(provider(more, shape="bedrock", url="https://h")), {"A": "id-1", "B": "secret-1"})
+    (spec,) = got.providers
+    assert [(name, secret.reveal()) for name, secret in spec.secrets] == [
+        ("aws_access_key_id", "id-1"),
+        ("aws_secret_access_key", "secret-1"),
+    ]
+    (found,) = problems(file(provider("aws_session_token: {env: GONE}", shape="bedrock", url="https://h")))
+    assert "providers[0].aws_session_token: the environment variable GONE is not set" in found

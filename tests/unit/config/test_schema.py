@@ -75,11 +75,6 @@ def test_a_planned_key_is_not_built(name: str) -> None:
     assert not schema.PLANNED[name] & {f.encode_name for f in fields(struct)}
 
 
-def test_a_planned_shape_is_not_built() -> None:
-    """Once it is, it leaves the list."""
-    assert not schema.PLANNED_SHAPES & set(SHAPES)
-
-
 def test_the_full_type_has_every_registered_shape() -> None:
     """By its tag, so that each provider is held to its own shape's keys."""
     root = full(SHAPES)

@@ -112,6 +112,32 @@ def test_a_capability_that_is_not_listed_keeps_out_and_is_named() -> None:
     assert why(row, ask(needs=frozenset({"tools"}))) is None
 
 
+def test_a_shape_that_a_row_does_not_serve_keeps_out() -> None:
+    """And so does what has no place in the provider's shape, whatever its model can do."""
+    row = view(deployment(carries={"openai.chat": frozenset({"tools"})}))
+    assert why(row, ask(needs=frozenset({"tools"}))) is None
+    assert why(row, ask(needs=frozenset({"images"}))) == "capability"
+    no = judged(row, ask(shape="openai.embeddings"))
+    assert no is not None and (no.reason, no.soft) == ("shape", False)
+    assert "openai.embeddings" in no.detail
+
+
+WORDS = st.frozensets(st.sampled_from(["tools", "images", "seed"]))
+
+
+@given(
+    needs=WORDS,
+    supports=st.none() | WORDS,
+    carries=st.none() | st.dictionaries(st.sampled_from(["openai.chat", "anthropic.messages"]), WORDS),
+)
+def test_the_quick_look_agrees_with_the_full_one(
+    needs: frozenset[str], supports: frozenset[str] | None, carries: dict[str, frozenset[str]] | None
+) -> None:
+    """What can be asked at all is told the same way by both."""
+    row, of = view(deployment(supports=supports, carries=carries)), ask(needs=needs)
+    assert eligible.can(row.spec, of) is (why(row, of) not in ("shape", "capability"))
+
+
 def test_of_unknown_capabilities_nothing_is_ruled_out() -> None:
     """No list: nothing is known."""
     assert why(view(deployment(supports=None)), ask(needs=frozenset({"tools", "images"}))) is None
@@ -307,7 +333,6 @@ def test_the_glance_never_passes_what_the_full_look_excludes(case: tuple[Snapsho
 @pytest.mark.parametrize(
     "more",
     [
-        {"needs": frozenset({"tools"})},
         {"allow": ("m",)},
         {"quality_floor": 0.1},
         {"max_usd": 0.0},

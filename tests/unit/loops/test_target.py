@@ -325,3 +325,25 @@ def test_the_smallest_request_is_small_and_whole(stream: bool, serves: set[str],
     assert body.get("max_tokens") in (None, 4)
     assert body.get("stream", False) is made.head.stream is (stream and shape in ("openai.chat", "openai.completions"))
     assert len(made.raw) < 400
+
+
+def test_a_paid_probe_is_signed_as_a_request_would_be() -> None:
+    """Over its own body."""
+    secrets = (("aws_access_key_id", Secret("AKID")), ("aws_secret_access_key", Secret("secret-example")))
+    provider = tables.provider(base_url="https://bedrock-runtime.us-east-1.amazonaws.com", secrets=secrets)
+    answer = (
+        b'{"output": {"message": {"role": "assistant", "content": [{"text": "ok"}]}}, "stopReason": "end_turn",'
+        b' "usage": {"inputTokens": 20, "outputTokens": 4, "totalTokens": 24}}'
+    )
+
+    async def main(env: VirtualEnv) -> None:
+        transport = Scripted(env, lambda _endpoint, _body: Play(chunks=(answer,)))
+        bedrock = shape("bedrock")
+        line = lines.build(tables.deployment(upstream_model="up"), provider, bedrock, transport)
+        done = await ProbeTarget(env, provider, bedrock, transport, TIMEOUT, line).complete(stream=False)
+        assert done.usage == Usage(20, 4)
+        ((endpoint, body),) = transport.sent
+        assert dict(endpoint.headers)["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/")
+        assert endpoint.path == "/model/up/converse" and b'"maxTokens":4' in body
+
+    run(main)

@@ -93,6 +93,16 @@ async def test_an_answer_is_handed_on(transport: AiohttpTransport) -> None:
         assert sent["allow_redirects"] is False and sent["proxy"] is None
 
 
+async def test_the_path_goes_out_as_it_is_written(transport: AiohttpTransport) -> None:
+    """Servers that check a signature reckon with the very form of it."""
+    endpoint = Endpoint(ORIGIN, "POST", "/model/a%3Ab%2Fc/converse", ())
+    with aioresponses() as mocked:
+        mocked.post(re.compile("https://api.example/.*"), response_class=Mocked, body=b"")
+        await ask(transport, endpoint)
+        (((_, url), _),) = mocked.requests.items()
+        assert url.raw_path == "/model/a%3Ab%2Fc/converse"
+
+
 async def test_the_proxy_of_the_origin_is_used(transport: AiohttpTransport) -> None:
     """And the environment's is not: trust comes from the configuration only."""
     endpoint = Endpoint(Origin("https", "api.example", 443, proxy="http://proxy:3128"), "POST", "/x", ())

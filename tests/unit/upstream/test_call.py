@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Outcome
 from lbd.model.table import AdminState
+from lbd.shapes.bedrock.sign import sign
 from lbd.shapes.chat.fold import ChatFold
 from lbd.state.breaker import Phase
 from lbd.upstream.attempt import LOOK_AGAIN
@@ -39,6 +40,7 @@ from tests.fakes.stage import (
     whole,
 )
 from tests.fakes.virtual import VirtualEnv, run
+from tests.unit.shapes.amazon import BEGIN, METADATA, delta, ended
 
 K = FailureKind
 LATE = 0.05
@@ -1127,5 +1129,56 @@ def test_what_a_wrong_answer_cost_is_known() -> None:
         assert first.failure is K.BAD_BODY and first.usage is not None
         assert (first.usage.prompt, first.usage.completion) == (1000, 500)
         assert first.cost > 0
+
+    play(main)
+
+
+# --- requests that are signed ------------------------------------------------------------------------------
+
+AWS = {
+    "shape": "bedrock",
+    "aws_access_key_id": "AKIDEXAMPLE",
+    "aws_secret_access_key": "secret-example",
+    "region": "eu-central-1",
+}
+
+
+def test_a_request_is_signed_when_it_is_sent() -> None:
+    """Over its own body and time; the answer, binary as it is, is events of text for the client."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", **AWS), allow_inline_secrets=True)
+        told = BEGIN + delta(0, text="hel") + delta(0, text="lo") + ended("end_turn") + METADATA
+        relay.stage.plan(0.2, head(content_type="application/vnd.amazon.eventstream"), say(told), end, host="a")
+        asked = await relay.ask(stream=True)
+        assert asked.status == 200 and asked.text == "hello"
+        assert asked.headers["content-type"] == "text/event-stream" and asked.body.endswith(DONE)
+        (taken,) = relay.stage.taken
+        line = relay.flights.lines["a/m"]
+        way = line.ways["openai.chat"]
+        assert taken.endpoint.path == "/v1/model/up-m/converse-stream"
+        assert way.wire.native is False and taken.endpoint != way.stream
+        sent = dict(taken.endpoint.headers)
+        assert sent["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+        assert sent["accept"] == "application/vnd.amazon.eventstream"
+        assert taken.endpoint in [sign(way.stream, taken.body, env.wall() - s / 10, line.provider) for s in range(20)]
+        assert relay.last.usage is not None and relay.last.usage.prompt == 36
+        relay.check()
+
+    play(main)
+
+
+def test_what_cannot_be_signed_is_not_sent() -> None:
+    """It is the provider's fault, and another serves the request."""
+
+    async def main(env: VirtualEnv) -> None:
+        half = {name: value for name, value in AWS.items() if name != "aws_secret_access_key"}
+        relay = Relay(env, row("a", **half), row("b", tier="secondary"), allow_inline_secrets=True)
+        relay.stage.always(*GOOD, host="b")
+        asked = await relay.ask(stream=True)
+        assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m"
+        assert [taken.endpoint.origin.host for taken in relay.stage.taken] == ["b"]
+        assert [attempt.failure for attempt in relay.last.attempts] == [K.AUTH, None]
+        relay.check()
 
     play(main)

@@ -109,6 +109,13 @@ def test_remembered_heads_are_bounded_and_never_mixed_up(monkeypatch: pytest.Mon
     assert len(module._prefixes) <= 4097
 
 
+def test_what_was_made_for_one_request_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signed head is never asked for again."""
+    monkeypatch.setattr(module, "_prefixes", {})
+    assert head_bytes(Endpoint(ORIGIN, "POST", "/x", (), lasting=False), 0).startswith(b"POST /x HTTP/1.1\r\n")
+    assert not module._prefixes
+
+
 @pytest.mark.parametrize("size", [0, 65_535, 65_536, 200_000])
 async def test_head_and_body_are_written_as_one(bench: Bench, size: int) -> None:
     """Small bodies in one piece with the head, large ones without copying them."""

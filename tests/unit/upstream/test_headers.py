@@ -57,3 +57,9 @@ def test_an_event_stream_by_its_content_type(kind: str, found: bool) -> None:
     """Media types are compared without regard to case; parameters stay."""
     assert event_stream({"content-type": kind}) == (kind if found else None)
     assert event_stream({}) is None
+
+
+@pytest.mark.parametrize("kind", ["application/vnd.amazon.eventstream", "Application/vnd.Amazon.EventStream; v=1"])
+def test_amazons_event_stream_is_one_and_its_client_gets_the_usual_kind(kind: str) -> None:
+    """It is binary, so it never goes on as it came: a client reads events of text."""
+    assert event_stream({"content-type": kind}) == "text/event-stream"

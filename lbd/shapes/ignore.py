@@ -1,0 +1,52 @@
+"""Leaving out of a request what its operator said that a model does not take: from a prompt, and from a body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import orjson
+from msgspec.structs import replace
+
+from lbd.model.messages import Prompt
+from lbd.model.provider import DeploymentSpec
+from lbd.model.request import Body
+
+Encode = Callable[[Body, DeploymentSpec, bool, bool], bytes]
+_FIELDS: dict[str, dict[str, Any]] = {
+    "sampling": {"temperature": None, "top_p": None},
+    "top_k": {"top_k": None},
+    "seed": {"seed": None},
+    "penalties": {"frequency_penalty": None, "presence_penalty": None},
+    "logit_bias": {"logit_bias": None},
+    "reasoning": {"effort": None},
+    "logprobs": {"logprobs": False, "top_logprobs": None},
+    "n": {"n": 1},
+}
+# As the clients' shapes call them.
+_MEMBERS = {"reasoning": ("reasoning_effort", "reasoning", "thinking")}
+
+
+def of_prompt(prompt: Prompt, ignored: Collection[str]) -> Prompt:
+    """Return the prompt without what is ignored."""
+    if not ignored:
+        return prompt
+    return replace(prompt, **{name: value for word in ignored for name, value in _FIELDS[word].items()})
+
+
+def of_body(encode: Encode, ignored: Collection[str]) -> Encode:
+    """Return an encoder whose requests lack what is ignored; without any of it their bytes pass as ever."""
+    if not ignored:
+        return encode
+    names = frozenset(name for word in ignored for name in _MEMBERS.get(word, tuple(_FIELDS[word])))
+    marks = [f'"{name}"'.encode() for name in sorted(names)]
+
+    def without(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
+        raw = encode(body, row, stream, ask_usage)
+        if not any(mark in raw for mark in marks):
+            return raw
+        asked = orjson.loads(raw)
+        left = {name: value for name, value in asked.items() if name not in names}
+        return raw if len(left) == len(asked) else orjson.dumps(left)
+
+    return without

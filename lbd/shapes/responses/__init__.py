@@ -1,0 +1,1 @@
+"""OpenAI's Responses API: passed through, read and written. Nothing of a conversation is kept between requests."""

@@ -1,0 +1,240 @@
+"""Every client's SDK through lbd to a strict provider of every shape: the same meaning, unary and streamed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from tests.e2e.conftest import Daemon
+from tests.fakes.strict_provider import CALLS, HELLO, StrictProvider
+
+SHAPES = ("openai", "anthropic", "gemini", "bedrock")
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+both_ways = pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOL = {"name": "get_weather", "description": "The weather in a city.", "parameters": SCHEMA}
+RESULTS = ("12 degrees", "20 degrees, sünny")
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[StrictProvider]:
+    with StrictProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def daemon(provider: StrictProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    config = {"providers": provider.config(), "probes": {"completion": "never"}}
+    running = Daemon(tmp_path_factory.mktemp("strict"), config, {"STRICT_KEY": "strict"})
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_refused(provider: StrictProvider) -> Iterator[None]:
+    """The provider checks every request by the SDKs' own types; whatever it refused is told in full."""
+    provider.refused.clear()
+    yield
+    assert not provider.refused, provider.refused
+
+
+@pytest.fixture(scope="module")
+def chat(daemon: Daemon) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{daemon.url}/v1", api_key="x", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def messages(daemon: Daemon) -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=daemon.url, api_key="x", max_retries=0)
+
+
+# --- OpenAI's chat completions ---------------------------------------------------------------------------
+
+
+def chatted(client: openai.OpenAI, *, stream: bool, **asked: Any) -> Any:
+    """Return the whole completion, of a stream as the SDK itself gathers it."""
+    if not stream:
+        return client.chat.completions.create(**asked)
+    with client.chat.completions.stream(**asked, stream_options={"include_usage": True}) as events:
+        for _ in events:
+            pass
+        return events.get_final_completion()
+
+
+@every_shape
+@both_ways
+def test_chat_says_the_same(chat: openai.OpenAI, shape: str, stream: bool) -> None:
+    """Text, reason, usage and the model that served; umlauts and emoji whole."""
+    asked = {"model": f"m-{shape}", "messages": [{"role": "user", "content": "Häi"}]}
+    told = chatted(chat, stream=stream, **asked)
+    [choice] = told.choices
+    assert (choice.message.content, choice.finish_reason) == (HELLO, "stop")
+    assert (told.usage.prompt_tokens, told.usage.completion_tokens) == (20, 9)
+    assert told.usage.prompt_tokens_details.cached_tokens == 8
+    assert told.model and told.id and told.created > 1_600_000_000
+
+
+@every_shape
+@both_ways
+def test_chat_uses_tools_and_goes_on(chat: openai.OpenAI, shape: str, stream: bool) -> None:
+    """Two calls with whole arguments; their results come back to the provider, and the answer to the client."""
+    history: list[Any] = [
+        {"role": "system", "content": "You are brief."},
+        {"role": "user", "content": "Weather in Bern and Rome?"},
+    ]
+    tools: Any = [{"type": "function", "function": TOOL}]
+    told = chatted(chat, stream=stream, model=f"m-{shape}", messages=history, tools=tools, max_completion_tokens=500)
+    [choice] = told.choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.content == "Let me see."
+    calls = choice.message.tool_calls
+    assert [json.loads(c.function.arguments) for c in calls] == list(CALLS)
+    assert {c.function.name for c in calls} == {"get_weather"}
+    assert len({c.id for c in calls}) == 2
+    history.append(choice.message.model_dump(exclude_none=True, exclude={"parsed": True}))
+    history += [{"role": "tool", "tool_call_id": c.id, "content": r} for c, r in zip(calls, RESULTS, strict=True)]
+    told = chatted(chat, stream=stream, model=f"m-{shape}", messages=history, tools=tools)
+    assert told.choices[0].finish_reason == "stop"
+    assert all(r in told.choices[0].message.content for r in RESULTS)
+
+
+@every_shape
+def test_a_conversation_with_tools_moves_to_every_other_shape(chat: openai.OpenAI, shape: str) -> None:
+    """A fall-back in the middle of it: what only its maker can read is dropped there, nothing else."""
+    history: list[Any] = [{"role": "user", "content": "Weather in Bern and Rome?"}]
+    tools: Any = [{"type": "function", "function": TOOL}]
+    told = chatted(chat, stream=False, model=f"m-{shape}", messages=history, tools=tools, reasoning_effort="high")
+    message = told.choices[0].message
+    history.append(message.model_dump(exclude_none=True))
+    history += [
+        {"role": "tool", "tool_call_id": c.id, "content": r} for c, r in zip(message.tool_calls, RESULTS, strict=True)
+    ]
+    for other in SHAPES:
+        told = chatted(chat, stream=False, model=f"m-{other}", messages=history, tools=tools)
+        assert all(r in told.choices[0].message.content for r in RESULTS), other
+
+
+# --- Anthropic's messages --------------------------------------------------------------------------------
+
+
+def messaged(client: anthropic.Anthropic, *, stream: bool, **asked: Any) -> Any:
+    """Return the whole message, of a stream as the SDK itself gathers it."""
+    if not stream:
+        return client.messages.create(**asked)
+    with client.messages.stream(**asked) as events:
+        for _ in events:
+            pass
+        return events.get_final_message()
+
+
+@every_shape
+@both_ways
+def test_messages_say_the_same(messages: anthropic.Anthropic, shape: str, stream: bool) -> None:
+    """Blocks, reason, usage with cached tokens apart."""
+    asked = {"model": f"m-{shape}", "max_tokens": 100, "messages": [{"role": "user", "content": "Häi"}]}
+    told = messaged(messages, stream=stream, **asked)
+    assert [(b.type, b.text) for b in told.content] == [("text", HELLO)]
+    assert told.stop_reason == "end_turn"
+    assert (told.usage.input_tokens, told.usage.cache_read_input_tokens, told.usage.output_tokens) == (12, 8, 9)
+    assert told.id and told.model and told.role == "assistant"
+
+
+@every_shape
+@both_ways
+def test_messages_use_tools_and_go_on(messages: anthropic.Anthropic, shape: str, stream: bool) -> None:
+    """As an agent does: system blocks, tools, results as blocks, the whole of the answer sent back."""
+    history: list[Any] = [{"role": "user", "content": [{"type": "text", "text": "Weather in Bern and Rome?"}]}]
+    tools: Any = [{"name": TOOL["name"], "description": TOOL["description"], "input_schema": SCHEMA}]
+    system: Any = [{"type": "text", "text": "You are brief.", "cache_control": {"type": "ephemeral"}}]
+    asked: dict[str, Any] = {"model": f"m-{shape}", "max_tokens": 4000, "tools": tools, "system": system}
+    told = messaged(messages, stream=stream, messages=history, **asked)
+    assert told.stop_reason == "tool_use"
+    uses = [b for b in told.content if b.type == "tool_use"]
+    assert [b.input for b in uses] == list(CALLS)
+    assert [b.text for b in told.content if b.type == "text"] == ["Let me see."]
+    history.append({"role": "assistant", "content": [b.model_dump(exclude_none=True) for b in told.content]})
+    results = [{"type": "tool_result", "tool_use_id": b.id, "content": r} for b, r in zip(uses, RESULTS, strict=True)]
+    history.append({"role": "user", "content": results})
+    told = messaged(messages, stream=stream, messages=history, **asked)
+    assert told.stop_reason == "end_turn"
+    assert all(r in told.content[-1].text for r in RESULTS)
+
+
+def test_thinking_keeps_its_signature(messages: anthropic.Anthropic) -> None:
+    """To the provider that minted it as it came; a signature is what lets it go on."""
+    asked: dict[str, Any] = {
+        "model": "m-anthropic",
+        "max_tokens": 4000,
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "tools": [{"name": TOOL["name"], "input_schema": SCHEMA}],
+    }
+    history: list[Any] = [{"role": "user", "content": "Weather?"}]
+    told = messages.messages.create(messages=history, **asked)
+    assert told.content[0].type == "thinking"
+    history.append({"role": "assistant", "content": [b.model_dump(exclude_none=True) for b in told.content]})
+    uses = [b for b in told.content if b.type == "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": b.id, "content": "x"} for b in uses]
+    history.append({"role": "user", "content": results})
+    assert messages.messages.create(messages=history, **asked).stop_reason == "end_turn"
+    for other in ("m-openai", "m-gemini", "m-bedrock"):
+        told = messages.messages.create(messages=history, **{**asked, "model": other, "thinking": {"type": "disabled"}})
+        assert told.stop_reason == "end_turn", other
+
+
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s != "anthropic"])
+def test_tokens_are_counted_for_every_model(messages: anthropic.Anthropic, shape: str) -> None:
+    """Where the provider has no such endpoint, by lbd's own estimate."""
+    counted = messages.messages.count_tokens(model=f"m-{shape}", messages=[{"role": "user", "content": "word " * 400}])
+    assert 100 < counted.input_tokens < 2000
+
+
+def test_both_kinds_of_clients_list_the_models(chat: openai.OpenAI, messages: anthropic.Anthropic) -> None:
+    """In the form that each of them reads."""
+    expected = {"auto", *(f"m-{shape}" for shape in SHAPES)}
+    assert expected <= {m.id for m in chat.models.list()}
+    assert expected <= {m.id for m in messages.models.list()}
+    assert messages.models.retrieve("m-gemini").id == chat.models.retrieve("m-gemini").id == "m-gemini"
+
+
+def test_azure_s_client_finds_its_paths(daemon: Daemon) -> None:
+    """The deployment in the path, the key in api-key."""
+    client = openai.AzureOpenAI(azure_endpoint=daemon.url, api_key="x", api_version="2024-10-21", max_retries=0)
+    told = client.chat.completions.create(model="m-openai", messages=[{"role": "user", "content": "Häi"}])
+    assert told.choices[0].message.content == HELLO
+
+
+# --- what cannot be carried ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked"),
+    [
+        ("anthropic", {"n": 2}),
+        ("anthropic", {"logprobs": True}),
+        ("bedrock", {"seed": 7}),
+        ("bedrock", {"logit_bias": {"1": 1}}),
+        ("gemini", {"logit_bias": {"1": 1}}),
+    ],
+)
+def test_what_a_shape_cannot_carry_is_refused_by_name(chat: openai.OpenAI, shape: str, asked: dict[str, Any]) -> None:
+    """Never dropped silently: the reason is in the error."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat.chat.completions.create(model=f"m-{shape}", messages=[{"role": "user", "content": "x"}], **asked)
+    assert "capability" in str(caught.value) and (next(iter(asked)) in str(caught.value))
+
+
+def test_errors_are_of_each_client_s_classes(
+    chat: openai.OpenAI, messages: anthropic.Anthropic, tmp_path: Path
+) -> None:
+    """An unknown model is not found, in both envelopes."""
+    with pytest.raises(openai.NotFoundError):
+        chat.chat.completions.create(model="nope", messages=[{"role": "user", "content": "x"}])
+    with pytest.raises(anthropic.NotFoundError):
+        messages.messages.create(model="nope", max_tokens=5, messages=[{"role": "user", "content": "x"}])
