@@ -19,6 +19,7 @@ from lbd.model.table import Snapshot
 
 KEPT_ROWS = 20_000  # a row takes about 1.2 KB, and most are shared
 FEWEST = 50
+MOST = 4000  # snapshots: every reload brings a catalogue of its own
 
 
 class Journal:
@@ -42,7 +43,7 @@ class Journal:
         snapshots = self._snapshots
         if snapshot.generation not in snapshots:
             snapshots[snapshot.generation] = snapshot
-            most = max(FEWEST, KEPT_ROWS // max(1, len(snapshot.rows)))
+            most = min(MOST, max(FEWEST, KEPT_ROWS // max(1, len(snapshot.rows))))
             while len(snapshots) > most:
                 snapshots.popitem(last=False)
 

@@ -18,6 +18,16 @@ from lbd.shapes.chat.plain import any_error
 HELD_COMMENTS = 16 * 1024
 MOST_HELD = sse.LARGEST_EVENT  # bytes of all that is held; what says so much and nothing is no answer
 _CR = 0x0D
+_NAME = 64  # bytes within which an event's name ends
+
+
+def _after_name(block: bytes) -> int:
+    """Return where the data of an event begins whose first line is its name, 0 where it is not so plain."""
+    end = block.find(b"\n", 0, _NAME)
+    plain = (
+        block.startswith(b"event: ") and not block.startswith(b"event: error") and block.startswith(b"data: ", end + 1)
+    )
+    return end + 7 if plain and end > 0 else 0
 
 
 class HeldStream:
@@ -53,9 +63,10 @@ class HeldStream:
             if len(self._framer.tail) > sse.LARGEST_EVENT:
                 self._overflow(f"an event of the stream is larger than {sse.LARGEST_EVENT} bytes")
             return b""
-        # the common case: one event in one read
-        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and _CR not in block:
-            out = block if self._event(block[6:-2]) else b""
+        # the common case: one event in one read, with its data on one line, named or not
+        at = 6 if block.startswith(b"data: ") else _after_name(block)
+        if at and block.find(b"\n", at) == len(block) - 2 and _CR not in block:
+            out = block if self._event(block[at:-2]) else b""
             if self.committed and not self._held:
                 return out
             self._held_size += len(out)

@@ -25,7 +25,7 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnio
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from pydantic import TypeAdapter, ValidationError
 
-from tests.fakes.event_stream import message
+from tests.unit.shapes.amazon import event as message
 
 HELLO = "Hällo, wörld 🌍!"
 CALLS = ({"city": "Bern"}, {"city": "Röm"})
@@ -70,7 +70,11 @@ class StrictProvider:
             "gemini": "/gemini/v1beta",
             "bedrock": "/bedrock",
         }
-        models = {"anthropic": "claude-opus-4-5", "bedrock": "anthropic.claude-sonnet-4-5-v1:0", "gemini": "gemini-2.5-pro"}
+        models = {
+            "anthropic": "claude-opus-4-5",
+            "bedrock": "anthropic.claude-sonnet-4-5-v1:0",
+            "gemini": "gemini-2.5-pro",
+        }
         return [
             {
                 "name": shape,

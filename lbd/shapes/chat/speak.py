@@ -61,7 +61,7 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
 
 
 def _detail(index: int, text: str, token: Token, redacted: bool) -> dict[str, Any]:
-    shown = tokens.shown(token, FAMILY)
+    shown = tokens.shown(token, "")  # of whose a bare one is nobody knows: servers of many families speak this shape
     if redacted:
         return {"index": index, "type": "reasoning.encrypted", "data": shown}
     return {"index": index, "type": "reasoning.text", "text": text, "signature": shown}

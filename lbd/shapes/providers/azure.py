@@ -13,6 +13,7 @@ from lbd.shapes.completions.voice import COMPLETIONS
 from lbd.shapes.family import hosted
 from lbd.shapes.plain import EMBEDDINGS, PLAIN
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
+from lbd.shapes.responses.wire import RESPONSES
 
 
 class Azure(ProviderConfig, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="azure"):
@@ -39,6 +40,7 @@ SHAPE = PROVIDERS.add("azure")(
         speaks={
             "openai.chat": CHAT,
             "openai.completions": dataclasses.replace(COMPLETIONS, serves="completions"),
+            "openai.responses": dataclasses.replace(RESPONSES, serves="responses"),
             "openai.embeddings": EMBEDDINGS,
             "openai.images": PLAIN["openai.images"],
             "openai.speech": PLAIN["openai.speech"],

@@ -15,6 +15,7 @@ from lbd.shapes.chat.read import decode, read
 from tests.unit.shapes.conversations import junk, spoiled
 
 SCHEMA = {"type": "object", "properties": {}}
+FAULTY = {"type": "json_schema", "json_schema": {"schema": 1}}
 NAMED = {"name": "n", "schema": SCHEMA, "description": "d", "strict": False}
 TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA, "strict": True}}
 EVERYTHING: dict[str, Any] = {
@@ -137,7 +138,7 @@ def test_how_clients_ask(more: dict[str, Any], expected: dict[str, Any]) -> None
         ({"function_call": {}}, "/function_call/name"),
         ({"response_format": "json"}, "/response_format"),
         ({"response_format": {"type": "json_schema"}}, "/response_format/json_schema"),
-        ({"response_format": {"type": "json_schema", "json_schema": {"schema": 1}}}, "/response_format/json_schema/schema"),
+        ({"response_format": FAULTY}, "/response_format/json_schema/schema"),
         ({"reasoning_effort": 1}, "/reasoning_effort"),
         ({"reasoning": {"max_tokens": "x"}}, "/reasoning/max_tokens"),
         ({"user": 1}, "/user"),

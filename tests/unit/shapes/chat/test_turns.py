@@ -15,6 +15,7 @@ from lbd.model.messages import Call, Media, Part, Refusal, Result, Text, Thinkin
 from lbd.shapes.chat.turns import add, joined, linked
 from tests.unit.shapes.conversations import DEEP, junk, letters, spoiled
 
+FILE = {"type": "file", "file": {"file_id": "x"}}
 FUNCTION = {"name": "f", "arguments": '{"a": 1}'}
 
 
@@ -162,7 +163,7 @@ def test_arguments_that_are_nearly_json_are_read(arguments: Any, read: str) -> N
         ({"role": "user", "content": [{"type": "video_url"}]}, FailureKind.UNSUPPORTED, "/content/0/type"),
         ({"role": "user", "content": [{"type": {}}]}, FailureKind.UNSUPPORTED, "/content/0/type"),
         ({"role": "user", "content": [{"type": "image_url"}]}, FailureKind.BAD_REQUEST, "/content/0/image_url"),
-        ({"role": "system", "content": [{"type": "file", "file": {"file_id": "x"}}]}, FailureKind.UNSUPPORTED, "/content"),
+        ({"role": "system", "content": [FILE]}, FailureKind.UNSUPPORTED, "/content"),
         ({"role": "tool", "content": "x"}, FailureKind.BAD_REQUEST, "/tool_call_id"),
         ({"role": "function", "content": "x"}, FailureKind.BAD_REQUEST, "/name"),
         ({"role": "assistant", "refusal": 1}, FailureKind.BAD_REQUEST, "/refusal"),
