@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from lbd.model.record import RequestRecord
 from lbd.model.table import Snapshot
-from lbd.observe.journal import FEWEST, KEPT_ROWS, Journal
+from lbd.observe.journal import FEWEST, KEPT_ROWS, MOST, Journal
 from tests.fakes import tables
 from tests.fakes.records import attempt, record
 
@@ -98,7 +98,7 @@ def test_snapshots_are_bounded_by_their_rows(rows: int) -> None:
     """Memory does not depend on the number of deployments; a few are always kept."""
     journal = Journal()
     made = snapshot(0, rows)
-    most = max(FEWEST, KEPT_ROWS // rows)
+    most = min(MOST, max(FEWEST, KEPT_ROWS // rows))
     for generation in range(most + 20):
         journal.keep(replace(made, generation=generation))
     assert journal.snapshot(19) is None
