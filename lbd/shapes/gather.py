@@ -77,8 +77,15 @@ class _Gathering:
 
     def calling(self, piece: Calling) -> None:
         self.close()
+        self.settle(piece.index)
         self.calls[piece.index] = (len(self.parts), piece, [])
-        self.parts.append(Call(piece.id, piece.name, "", piece.token))
+        self.parts.append(Call(piece.id, piece.name, NO_ARGUMENTS, piece.token))
+
+    def settle(self, index: int) -> None:
+        """Give a call the arguments that have come for it."""
+        if index in self.calls:
+            place, head, arguments = self.calls[index]
+            self.parts[place] = Call(head.id, head.name, "".join(arguments) or NO_ARGUMENTS, head.token)
 
     def argued(self, piece: Argued) -> None:
         known = self.calls.get(piece.index)
@@ -87,8 +94,8 @@ class _Gathering:
 
     def whole(self) -> Choice:
         self.close()
-        for place, head, arguments in self.calls.values():
-            self.parts[place] = Call(head.id, head.name, "".join(arguments) or NO_ARGUMENTS, head.token)
+        for index in self.calls:
+            self.settle(index)
         reason = self.reason or (Reason.CALLS if self.calls else Reason.STOP)
         return Choice(tuple(self.parts), reason, self.stop, self.logprobs or None)
 

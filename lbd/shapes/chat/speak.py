@@ -30,7 +30,6 @@ from lbd.model.outcome import Usage
 from lbd.shapes import tokens
 from lbd.shapes.gather import NO_ARGUMENTS
 
-FAMILY = "openai"
 WORDS = {
     Reason.STOP: "stop",
     Reason.STOP_SEQUENCE: "stop",

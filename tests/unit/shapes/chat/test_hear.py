@@ -343,3 +343,13 @@ def test_the_listener_tells_how_far_it_is() -> None:
     listener.feed(DONE)
     assert listener.done and listener.usage == SEEN
     assert calls(0, arguments="x") and OPENAI
+
+
+def test_oddities_are_read_and_what_is_too_deep_is_told() -> None:
+    """Half a character is replaced, NaN is nothing."""
+    odd = b'{"choices":[{"index":0,"delta":{"content":"a\\ud83d"},"logprobs":{"x":NaN},"finish_reason":"stop"}]}'
+    said, failure = heard(b"data: %b\n\n" % odd + DONE)
+    assert failure is None and Said("a\ufffd", logprobs={"x": None}) in said
+    with pytest.raises(LbdError) as raised:
+        hear._loads(b"[" * 5000)
+    assert raised.value.failure.kind is FailureKind.BAD_BODY

@@ -233,3 +233,13 @@ def test_the_listener_tells_how_far_it_is() -> None:
     assert listener.whole and not listener.done
     listener.feed(event("ping") + STOP)
     assert listener.done and listener.usage == SEEN
+
+
+def test_oddities_are_read_and_what_is_too_deep_is_told() -> None:
+    """Half a character is replaced, NaN is nothing."""
+    odd = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a\\ud83d"},"x":NaN}'
+    said, failure = heard(START + b"data: %b\n\n" % odd + finish() + STOP)
+    assert failure is None and Said("a\ufffd") in said
+    with pytest.raises(LbdError) as raised:
+        hear._loads(b"[" * 5000)
+    assert raised.value.failure.kind is FailureKind.BAD_BODY

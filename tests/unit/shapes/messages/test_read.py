@@ -285,3 +285,14 @@ def test_any_bytes_are_refused_or_read(raw: bytes) -> None:
         read(raw)
     except LbdError as e:
         assert e.failure.kind in (FailureKind.BAD_REQUEST, FailureKind.UNSUPPORTED)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("x", (Text("x"),)), ("", ()), (None, ()), ([], ()), ([{"type": "text", "text": "x"}], (Text("x"),))],
+)
+def test_what_a_tool_gave(content: Any, expected: tuple[Any, ...]) -> None:
+    """A string, blocks, or nothing."""
+    block = {"type": "tool_result", "tool_use_id": "a", "content": content}
+    (turn,) = asked(messages=[{"role": "user", "content": [block]}]).turns
+    assert turn.parts == (Result("a", expected),)

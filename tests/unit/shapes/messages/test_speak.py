@@ -17,9 +17,12 @@ from pydantic import TypeAdapter
 
 from lbd.model.failure import FailureKind, LbdError
 from lbd.model.messages import (
+    Answer,
     Argued,
     Begin,
+    Call,
     Calling,
+    Choice,
     Finished,
     Piece,
     Reason,
@@ -265,3 +268,9 @@ def test_a_whole_answer_said_in_pieces_is_the_same(pieces: list[Piece]) -> None:
     """What was gathered can be said as a stream."""
     answer = gather(pieces)
     assert gather(pieces_of(answer)) == answer
+
+
+def test_no_arguments_at_all_are_an_empty_object() -> None:
+    """Whoever made the answer."""
+    answer = Answer("i", "m", (Choice((Call("c", "f", " "),), Reason.CALLS),))
+    assert json.loads(whole(answer))["content"][0]["input"] == {}

@@ -115,6 +115,13 @@ def test_what_is_no_whole_answer_is_a_failure(name: str) -> None:
     assert failure is not None and failure.kind == word
 
 
+def test_an_error_is_one_whatever_its_event_is_called() -> None:
+    """Servers leave the event's name out."""
+    for data in (b'{"type":"error","error":{"message":"m"}}', b'{"error":{"message":"m"}}', b'{"type":"error"}'):
+        _, failure = run(MessagesWatch(), [START + text(0, "a") + b"data: %b\n\n" % data])
+        assert failure is not None and failure.kind is FailureKind.STREAM_ERROR
+
+
 def test_an_error_before_the_content_lets_nothing_out() -> None:
     """So the request can go to another provider."""
     watch = MessagesWatch()
