@@ -132,7 +132,9 @@ class Pipeline:
             return ask, head
         affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
         body = Body(shape.name, raw, head)
-        forward = tuple((n, v) for n in shape.forwards if (v := inbound.header(n)) is not None)
+        forward: tuple[tuple[str, str], ...] = ()
+        if shape.forwards:
+            forward = tuple((n, v) for n in shape.forwards if (v := inbound.header(n)) is not None)
         return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity, forward)
 
     def _client(self, inbound: Inbound) -> ClientSpec:

@@ -72,10 +72,7 @@ def _provider(
     shape = value.get("shape")
     if isinstance(shape, str) and shape in shapes:
         return _convert(tree, path, value, shapes[shape], problems)
-    if shape is None:
-        said = "is missing"
-    else:
-        said = f"{shape!r} is not known{meant(str(shape), shapes)}"
+    said = "is missing" if shape is None else f"{shape!r} is not known{meant(str(shape), shapes)}"
     at = (*path, "shape") if "shape" in value else path
     problems.append(tree.problem(at, f"shape {said}.{known(shapes)}"))
     return None

@@ -40,7 +40,6 @@ def bounds_of(
     manner: Manner,
     view: DeploymentView | None,
     now: Instant,
-    *,
     headers_at: Instant,
     idle_s: Seconds,
 ) -> Bounds:

@@ -310,17 +310,9 @@ class Run:
     def _prepare(self, line: Line, wire: Wire, candidate: Candidate, manner: Manner) -> Attempt:
         flight, settings = self._flight, self._service.settings
         headers_at = math.inf if self._reply.started else flight.arrived + settings.headers_after_s
-        view = self._service.owner.snapshot.row(candidate.id)
-        bounds = bounds_of(
-            flight,
-            self._ticket.ask,
-            candidate,
-            manner,
-            view,
-            self._env.now(),
-            headers_at=headers_at,
-            idle_s=settings.idle_gap_s,
-        )
+        view = self._service.owner.snapshot.row(candidate.id) if manner is WHOLE else None
+        now, idle_s = self._env.now(), settings.idle_gap_s
+        bounds = bounds_of(flight, self._ticket.ask, candidate, manner, view, now, headers_at, idle_s)
         return Attempt(self._env, self._service.wheel, line, wire, manner, self, bounds)
 
     def longest(self, attempt: Attempt) -> Seconds:
@@ -344,7 +336,8 @@ class Run:
             total,
             attempt.ttft_s,
             attempt.usage,
-            not attempt.rescued and exceeded(attempt.manner, attempt.bounds, self._ticket.ask, candidate, total),
+            attempt.failure is None
+            or (not attempt.rescued and exceeded(attempt.manner, attempt.bounds, self._ticket.ask, candidate, total)),
             attempt.quota,
             attempt.settled_at - attempt.head_at if attempt.quota else 0.0,
             self._ticket.body.head.text_bytes,

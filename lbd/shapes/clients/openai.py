@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -106,14 +107,21 @@ def _needs(request: _Request, raw: bytes) -> frozenset[str]:
         needs.append("n")
     if request.reasoning_effort not in (None, "none"):
         needs.append("reasoning")
-    needs += [word for value, word in _given(request) if value]
+    if _RARE(request) != _NOTHING_RARE:
+        needs += _rare(request)
     if b'"type"' in raw:  # one scan settles it for plain text; a search for each part would cost a microsecond more
         needs += {_PARTS[part] for part in _PART.findall(memoryview(request.messages))}
     return frozenset(needs) if needs else _NO_NEEDS
 
 
-def _given(request: _Request) -> tuple[tuple[object, str], ...]:
-    return (
+_RARE = attrgetter(
+    "logprobs", "seed", "top_k", "frequency_penalty", "presence_penalty", "logit_bias", "web_search_options"
+)
+_NOTHING_RARE = (None,) * 7
+
+
+def _rare(request: _Request) -> list[str]:
+    given = (
         (request.logprobs, "logprobs"),
         (request.seed is not None, "seed"),
         (request.top_k is not None, "top_k"),
@@ -121,6 +129,7 @@ def _given(request: _Request) -> tuple[tuple[object, str], ...]:
         (request.logit_bias, "logit_bias"),
         (request.web_search_options is not None, "server_tools"),
     )
+    return [word for value, word in given if value]
 
 
 def sampling(temperature: object, top_p: object) -> list[str]:

@@ -95,6 +95,16 @@ def test_a_deployment_that_is_for_something_else_is_not_asked_to_chat() -> None:
     assert "anthropic.messages" not in wires(PROVIDERS.load()["openai"], "up", {"embeddings"})
 
 
+@pytest.mark.parametrize("client", ["anthropic.messages", "openai.chat"])
+def test_what_a_deployment_ignores_is_left_out(client: str) -> None:
+    """Natively and translated."""
+    row = DeploymentSpec("p/m", "p", "m", "up", "primary", ignores=frozenset({"sampling"}))
+    wire = wires(PROVIDERS.load()["anthropic"], "up", ignores=row.ignores)[client]
+    raw = b'{"model":"m","max_tokens":5,"temperature":0.5,"messages":[{"role":"user","content":"hi"}]}'
+    sent = wire.encode(Body(client, raw, Head("m")), row, False, False)
+    assert b"temperature" not in sent and b"hi" in sent
+
+
 def test_requests_are_put_in_the_provider_s_shape() -> None:
     """Valid by its own SDK."""
     chat = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5}).encode()
