@@ -124,7 +124,8 @@ def _add(choice: _Gathering, piece: Said | Thought | Refused | Calling | Argued 
     elif isinstance(piece, Thought):
         choice.thought(piece)
     elif isinstance(piece, Refused):
-        choice.more(Refusal, piece.text)
+        if piece.text:
+            choice.more(Refusal, piece.text)
     elif isinstance(piece, Calling):
         choice.calling(piece)
     elif isinstance(piece, Argued):

@@ -210,6 +210,59 @@ def test_azure_s_client_finds_its_paths(daemon: Daemon) -> None:
     assert told.choices[0].message.content == HELLO
 
 
+# --- OpenAI's responses ----------------------------------------------------------------------------------
+
+
+def responded(client: openai.OpenAI, *, stream: bool, **asked: Any) -> Any:
+    """Return the whole response, of a stream as the SDK itself gathers it; its events are numbered without a gap."""
+    if not stream:
+        return client.responses.create(**asked)
+    with client.responses.stream(**asked) as events:
+        numbers = [e.sequence_number for e in events]
+        assert numbers == list(range(len(numbers)))
+        return events.get_final_response()
+
+
+@every_shape
+@both_ways
+def test_responses_say_the_same(chat: openai.OpenAI, shape: str, stream: bool) -> None:
+    """Text, status and usage."""
+    told = responded(chat, stream=stream, model=f"m-{shape}", input="Häi", instructions="Be brief.")
+    assert (told.output_text, told.status) == (HELLO, "completed")
+    assert (told.usage.input_tokens, told.usage.output_tokens) == (20, 9)
+    assert told.usage.input_tokens_details.cached_tokens == 8
+
+
+@every_shape
+@both_ways
+def test_responses_use_tools_and_go_on(chat: openai.OpenAI, shape: str, stream: bool) -> None:
+    """The items of an answer, sent back with what the tools gave: no state is kept anywhere else."""
+    items: list[Any] = [{"role": "user", "content": "Weather in Bern and Rome?"}]
+    tools: Any = [{"type": "function", "strict": False, **TOOL}]
+    asked: dict[str, Any] = {"model": f"m-{shape}", "tools": tools, "store": False}
+    told = responded(chat, stream=stream, input=items, **asked)
+    calls = [i for i in told.output if i.type == "function_call"]
+    assert [json.loads(c.arguments) for c in calls] == list(CALLS)
+    assert told.output_text == "Let me see."
+    items += [i.model_dump(exclude_none=True, exclude={"parsed_arguments": True}) for i in told.output]
+    items += [
+        {"type": "function_call_output", "call_id": c.call_id, "output": r} for c, r in zip(calls, RESULTS, strict=True)
+    ]
+    told = responded(chat, stream=stream, input=items, **asked)
+    assert told.status == "completed"
+    assert all(r in told.output_text for r in RESULTS)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"previous_response_id": "resp_1"}, {"background": True}, {"conversation": "c"}, {"store": True}]
+)
+def test_what_needs_state_is_refused_by_name(chat: openai.OpenAI, asked: dict[str, Any]) -> None:
+    """lbd keeps none, and an application that counts on it would break later."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat.responses.create(model="m-openai", input="x", **asked)
+    assert next(iter(asked)) in str(caught.value)
+
+
 # --- what cannot be carried ------------------------------------------------------------------------------
 
 

@@ -127,8 +127,8 @@ class ChatSpeaker:
             state = self._choices[number] = _Speaking()
             delta["role"] = "assistant"
         choice: dict[str, Any] = {"index": number, "delta": delta, "finish_reason": None}
-        if not isinstance(piece, Thought):
-            state.thoughts = []
+        if isinstance(piece, Calling) or (isinstance(piece, Said | Refused) and piece.text):
+            state.thoughts = []  # as in gather: they have ended
         if isinstance(piece, Said):
             delta["content"] = piece.text
             if piece.logprobs is not None:

@@ -44,6 +44,18 @@ _SAMPLES = re.compile(
 )
 
 
+# Up to here they think by a budget in tokens and know no other way; from 4.7 on they refuse a budget.
+_BUDGETED = re.compile(
+    r"claude-(?:2|instant|3|v\d|(?:opus|sonnet)-4(?:-(?:\d{8}|[0-5](?!\d)))?(?![\w.]*-[6-9])|haiku-4(?:-[0-5](?!\d))?)",
+    re.ASCII,
+)
+
+
+def thinks_by_budget(model: str) -> bool:
+    """Tell whether a model has to be told how many tokens it may think."""
+    return _BUDGETED.search(model) is not None
+
+
 def takes_sampling(model: str) -> bool:
     """Tell whether a model lets its sampling be set; one that is not Claude's is asked."""
     return "claude" not in model or _SAMPLES.search(model) is not None

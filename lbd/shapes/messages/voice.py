@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lbd.model.messages import Prompt
+from msgspec.structs import replace
+
+from lbd.model.messages import Effort, Prompt
 from lbd.model.provider import DeploymentSpec
 from lbd.shapes.dialect import Dialect, Voice
 from lbd.shapes.messages import hear, passing, speak
@@ -11,6 +13,10 @@ from lbd.shapes.messages.read import read
 from lbd.shapes.messages.stream import MessagesWatch
 from lbd.shapes.messages.write import write
 from lbd.shapes.providers import Wire
+
+LEAST_BUDGET = 1024  # tokens; the API refuses less
+# What a word means where only a budget is known, in tokens.
+BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}
 
 VOICE = Voice("anthropic", read, speak.MessagesSpeaker, speak.whole)
 
@@ -23,7 +29,25 @@ def carries(model: str) -> frozenset[str]:
 
 def _write(prompt: Prompt, row: DeploymentSpec, stream: bool, _ask_usage: bool) -> bytes:
     model = row.upstream_model
-    return write(prompt, model, stream=stream, samples=passing.takes_sampling(model))
+    return write(suited(prompt, model), model, stream=stream, samples=passing.takes_sampling(model))
+
+
+def suited(prompt: Prompt, model: str) -> Prompt:
+    """Return the prompt with its effort told as this model is told one: by a budget, or by a word."""
+    effort = prompt.effort
+    if effort is None or effort.off:
+        return prompt
+    if passing.thinks_by_budget(model):
+        budget = effort.budget or BUDGETS.get(effort.level or "", BUDGETS["medium"])
+        if prompt.max_tokens is not None:
+            budget = min(budget, prompt.max_tokens - 1)  # the answer's bound holds what is thought
+        if budget < LEAST_BUDGET:
+            return replace(prompt, effort=None)
+        return replace(prompt, effort=Effort(budget=budget), temperature=None, top_p=None, top_k=None)
+    if effort.budget is not None and not passing.takes_sampling(model):
+        word = "low" if effort.budget <= BUDGETS["low"] else "medium" if effort.budget <= BUDGETS["medium"] else "high"
+        return replace(prompt, effort=Effort(effort.level or word, shown=effort.shown))
+    return prompt
 
 
 DIALECT = Dialect(

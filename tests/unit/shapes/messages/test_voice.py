@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
-from lbd.model.messages import Prompt, Text, Turn
+import pytest
+from msgspec.structs import replace
+
+from lbd.model.messages import Effort, Prompt, Text, Turn
 from lbd.model.provider import DeploymentSpec
-from lbd.shapes.messages.voice import DIALECT, MESSAGES, VOICE, carries
+from lbd.shapes.messages.voice import DIALECT, MESSAGES, VOICE, carries, suited
 
 PROMPT = Prompt("m", (Turn("user", (Text("hi"),)),), temperature=0.5)
 
@@ -29,3 +32,37 @@ def test_both_halves_are_of_one_family() -> None:
     """Whose opaque tokens they carry as they are; and both go to one path."""
     assert VOICE.family == DIALECT.family == "anthropic"
     assert MESSAGES.path == DIALECT.path == "/messages" and MESSAGES.native
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "bound", "expected"),
+    [
+        ("claude-sonnet-4-5", Effort("high"), None, Effort(budget=16384)),
+        ("claude-sonnet-4-5", Effort("a later word"), None, Effort(budget=8192)),
+        ("claude-opus-4-20250514", Effort(shown=True), None, Effort(budget=8192)),
+        ("claude-haiku-4-5-20251001", Effort("high", 4000), None, Effort(budget=4000)),
+        ("claude-3-7-sonnet-latest", Effort("high"), 3000, Effort(budget=2999)),
+        ("claude-sonnet-4-5", Effort("low"), 1024, None),
+        ("claude-sonnet-4-5", Effort(off=True), 9, Effort(off=True)),
+        ("claude-opus-4-6", Effort("high", 4000), None, Effort("high", 4000)),
+        ("claude-sonnet-4-6", Effort("high"), None, Effort("high")),
+        ("claude-opus-4-7", Effort("max", 4000), None, Effort("max")),
+        ("claude-opus-4-7", Effort(budget=2048), None, Effort("low")),
+        ("claude-opus-4-7", Effort(budget=2049, shown=True), None, Effort("medium", shown=True)),
+        ("claude-sonnet-5", Effort(budget=30000), None, Effort("high")),
+        ("another", Effort("high"), 5, Effort("high")),
+        ("claude-sonnet-4-5", None, None, None),
+    ],
+)
+def test_an_effort_is_told_as_the_model_is_told_one(
+    model: str, effort: Effort | None, bound: int | None, expected: Effort | None
+) -> None:
+    """Up to 4.5 by a budget, which the answer's bound holds; from 4.7 on by a word; 4.6 takes both."""
+    assert suited(replace(PROMPT, effort=effort, max_tokens=bound), model).effort == expected
+
+
+def test_a_model_that_thinks_by_a_budget_is_not_asked_for_its_sampling_too() -> None:
+    """It refuses both at once."""
+    prompt = replace(PROMPT, effort=Effort("low"))
+    assert suited(prompt, "claude-sonnet-4-5").temperature is None
+    assert suited(prompt, "claude-opus-4-6").temperature == PROMPT.temperature
