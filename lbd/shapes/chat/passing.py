@@ -17,9 +17,10 @@ from lbd.model.outcome import QuotaReading
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
-from lbd.shapes import edit, limits, loose
+from lbd.shapes import edit, limits, loose, tokens
 from lbd.shapes.chat import usage
 from lbd.shapes.chat.errors import in_band
+from lbd.shapes.chat.foreign import without_foreign
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.chat.usage import UsageFields
 from lbd.shapes.loose import UNREADABLE
@@ -57,6 +58,8 @@ def encode(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> by
     """
     raw = body.raw
     head = body.head
+    if tokens.MARK_BYTES in raw:
+        raw = without_foreign(raw)
     members: dict[str, bytes] = {}
     if stream and not head.stream:
         members["stream"] = b"true"

@@ -176,7 +176,7 @@ def head(begin: Begin, kind: str) -> dict[str, Any]:
 def _call(id_: str, name: str, arguments: str, token: Token | None) -> dict[str, Any]:
     call: dict[str, Any] = {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
     if token is not None:
-        call["extra_content"] = {"google": {"thought_signature": tokens.shown(token, "gemini")}}
+        call["extra_content"] = {"google": {"thought_signature": tokens.shown(token, "")}}
     return call
 
 

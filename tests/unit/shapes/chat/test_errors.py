@@ -415,7 +415,7 @@ def test_every_kind_that_a_status_means_is_shown() -> None:
 def test_a_code_is_known_however_it_is_written(code: str) -> None:
     """Azure writes DeploymentNotFound, Gemini RESOURCE_EXHAUSTED; a type stands for a code that is missing."""
     kind = errors.BY_CODE[code]
-    status = {K.RATE: 429, K.NO_MODEL: 404, K.OVERLOADED: 503, K.SERVER: 500}.get(kind, 400)
+    status = {K.RATE: 429, K.NO_MODEL: 404, K.OVERLOADED: 503, K.SERVER: 500, K.PROVIDER_TIMEOUT: 504}.get(kind, 400)
     for more in ({"code": code}, {"code": code.upper()}, {"type": code, "code": status}, {"type": code, "code": None}):
         assert classify(status, said("something", **more)).kind is kind
 

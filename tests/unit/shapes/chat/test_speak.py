@@ -188,13 +188,13 @@ def test_calls_that_interleave_are_told_apart_by_their_index() -> None:
 
 
 def test_gemini_s_signatures_stand_where_its_clients_keep_them() -> None:
-    """As they are; any other family's are tagged."""
+    """Tagged, so that they are taken out again before a provider that cannot read them."""
     pieces: list[Piece] = [
         Calling(0, "a", "f", token=Token("gemini", "s")),
         Calling(1, "b", "f", token=Token("x", "t")),
     ]
     found = [c["choices"][0]["delta"]["tool_calls"][0] for c in chunks(spoken(pieces, usage=False))[:3:2]]
-    assert [c["extra_content"]["google"]["thought_signature"] for c in found] == ["s", "lbd.x.t"]
+    assert [c["extra_content"]["google"]["thought_signature"] for c in found] == ["lbd.gemini.s", "lbd.x.t"]
 
 
 @given(st.lists(st.tuples(letters, st.sampled_from(["anthropic", "gemini", ""]), letters), min_size=1, max_size=3))
