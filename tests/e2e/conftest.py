@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from lbd.demo.servers import ModelServers, ModelSpec, free_port
+from tests.fakes.strict_provider import StrictProvider
 
 
 class Daemon:
@@ -158,3 +159,20 @@ def daemon(servers: ModelServers, tmp_path: Path) -> Iterator[Daemon]:
     finally:
         assert running.stop() == 0
         assert "Traceback" not in running.log()
+
+
+@pytest.fixture(scope="session")
+def strict_provider() -> Iterator[StrictProvider]:
+    """A provider of every shape, as strict as the SDKs' own types."""
+    with StrictProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def strict_daemon(strict_provider: StrictProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The daemon before it."""
+    config = {"providers": strict_provider.config(), "probes": {"completion": "never"}}
+    running = Daemon(tmp_path_factory.mktemp("strict"), config, {"STRICT_KEY": "strict"})
+    running.start()
+    yield running
+    running.stop()

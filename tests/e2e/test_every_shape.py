@@ -22,37 +22,22 @@ TOOL = {"name": "get_weather", "description": "The weather in a city.", "paramet
 RESULTS = ("12 degrees", "20 degrees, sünny")
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[StrictProvider]:
-    with StrictProvider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def daemon(provider: StrictProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    config = {"providers": provider.config(), "probes": {"completion": "never"}}
-    running = Daemon(tmp_path_factory.mktemp("strict"), config, {"STRICT_KEY": "strict"})
-    running.start()
-    yield running
-    running.stop()
-
-
 @pytest.fixture(autouse=True)
-def nothing_refused(provider: StrictProvider) -> Iterator[None]:
+def nothing_refused(strict_provider: StrictProvider) -> Iterator[None]:
     """The provider checks every request by the SDKs' own types; whatever it refused is told in full."""
-    provider.refused.clear()
+    strict_provider.refused.clear()
     yield
-    assert not provider.refused, provider.refused
+    assert not strict_provider.refused, strict_provider.refused
 
 
 @pytest.fixture(scope="module")
-def chat(daemon: Daemon) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{daemon.url}/v1", api_key="x", max_retries=0)
+def chat(strict_daemon: Daemon) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{strict_daemon.url}/v1", api_key="x", max_retries=0)
 
 
 @pytest.fixture(scope="module")
-def messages(daemon: Daemon) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=daemon.url, api_key="x", max_retries=0)
+def messages(strict_daemon: Daemon) -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=strict_daemon.url, api_key="x", max_retries=0)
 
 
 # --- OpenAI's chat completions ---------------------------------------------------------------------------
@@ -203,9 +188,9 @@ def test_both_kinds_of_clients_list_the_models(chat: openai.OpenAI, messages: an
     assert messages.models.retrieve("m-gemini").id == chat.models.retrieve("m-gemini").id == "m-gemini"
 
 
-def test_azure_s_client_finds_its_paths(daemon: Daemon) -> None:
+def test_azure_s_client_finds_its_paths(strict_daemon: Daemon) -> None:
     """The deployment in the path, the key in api-key."""
-    client = openai.AzureOpenAI(azure_endpoint=daemon.url, api_key="x", api_version="2024-10-21", max_retries=0)
+    client = openai.AzureOpenAI(azure_endpoint=strict_daemon.url, api_key="x", api_version="2024-10-21", max_retries=0)
     told = client.chat.completions.create(model="m-openai", messages=[{"role": "user", "content": "Häi"}])
     assert told.choices[0].message.content == HELLO
 
