@@ -69,10 +69,13 @@ class Length:
         The first ones weigh more, as in a plain mean that begins with one usual answer; no single one, whatever a
         provider counts, moves it far.
         """
-        self.usual, self.known = self.expected(now), self.known + 1 if self.known < LENGTH_SAMPLES else self.known
-        most = LONGEST_SAMPLE * self.usual
-        self.usual += (min(completion, most) - self.usual) / (self.known + 1)
-        self.at = now
+        if now != self.at:  # answers are taken in by the batch
+            self.usual, self.at = self.expected(now), now
+        if self.known < LENGTH_SAMPLES:
+            self.known += 1
+        usual = self.usual
+        most = LONGEST_SAMPLE * usual
+        self.usual = usual + ((completion if completion < most else most) - usual) / (self.known + 1)
 
     def restore(self, usual: float, now: Instant, age: Seconds) -> None:
         """Take over what was kept, unless answers have told better."""

@@ -17,6 +17,9 @@ from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 LONGEST_OUTPUT = 8192  # tokens of an answer whose client sets no bound; few are longer
 
 
+_tuple = tuple.__new__
+
+
 class Bounds(NamedTuple):
     """Instants until which an attempt may be silent; see :mod:`lbd.upstream.attempt`.
 
@@ -59,7 +62,8 @@ def bounds_of(
         first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
     if manner is not FORWARD:
         headers_at = math.inf
-    return Bounds(cut_at, first_by, flight.total_by, headers_at, idle_s, leave_at, usual)
+    # half the time of calling the class
+    return _tuple(Bounds, (cut_at, first_by, flight.total_by, headers_at, idle_s, leave_at, usual))
 
 
 def longest(ask: Ask, view: DeploymentView | None, usual_s: Seconds | None) -> Seconds:
