@@ -5,6 +5,7 @@ What comes back is one whole body, JSON or not, and goes on as it came.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -39,6 +40,8 @@ class _Answer(msgspec.Struct):
     error: Any = None
     model: Any = None
     usage: _Counts | None = None
+    data: Any = None
+    results: Any = None
 
 
 _decode = msgspec.json.Decoder(_Request).decode
@@ -61,8 +64,11 @@ def encode(body: Body, row: DeploymentSpec, _stream: bool, _ask_usage: bool) -> 
     return body.raw if model == body.head.model else edit.with_model(body.raw, model)
 
 
-def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
-    """Read a whole answer: an error in spite of its status, and what it used. What is no JSON is sound or an image."""
+def facts(holds: str | None, body: bytes, _wall: WallTime = 0.0) -> Facts:
+    """Read a whole answer: an error in spite of its status, and what it used. What is no JSON is sound or an image.
+
+    ``holds``: the member that makes it an answer.
+    """
     if not body:
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer is empty", status=200))
     if body[:1] not in b"{[\xef \r\n\t":
@@ -77,6 +83,8 @@ def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
     error = answer.error or plain_error(body)
     if error:
         return Facts(failure=in_band(error))
+    if holds is not None and not isinstance(getattr(answer, holds), list):
+        return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer holds no {holds}", status=200))
     model = answer.model if isinstance(answer.model, str) else None
     return Facts(None if answer.usage is None else _usage(answer.usage), model)
 
@@ -87,15 +95,15 @@ def _usage(told: _Counts) -> Usage | None:
     return None if prompt is None else Usage(prompt, count(told.output_tokens) or 0)
 
 
-def wire(path: str, serves: str) -> Wire:
+def wire(path: str, serves: str, holds: str | None) -> Wire:
     """Return how requests to a path of OpenAI's API pass through, to deployments that declare them."""
-    return Wire(path=path, carries=frozenset(), encode=encode, facts=facts, serves=serves)
+    return Wire(path=path, carries=frozenset(), encode=encode, facts=partial(facts, holds), serves=serves)
 
 
-EMBEDDINGS = wire("/embeddings", "embeddings")
+EMBEDDINGS = wire("/embeddings", "embeddings", "data")
 PLAIN = {
     "openai.embeddings": EMBEDDINGS,
-    "openai.moderations": wire("/moderations", "moderations"),
-    "openai.images": wire("/images/generations", "images"),
-    "openai.speech": wire("/audio/speech", "speech"),
+    "openai.moderations": wire("/moderations", "moderations", "results"),
+    "openai.images": wire("/images/generations", "images", "data"),
+    "openai.speech": wire("/audio/speech", "speech", None),
 }

@@ -429,7 +429,9 @@ class Run:
                 kind = attempt.headers.get("content-type", "application/json").encode("latin-1", "replace")
             told = self._fields(attempt, self._upstream_s)
             more = b"x-lbd-cost-usd: %.9f\r\ncontent-type: %b\r\n" % (self._spent / 1e9, kind)
-            self._reply.send(200, told + more, attempt.answer)
+            finish = attempt.wire.finish
+            answer = attempt.answer if finish is None else finish(attempt.answer, self._ticket.body, attempt.line.spec)
+            self._reply.send(200, told + more, answer)
         return self._close("ok", 200)
 
     def _fail(self, failure: Failure) -> RequestRecord:

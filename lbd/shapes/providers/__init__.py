@@ -200,6 +200,7 @@ class Wire:
     fold: Callable[[Watch], Fold] | None = None
     stream_path: str | None = None
     native: bool = True
+    finish: Callable[[bytes, Body, DeploymentSpec], bytes] | None = None  # a unary answer as the client asked for it
     serves: str = "chat"  # the word of a deployment's ``serves`` that it takes
 
 

@@ -5,6 +5,7 @@ It tells no limits in headers and its wait only in the body of a 429. The model 
 
 from __future__ import annotations
 
+from lbd.shapes.gemini.embed import EMBED
 from lbd.shapes.gemini.errors import classify
 from lbd.shapes.gemini.models import read_models
 from lbd.shapes.gemini.voice import DIALECT
@@ -24,7 +25,7 @@ SHAPE = PROVIDERS.add("gemini")(
     Shape(
         name="gemini",
         config=Gemini,
-        speaks={},
+        speaks={"openai.embeddings": EMBED},
         headers=headers,
         classify=classify,
         limits=lambda _headers, _wall: (),

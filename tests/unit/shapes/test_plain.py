@@ -29,10 +29,10 @@ def test_a_request_goes_on_byte_for_byte_but_for_the_model() -> None:
 
 def test_an_answer_is_read_for_its_usage() -> None:
     """Embeddings count the prompt; images count input and output."""
-    assert plain.facts(EMBEDDED).usage == Usage(7)
-    assert plain.facts(EMBEDDED).model == "e-2"
-    assert plain.facts(b'{"data":[],"usage":{"input_tokens":5,"output_tokens":9}}').usage == Usage(5, 9)
-    assert plain.facts(b'{"results":[]}').failure is None
+    assert plain.facts("data", EMBEDDED).usage == Usage(7)
+    assert plain.facts("data", EMBEDDED).model == "e-2"
+    assert plain.facts("data", b'{"data":[],"usage":{"input_tokens":5,"output_tokens":9}}').usage == Usage(5, 9)
+    assert plain.facts("results", b'{"results":[]}').failure is None
 
 
 @pytest.mark.parametrize(
@@ -40,20 +40,21 @@ def test_an_answer_is_read_for_its_usage() -> None:
     [
         (b"", FailureKind.BAD_BODY),
         (b"{", FailureKind.BAD_BODY),
+        (b'{"object":"list"}', FailureKind.BAD_BODY),
         (b'{"error":{"message":"no","code":"insufficient_quota"}}', FailureKind.MONEY),
         (b'{"object":"error","message":"it broke"}', FailureKind.STREAM_ERROR),
     ],
 )
 def test_an_error_in_spite_of_the_status_is_one(body: bytes, kind: FailureKind) -> None:
     """A 200 alone is no answer."""
-    failure = plain.facts(body).failure
+    failure = plain.facts("data", body).failure
     assert failure is not None and failure.kind is kind
 
 
 def test_sound_is_no_json() -> None:
     """Speech comes as it is."""
-    assert plain.facts(b"\xff\xf3\x44\xc4").failure is None
-    assert plain.facts(b"RIFF....WAVE").failure is None
+    assert plain.facts(None, b"\xff\xf3\x44\xc4").failure is None
+    assert plain.facts(None, b"RIFF....WAVE").failure is None
 
 
 @given(
@@ -61,4 +62,4 @@ def test_sound_is_no_json() -> None:
 )
 def test_any_bytes_are_read(body: bytes) -> None:
     """Junk is a failure or an answer, never an exception."""
-    plain.facts(body)
+    plain.facts("data", body)
