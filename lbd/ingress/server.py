@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         "_inbound",
         "_latest",
         "_lingering",
+        "_loop",
         "_misses",
         "_offered",
         "_parser",
@@ -67,6 +68,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        # asking for the running loop is a system call each time, to see whether the process was forked
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._inbound: Inbound | None = None  # being received
@@ -293,7 +296,7 @@ class Connection(asyncio.Protocol):
         inbound.arrived = server.env.now()
         keep_alive = inbound.keep_alive and not server.closing
         reply = self._reply = HttpReply(self, old=inbound.old, keep_alive=keep_alive)
-        self._task = asyncio.get_running_loop().create_task(self._run(inbound, reply))
+        self._task = self._loop.create_task(self._run(inbound, reply))
 
     async def _run(self, inbound: Inbound, reply: HttpReply) -> None:
         try:
@@ -320,7 +323,7 @@ class Connection(asyncio.Protocol):
                 return
             transport.resume_reading()
             if self._lingering:
-                self._task = asyncio.get_running_loop().create_task(self._linger(inbound))
+                self._task = self._loop.create_task(self._linger(inbound))
             else:
                 self._serve(inbound)
         elif self._waits:
@@ -337,7 +340,7 @@ class Connection(asyncio.Protocol):
         if self._busy():
             self._wait(inbound)
         else:
-            self._task = asyncio.get_running_loop().create_task(self._linger(inbound))
+            self._task = self._loop.create_task(self._linger(inbound))
 
     async def _linger(self, inbound: Inbound) -> None:
         reply = HttpReply(self, old=False, keep_alive=False)

@@ -40,6 +40,7 @@ class Head(msgspec.Struct, frozen=True):
     prefix_hash: int = 0
     service_tier: str | None = None
     metadata: dict[str, object] | None = None
+    marked: bool = False  # it may hold tokens that lbd kept for another provider
 
 
 class Body(msgspec.Struct, frozen=True):

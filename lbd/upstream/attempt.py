@@ -145,12 +145,11 @@ class Attempt:
         self, endpoint: Endpoint, body: bytes, *, choices: int, hide_usage: bool, wants_usage: bool = False
     ) -> None:
         """Make the attempt; afterwards ``failure`` says how it ended. Cancelled: the provider is stopped at once."""
-        loop = asyncio.get_running_loop()
         self.sent_at = self.last_at = self._env.now()
         self._slot = self._wheel.add(self._due(), self)
         try:
             for fresh in (False, True):
-                done = self._done = loop.create_future()
+                done = self._done = self._wheel.future()
                 if fresh:
                     self._body, self._deaf, self.usage = None, False, None
                 self._begin(choices, hide_usage, wants_usage)

@@ -7,6 +7,7 @@ A deadline is met at most one tick late.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from typing import Protocol
 
@@ -32,6 +33,14 @@ class Wheel:
         self._order: list[int] = []
         self._timer: Timer | None = None
         self._armed = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def future(self) -> asyncio.Future[None]:
+        """Return a future. Asking for the running loop is a system call each time: was the process forked?"""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        return loop.create_future()
 
     def add(self, at: Instant, item: Timed) -> int:
         """Call ``item`` at ``at`` or a tick later; returns the slot, which ``discard`` asks for."""

@@ -17,7 +17,7 @@ from lbd.model.outcome import QuotaReading
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
-from lbd.shapes import edit, limits, loose, tokens
+from lbd.shapes import edit, limits, loose
 from lbd.shapes.chat import usage
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.foreign import without_foreign
@@ -58,7 +58,7 @@ def encode(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> by
     """
     raw = body.raw
     head = body.head
-    if tokens.MARK_BYTES in raw:
+    if head.marked:
         raw = without_foreign(raw)
     members: dict[str, bytes] = {}
     if stream and not head.stream:

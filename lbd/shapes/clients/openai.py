@@ -11,7 +11,7 @@ import msgspec
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
-from lbd.shapes import sse
+from lbd.shapes import sse, tokens
 from lbd.shapes.chat import errors
 from lbd.shapes.chat.voice import VOICE
 from lbd.shapes.clients import CLIENTS, ClientShape
@@ -59,6 +59,7 @@ class _Request(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Request).decode
 # Types of parts inside ``messages``; a quote in a prompt is escaped, so these bytes can only be JSON structure.
 _PART = re.compile(rb'"type"\s*:\s*"(image_url|input_audio|file)"')
+_MARKS = re.compile(rb'"(?:type"|lbd\.)')
 _PARTS = {b"image_url": "images", b"input_audio": "audio", b"file": "files"}
 
 
@@ -75,6 +76,8 @@ def read(raw: bytes) -> Head | Failure:
     options = request.stream_options
     messages = memoryview(request.messages)
     size = len(messages)
+    # one look settles it for plain text: no parts of other types, and nothing that lbd put there
+    marks = _MARKS.search(messages) is not None
     limit = request.max_completion_tokens or request.max_tokens
     return Head(
         model=request.model,
@@ -82,18 +85,19 @@ def read(raw: bytes) -> Head | Failure:
         include_usage=options is not None and options.include_usage is True,
         max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
         n=request.n if isinstance(request.n, int) and request.n > 0 else 1,
-        needs=_needs(request, raw),
+        needs=_needs(request, marks=marks),
         text_bytes=size,
         prefix_hash=zlib.crc32(messages[:PREFIX_BYTES]) if size >= PREFIX_BYTES else 0,
         service_tier=request.service_tier if isinstance(request.service_tier, str) else None,
         metadata=request.metadata,
+        marked=marks and tokens.MARK_BYTES in raw,
     )
 
 
 _NO_NEEDS: frozenset[str] = frozenset()
 
 
-def _needs(request: _Request, raw: bytes) -> frozenset[str]:
+def _needs(request: _Request, *, marks: bool) -> frozenset[str]:
     needs: list[str] = []
     if request.temperature is not None or request.top_p is not None:
         needs += sampling(request.temperature, request.top_p)
@@ -109,7 +113,7 @@ def _needs(request: _Request, raw: bytes) -> frozenset[str]:
         needs.append("reasoning")
     if _RARE(request) != _NOTHING_RARE:
         needs += _rare(request)
-    if b'"type"' in raw:  # one scan settles it for plain text; a search for each part would cost a microsecond more
+    if marks:
         needs += {_PARTS[part] for part in _PART.findall(memoryview(request.messages))}
     return frozenset(needs) if needs else _NO_NEEDS
 

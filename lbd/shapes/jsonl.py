@@ -1,0 +1,161 @@
+"""The lines of a batch: its input read and checked, its results written, and read again after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import orjson
+
+from lbd.model.batch import Fault
+
+MOST_LINES = 50_000  # as OpenAI's
+MOST_FAULTS = 100  # told of one file; who has more of them has the same one in each line
+EXPIRED = ("batch_expired", "This request could not be executed before the completion window expired.")
+CANCELLED = ("batch_cancelled", "The batch was cancelled before this request was executed.")
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One request of a batch, and where its line stands in the input, in bytes."""
+
+    custom_id: str
+    offset: int
+    size: int
+
+
+class _Line(msgspec.Struct):
+    custom_id: Any = None
+    method: Any = None
+    url: Any = None
+    body: msgspec.Raw = msgspec.Raw()
+
+
+class _Body(msgspec.Struct):
+    stream: Any = None
+
+
+class _Named(msgspec.Struct):
+    custom_id: str
+
+
+_read_line = msgspec.json.Decoder(_Line).decode
+_read_body = msgspec.json.Decoder(_Body).decode
+_read_name = msgspec.json.Decoder(_Named).decode
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, int]]:
+    """Return where each line is, without its end."""
+    at = 0
+    while at < len(data):
+        stop = data.find(b"\n", at)
+        stop = len(data) if stop < 0 else stop
+        yield at, stop
+        at = stop + 1
+
+
+def read(data: bytes, endpoint: str) -> list[Line] | list[Fault]:
+    """Return the requests of an input file, or what is wrong with it. Blank lines do not count."""
+    out: list[Line] = []
+    faults: list[Fault] = []
+    seen: set[str] = set()
+    for number, (at, stop) in enumerate(_lines(data), 1):
+        raw = data[at:stop]
+        if not raw.strip():
+            continue
+        found = _checked(raw, endpoint, number)
+        if isinstance(found, str) and found in seen:
+            found = Fault("duplicate_custom_id", f"custom_id {found[:100]!r} is not the first", number, "custom_id")
+        if isinstance(found, Fault):
+            faults.append(found)
+            if len(faults) >= MOST_FAULTS:
+                break
+        else:
+            seen.add(found)
+            out.append(Line(found, at, stop - at))
+    if not faults and not out:
+        return [Fault("empty_file", "the input file holds no request")]
+    if not faults and len(out) > MOST_LINES:
+        return [Fault("too_many_tasks", f"the input file holds {len(out)} requests, more than {MOST_LINES}")]
+    return faults or out
+
+
+def _checked(raw: bytes, endpoint: str, number: int) -> str | Fault:
+    """Return the custom_id of a good line, or what is wrong with it."""
+    try:
+        raw.decode()
+        line = _read_line(raw)
+    except (msgspec.MsgspecError, ValueError) as e:
+        return Fault("invalid_json_line", f"this line is no JSON object: {str(e)[:200]}", number)
+    if not isinstance(line.custom_id, str) or not line.custom_id:
+        return Fault("missing_required_parameter", "custom_id must be a string", number, "custom_id")
+    if line.method != "POST":
+        return Fault("invalid_method", f"method must be POST, not {str(line.method)[:100]!r}", number, "method")
+    if line.url != endpoint:
+        text = f"url must be the batch's endpoint {endpoint}, not {str(line.url)[:100]!r}"
+        return Fault("invalid_url", text, number, "url")
+    try:
+        body = _read_body(line.body)
+    except (msgspec.MsgspecError, ValueError):
+        return Fault("missing_required_parameter", "body must be an object", number, "body")
+    if body.stream:
+        return Fault("unsupported_value", "a batch cannot stream: leave stream out", number, "body.stream")
+    return line.custom_id
+
+
+def body_of(raw: bytes) -> bytes:
+    """Return the request in a line that was found good, byte for byte."""
+    return bytes(_read_line(raw).body)
+
+
+def answered(line_id: str, custom_id: str, status: int, request_id: str, body: bytes) -> bytes:
+    """Return the result line of a request that has an answer."""
+    return b'{"id":%b,"custom_id":%b,"response":{"status_code":%d,"request_id":%b,"body":%b},"error":null}\n' % (
+        orjson.dumps(line_id),
+        _text(custom_id),
+        status,
+        orjson.dumps(request_id),
+        _one_line(body),
+    )
+
+
+def unanswered(line_id: str, custom_id: str, error: tuple[str, str]) -> bytes:
+    """Return the result line of a request that has none; ``error`` is code and message."""
+    code, message = error
+    told = orjson.dumps({"code": code, "message": message})
+    return b'{"id":%b,"custom_id":%b,"response":null,"error":%b}\n' % (orjson.dumps(line_id), _text(custom_id), told)
+
+
+def _text(text: str) -> bytes:
+    return msgspec.json.encode(text)
+
+
+def _one_line(body: bytes) -> bytes:
+    """Return a body without line breaks; what is no JSON becomes a string."""
+    try:
+        body.decode()
+        return msgspec.json.format(body, indent=-1)
+    except (msgspec.MsgspecError, ValueError):
+        return orjson.dumps(body.decode("utf-8", "replace"))
+
+
+class Scan:
+    """Reads a file of results that was being written, in pieces: which requests have theirs already.
+
+    A line that has no end was cut off by a crash: ``size`` is where the good lines end, in bytes.
+    """
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.size = 0
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in the next piece."""
+        data = self._rest + data
+        whole, found, self._rest = data.rpartition(b"\n")
+        if not found:
+            return
+        self.size += len(whole) + 1
+        for raw in whole.split(b"\n"):
+            self.ids.add(_read_name(raw).custom_id)
