@@ -148,7 +148,8 @@ def refusal(error: str) -> Failure:
     param = at.rstrip("`") or None
     if "missing required field `model`" in error:
         return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
-    where = f"{param}: " if param else ""
+    # told as a JSON pointer; ``param`` is as OpenAI writes it
+    where = f"/{param.replace('.', '/').replace('[', '/').replace(']', '')}: " if param else ""
     return Failure(FailureKind.BAD_REQUEST, f"{where}{text}", param=param, code="invalid_type")
 
 

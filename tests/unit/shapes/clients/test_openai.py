@@ -220,7 +220,7 @@ def test_a_refusal_names_the_field_and_the_reason(raw: bytes, param: str | None,
 
 def test_a_wrong_types_message_names_both_types() -> None:
     """As the decoder found them."""
-    assert refused(b'{"model":5}').message == "model: Expected `str`, got `int`"
+    assert refused(b'{"model":5}').message == "/model: Expected `str`, got `int`"
 
 
 requests = st.dictionaries(
