@@ -7,6 +7,7 @@ another; the list is the extra ``clients``.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -52,15 +53,53 @@ def test_a_framework_talks_as_to_its_usual_provider(
     assert not strict_provider.refused
 
 
+def installed(folder: Path, package: str) -> None:
+    """Install a package of npm's into a folder."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm on this machine")
+    (folder / "package.json").write_text('{"type":"module","private":true}')
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", package]
+    subprocess.run(install, cwd=folder, check=True, timeout=200)
+
+
+@pytest.mark.timeout(400)
+def test_claude_code_works_before_every_shape(url: str, strict_provider: StrictProvider, tmp_path: Path) -> None:
+    """With all its tools, thinking and betas: it calls one, is answered, and ends; nothing it sends is refused."""
+    installed(tmp_path, "@anthropic-ai/claude-code")
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "ANTHROPIC_BASE_URL": url.removesuffix("/v1"),
+        "ANTHROPIC_API_KEY": "x",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+    }
+    for shape in ("openai", "anthropic", "gemini", "bedrock"):
+        strict_provider.asked.clear()
+        command = [tmp_path / "node_modules" / ".bin" / "claude", "-p", "Say hello", "--model", f"m-{shape}"]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, f"{shape}: {done.stdout[-2000:]} {done.stderr[-1000:]} {strict_provider.refused}"
+        assert (
+            "tool_use_error" in done.stdout
+        )  # the double calls its first tool without what that needs, and repeats it
+        assert len([path for path, _ in strict_provider.asked if shape in path]) >= 2
+        assert not strict_provider.refused
+
+
 @pytest.mark.timeout(400)
 def test_openai_s_own_client_for_node(url: str, strict_provider: StrictProvider, tmp_path: Path) -> None:
     """Unary, streamed, responses, tools, and its class of errors."""
-    if shutil.which("npm") is None:
-        pytest.skip("there is no npm on this machine")
-    (tmp_path / "package.json").write_text('{"type":"module","private":true}')
+    installed(tmp_path, "openai")
     shutil.copy(NODE, tmp_path)
-    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "openai"]
-    subprocess.run(install, cwd=tmp_path, check=True, timeout=200)
     command = ["node", NODE.name, url]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"{done.stderr[-3000:]} {strict_provider.refused}"

@@ -70,6 +70,8 @@ def row(name: str = "openai-eu/gpt-4.1", **more: Any) -> out.DeploymentOut:
         "spent_usd": 0.31,
         "weight": 1.0,
         "fingerprints": [],
+        "quality_failures": out.QualityOut(0, 0),
+        "prompt": None,
         "probes": [out.ProbeOut("liveness", "up", 7.2, 41.0, "")],
         "probe_age_s": 7.2,
         "history": out.HistoryOut(60.0, [None] * 58 + [0.4, 0.8], [None] * 60, [0] * 58 + [10, 40]),

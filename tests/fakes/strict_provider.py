@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from aiohttp import web
 from anthropic.types import MessageParam, ToolUnionParam
+from anthropic.types.beta.message_create_params import MessageCreateParamsStreaming as BetaParams
 from anthropic.types.message_create_params import MessageCreateParamsStreaming
 from botocore.eventstream import EventStreamBuffer  # noqa: F401  the other side of what is written here
 from botocore.loaders import Loader
@@ -226,7 +227,8 @@ async def anthropic(request: web.Request, body: dict[str, Any]) -> web.StreamRes
     """Messages."""
     if request.headers.get("x-api-key") != "strict" or "anthropic-version" not in request.headers:
         raise Wrong("no key or version")
-    known({k: v for k, v in body.items() if k not in SAMPLING}, MessageCreateParamsStreaming)
+    kind = BetaParams if "anthropic-beta" in request.headers else MessageCreateParamsStreaming
+    known({k: v for k, v in body.items() if k not in SAMPLING}, kind)
     TURNS.validate_python(body["messages"])
     THEIR_TOOLS.validate_python(body.get("tools", []))
     if "max_tokens" not in body:

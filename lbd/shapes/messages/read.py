@@ -12,7 +12,9 @@ from lbd.shapes.chat.turns import joined
 
 FAMILY = "anthropic"
 # Wishes about the service, not about the answer: who cannot grant them serves the request all the same.
-_HINTS = frozenset({"model", "stream", "service_tier", "speed", "inference_geo", "cache_control", "diagnostics"})
+_HINTS = frozenset(
+    {"model", "stream", "service_tier", "speed", "inference_geo", "cache_control", "context_management", "diagnostics"}
+)
 _KNOWN = _HINTS | {
     "max_tokens",
     "messages",
