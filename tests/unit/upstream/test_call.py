@@ -1182,3 +1182,36 @@ def test_what_cannot_be_signed_is_not_sent() -> None:
         relay.check()
 
     play(main)
+
+
+@pytest.mark.parametrize(("shape", "native"), [("anthropic", True), ("openai", False)])
+def test_a_client_s_betas_go_to_a_provider_of_its_own_shape_alone(shape: str, native: bool) -> None:
+    """A body of another version would be misread without them; another provider does not know them."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", shape=shape))
+        relay.shape = relay.plugins.clients["anthropic.messages"]
+        relay.stage.always(0.1, *answer(whole("hi")), host="a")
+        await relay.ask(headers={"anthropic-beta": "b-1", "anthropic-version": "2026-10-21"}, max_tokens=5)
+        sent = dict(relay.stage.taken[0].endpoint.headers)
+        assert (sent.get("anthropic-beta") == "b-1") is native
+        assert (sent.get("anthropic-version") == "2026-10-21") is native
+
+    play(main)
+
+
+def test_a_request_that_a_shape_cannot_carry_goes_to_the_next() -> None:
+    """Nothing is sent to the first, and nothing held against it."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", model="m-a", shape="anthropic"), row("b", model="m-b", tier="secondary"))
+        relay.stage.always(0.1, *answer(whole("hi")), host="b")
+        asked = await relay.ask(user="u", x_unknown={"a": 1})
+        assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m-b"
+        first = relay.last.attempts[0]
+        assert first.failure is K.UNSUPPORTED and "x_unknown" in first.message
+        assert [t.endpoint.origin.host for t in relay.stage.taken] == ["b"]
+        assert relay.find("a").breaker.fails == 0 and relay.find("a").outcomes.over(60.0, env.now()).judged == 0
+        relay.check()
+
+    play(main)

@@ -112,3 +112,21 @@ def test_a_failure_without_credentials_in_it_is_the_same_value() -> None:
     failure = Failure(FailureKind.SERVER, "broken", body=b"{}")
     assert line.masked(failure, PROVIDER) is failure
     assert line.masked(failure, replace(PROVIDER, api_key=None)) is failure
+
+
+def test_a_client_s_own_headers_take_the_place_of_lbd_s_for_one_request() -> None:
+    """Betas and the version of an API go with the body that was written for them; nothing of it is kept."""
+    endpoint = build().ways["openai.chat"].unary
+    made = line.forwarding(endpoint, (("anthropic-beta", "x"), ("user-agent", "theirs")))
+    assert dict(made.headers) == {**dict(endpoint.headers), "anthropic-beta": "x", "user-agent": "theirs"}
+    assert not made.lasting and endpoint.lasting
+    assert (made.origin, made.path, made.pool) == (endpoint.origin, endpoint.path, endpoint.pool)
+
+
+def test_a_model_s_name_in_a_path_is_quoted() -> None:
+    """It may hold slashes and colons."""
+    spec = replace(SPEC, upstream_model="org/m:free")
+    made = line.build(spec, PROVIDER, SHAPES["gemini"], World(None, []))  # type: ignore[arg-type]
+    way = made.ways["openai.chat"]
+    assert way.unary.path == "/v1/models/org%2Fm%3Afree:generateContent"
+    assert way.stream.path == "/v1/models/org%2Fm%3Afree:streamGenerateContent?alt=sse"
