@@ -7,22 +7,29 @@ anything is swapped; then the swap is a handful of assignments with no await bet
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from lbd import plugins
 from lbd.admit.auth import Clients
+from lbd.batch.shelf import Shelf
 from lbd.config.compile import Compiled
 from lbd.config.diff import Diff, diff, forbidden
 from lbd.decide import names
-from lbd.ingress.api import Api, Limits
+from lbd.ingress.api import ROUTES, Api, Limits
+from lbd.ingress.files import Filing
+from lbd.loops.batch import Batches
+from lbd.loops.errand import Errands
 from lbd.loops.persist import Persistence
 from lbd.loops.probing import ProbeSettings, Probing
+from lbd.model.batch import ENDPOINTS, Batch, Status
 from lbd.model.event import Event
 from lbd.model.plan import TargetKind
 from lbd.model.problem import ConfigError, Problem
@@ -34,14 +41,15 @@ from lbd.observe.journal import Journal
 from lbd.observe.meter import Meter
 from lbd.observe.timeline import Timeline
 from lbd.pipeline import Pipeline, Rules
-from lbd.ports import Env, Store, Timer, Transport
+from lbd.ports import Env, Store, StoreError, Timer, Transport
 from lbd.state.spend import ProbeSpend
-from lbd.store import STORES
+from lbd.store import STORES, blobs
 from lbd.table.owner import Owner
 from lbd.tasks import Tasks
 from lbd.upstream import line as lines
 from lbd.upstream.call import Flights, Settings
 
+T = TypeVar("T")
 TICK: Seconds = 1.0
 
 PINNED = f"{TargetKind.PIN}:"  # how the target of a pinned request begins
@@ -68,6 +76,11 @@ class RealEnv:
         left = until - time.monotonic()
         if left > 0:  # timers of the loop are coarse, and may fire a little early
             await asyncio.sleep(left + 0.002)
+
+
+async def _elsewhere(work: Callable[[], T]) -> T:
+    """Do long pure work in another thread. Implements :class:`lbd.ports.Offload`."""
+    return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
 class Reloads(msgspec.Struct):
@@ -108,14 +121,26 @@ class App:
         self.probing = Probing(self.env, self.owner, self._probe_settings(compiled), ProbeSpend())
         self.flights = Flights(self.env, self.owner, self.plugins.terms, self.probing.kick)
         self.pipeline = Pipeline(self.flights)
+        self.store: Store = self._make_store(compiled)
+        self.blobs = blobs.make(compiled.config.store.url)
+        self.shelf = Shelf(self.env, self.store, self.blobs)
         self.api = Api(
             self.pipeline,
             self.plugins.clients,
             lambda: self.owner.snapshot.catalogue,
             self._request_failed,
             born=self.env.wall(),
+            filing=Filing(self.shelf, self.pipeline, self.plugins.clients["openai.chat"], _elsewhere),
         )
-        self.store: Store = self._make_store(compiled)
+        self.batches = Batches(
+            self.env,
+            self.shelf,
+            Errands(self.env, self.pipeline, self._request_failed),
+            {path: self.plugins.clients[ROUTES[path]] for path in ENDPOINTS},
+            spawn=self.tasks.once,
+            offload=_elsewhere,
+            ended=self._batch_ended,
+        )
         self.persistence = Persistence(self.env, self.owner, self.store, self._store_changed)
         self.loop_lag_s: Seconds = 0.0
         self.ticked_at: Instant = self.env.now()
@@ -135,14 +160,17 @@ class App:
         """Bring it to life: restore state, take the configuration, start the loops."""
         self._apply(self.compiled)
         await self.persistence.restore()
+        with contextlib.suppress(StoreError):  # then the batch loop tries again
+            await self.shelf.restore()
         self.probing.spend = self.persistence.probe_spend
         self.tasks.loop("tick", self._tick)
         self.tasks.loop("persist", lambda: self.persistence.run(lambda: self.probing.spend))
+        self.tasks.loop("batches", self.batches.run)
         await self._start_probes()
 
     async def drain(self, timeout_s: Seconds) -> None:
         """Let what runs finish; after ``timeout_s`` end what is left with a typed error."""
-        self.draining = True
+        self.draining = self.batches.closing = True
         self.owner.emit("draining", "lbd", "shutdown", level="info")
         await self.flights.drain(timeout_s)
 
@@ -151,6 +179,7 @@ class App:
         self.timeline.close()
         await self.tasks.close()
         await self.persistence.save(self.probing.spend)
+        await self.blobs.close()
         await self.store.close()
         await self._direct.close()
         if self._proxied is not None:
@@ -320,6 +349,17 @@ class App:
     def _task_failed(self, kind: str, name: str, error: BaseException) -> None:
         self.log.error(kind, task=name, exc_info=error)
         self.owner.emit(kind, name, type(error).__name__, level="error", evidence={"error": str(error)[:500]})
+
+    def _batch_ended(self, batch: Batch) -> None:
+        told: dict[str, object] = {
+            "client": batch.client,
+            **msgspec.structs.asdict(batch.counts),
+            "took_s": (batch.ended_at or batch.created_at) - batch.created_at,
+        }
+        if batch.faults:
+            told["fault"] = msgspec.to_builtins(batch.faults[0])
+        level = "warning" if batch.status in (Status.FAILED, Status.EXPIRED) else "info"
+        self.owner.emit("batch_ended", batch.id, str(batch.status), level=level, evidence=told)
 
     def _request_failed(self, request_id: str, error: BaseException) -> None:
         self.log.error("request_crashed", id=request_id, exc_info=error)

@@ -236,6 +236,7 @@ class Console:
             "upstream_status": attempt.status,
             "upstream_request_id": attempt.upstream_id,
             "fingerprint": attempt.fingerprint,
+            "prompt": attempt.prompt,
             "usage": None if attempt.usage is None else msgspec.to_builtins(attempt.usage),
             "cost_usd": attempt.cost / 1e9,
             "ranking": None,

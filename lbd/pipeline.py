@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from lbd.admit.auth import LOCAL, Clients
 from lbd.decide import classify, explain
@@ -27,10 +28,12 @@ from lbd.decide.classify import NO_WISHES, PREFIX
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.plan import Catalogue
 from lbd.model.provider import ClientSpec, Deadlines, SurfaceSpec
-from lbd.model.request import Ask, Body, Head, Wishes
-from lbd.model.units import Instant
+from lbd.model.request import Ask, Body, Head, Urgency, Wishes
+from lbd.model.units import Instant, Seconds
+from lbd.model.validation import joined
 from lbd.ports import Reply, Sends
 from lbd.shapes.clients import ClientShape
+from lbd.shapes.validate.check import applies
 from lbd.upstream.call import Flights, Ticket
 from lbd.upstream.respond import JSON, answer, own_fields
 
@@ -58,6 +61,13 @@ class Rules(msgspec.Struct, frozen=True):
     deadlines: Deadlines
 
 
+class Errand(msgspec.Struct, frozen=True):
+    """Work that a client left here to be done: always background, with what is left of its time as its deadline."""
+
+    client: ClientSpec
+    within_s: Seconds
+
+
 class Pipeline:
     """Takes requests from ingress through admission and decision to their flight."""
 
@@ -73,10 +83,12 @@ class Pipeline:
         """Return a request id: unique over restarts, in order within one run."""
         return f"req_{self._prefix}{next(self._serial):08x}"
 
-    async def handle(self, inbound: Inbound, raw: bytes, shape: ClientShape, reply: Reply) -> None:
-        """Serve one request."""
+    async def handle(
+        self, inbound: Inbound, raw: bytes, shape: ClientShape, reply: Reply, *, errand: Errand | None = None
+    ) -> None:
+        """Serve one request; ``errand`` says whose it is where nobody is connected."""
         request_id = self.next_id()
-        ticket = self.prepare(request_id, inbound, raw, shape)
+        ticket = self.prepare(request_id, inbound, raw, shape, errand=errand)
         if isinstance(ticket, Failure):
             self.refuse(request_id, inbound, ticket, shape, reply)
         elif isinstance(ticket, Ticket):
@@ -107,27 +119,51 @@ class Pipeline:
         reply.send(status, b"%b%b%b" % (self.told(request_id, inbound), told, more), body)
 
     def prepare(
-        self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, *, trusted: bool = False
+        self,
+        request_id: str,
+        inbound: Inbound,
+        raw: bytes,
+        shape: ClientShape,
+        *,
+        trusted: bool = False,
+        errand: Errand | None = None,
     ) -> Ticket | Failure | tuple[Ask, Head]:
         """Return the ticket of a request, why it is refused, or for a dry run what would be decided on."""
         try:
-            return self._prepared(request_id, inbound, raw, shape, trusted)
+            if errand is not None:
+                client = errand.client
+            else:
+                client = LOCAL if trusted or self.rules.clients.open else self._client(inbound)
+            return self._prepared(request_id, inbound, raw, shape, client, errand)
         except LbdError as e:
             return e.failure
 
     def _prepared(
-        self, request_id: str, inbound: Inbound, raw: bytes, shape: ClientShape, trusted: bool
+        self,
+        request_id: str,
+        inbound: Inbound,
+        raw: bytes,
+        shape: ClientShape,
+        client: ClientSpec,
+        errand: Errand | None,
     ) -> Ticket | tuple[Ask, Head]:
-        client = LOCAL if trusted or self.rules.clients.open else self._client(inbound)
         head = shape.read(raw)
         if isinstance(head, Failure):
             raise LbdError(head)
         stated = inbound.wishes()
         wish = self._wishes(stated, head, client) if stated or head.metadata is not None else NO_WISHES
-        surface = None
+        surface, validation = None, wish.validation
         if wish.surface is not None or client.surface is not None:
             surface = self._surface(wish, client)
-        ask = self._ask(head, wish, client, surface, shape.name)
+            validation = joined(surface.validation, validation)
+        if validation is not None and not applies(shape.name, stream=head.stream):
+            validation = None
+        deadlines = self.rules.deadlines
+        if errand is not None:
+            wish = replace(wish, urgency=Urgency.BACKGROUND)
+            surface = None if surface is None else replace(surface, deadline_s=None)
+            deadlines = Deadlines(background_total_s=errand.within_s)
+        ask = self._ask(head, wish, client, surface, shape.name, deadlines)
         if wish.dry_run:
             return ask, head
         affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
@@ -135,17 +171,29 @@ class Pipeline:
         forward: tuple[tuple[str, str], ...] = ()
         if shape.forwards:
             forward = tuple((n, v) for n in shape.forwards if (v := inbound.header(n)) is not None)
-        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity, forward)
+        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity, forward, validation)
 
-    def _client(self, inbound: Inbound) -> ClientSpec:
-        found = self.rules.clients.who(
+    def who(self, inbound: Inbound) -> ClientSpec | Failure:
+        """Return whose key a request carries."""
+        return self.rules.clients.who(
             inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
         )
+
+    def _client(self, inbound: Inbound) -> ClientSpec:
+        found = self.who(inbound)
         if isinstance(found, Failure):
             raise LbdError(found)
         return found
 
-    def _ask(self, head: Head, wish: Wishes, client: ClientSpec, surface: SurfaceSpec | None, shape: str) -> Ask:
+    def _ask(
+        self,
+        head: Head,
+        wish: Wishes,
+        client: ClientSpec,
+        surface: SurfaceSpec | None,
+        shape: str,
+        deadlines: Deadlines,
+    ) -> Ask:
         """Return the Ask; like requests share one, and with it their ranking."""
         snapshot = self._flights.owner.snapshot
         catalogue = snapshot.catalogue
@@ -175,7 +223,7 @@ class Pipeline:
             catalogue=catalogue,
             client=client,
             surface=surface,
-            deadlines=self.rules.deadlines,
+            deadlines=deadlines,
             shape=shape,
         )
         if isinstance(made, Failure):

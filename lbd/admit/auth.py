@@ -24,6 +24,7 @@ class Clients:
 
     def __init__(self, clients: Iterable[ClientSpec]) -> None:
         self._by_digest = {c.key_sha256: c for c in clients}
+        self._by_name = {c.name: c for c in self._by_digest.values()}
         # header text -> client: hashing costs more than a lookup, and a client sends the same header each time.
         # One memory a header: what one accepts says nothing of the other
         self._bearers: cachetools.LRUCache[str, ClientSpec] = cachetools.LRUCache(REMEMBERED)
@@ -33,6 +34,10 @@ class Clients:
     def open(self) -> bool:
         """Tell whether no key is asked."""
         return not self._by_digest
+
+    def named(self, name: str) -> ClientSpec | None:
+        """Return the client of this name, for work that it left here to be done; None where it is no more."""
+        return self._by_name.get(name) if self._by_digest else LOCAL if name == LOCAL.name else None
 
     def who(self, authorization: str | None, api_key: str | None) -> ClientSpec | Failure:
         """Return the client behind ``Authorization: Bearer``, ``x-api-key`` or ``api-key``."""

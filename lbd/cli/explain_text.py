@@ -181,13 +181,14 @@ def _time_line(attempts: Sequence[dict[str, Any]], total_s: float, brush: Paint)
 def _ended(attempt: dict[str, Any]) -> str:
     if attempt["refused"] is not None:
         return f"not sent: {attempt['refused']}"
+    own = "" if attempt.get("prompt") is None else f" [with its own prompt {attempt['prompt']}]"
     if attempt["failure"] is None:
         first = "" if attempt["ttft_s"] is None else f", first content (|) {ms(attempt['ttft_s'])} ms after it was sent"
-        return f"served{first}"
+        return f"served{first}{own}"
     status = "" if attempt["upstream_status"] is None else f" ({attempt['upstream_status']})"
     text = f": {attempt['message']}" if attempt["message"] else ""
     theirs = "" if attempt["upstream_request_id"] is None else f" [their id {attempt['upstream_request_id']}]"
-    return f"{attempt['failure']}{status}{text}{theirs}"
+    return f"{attempt['failure']}{status}{text}{theirs}{own}"
 
 
 def _attempt(number: int, attempt: dict[str, Any], brush: Paint, room: int | None, *, unchanged: bool) -> list[str]:

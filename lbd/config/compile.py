@@ -11,10 +11,11 @@ import math
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 import msgspec
 
-from lbd.config import schema
+from lbd.config import answers, schema
 from lbd.config.hint import meant, unknown
 from lbd.config.secrets import SecretError, resolve
 from lbd.config.tree import Path_, Tree
@@ -315,6 +316,7 @@ class _Compiler:
             max_concurrency=d.max_concurrency,
             self_hosted=shape.self_hosted,
             unary_via_stream=shape.unary_via_stream,
+            prompt=answers.prompt(d.prompt),
         )
 
     # --- names that mean something -------------------------------------------------------------------
@@ -371,8 +373,12 @@ class _Compiler:
                 pin=s.pin,
                 fallback=s.fallback is None,
                 models=self._aliases((*path, "models"), s.models, models),
+                validation=answers.validation(s.validate, partial(self._invalid, (*path, "validate"))),
             )
         return out
+
+    def _invalid(self, path: Path_, key: str | None, reason: str) -> None:
+        self.error(path if key is None else (*path, key), reason)
 
     def _clients(self) -> tuple[ClientSpec, ...]:
         surfaces = {s.name for s in self.config.surfaces}

@@ -97,6 +97,29 @@ class RuleConfig(_Strict, frozen=True):
     max_latency_ms: Positive | None = None
 
 
+class ValidateConfig(_Strict, frozen=True):
+    """What whole answers are held to; where one fails, the next deployment is asked.
+
+    Streams are not held to it: what a client has seen cannot be taken back.
+
+    json_schema: a schema that the text keeps to as JSON, or true for the one that the request itself asks for.
+    regex: an expression, in Python's syntax, that is found in the text.
+    min_chars: characters that the text has at least.
+    max_chars: characters that the text has at most.
+    refusal: refuse: an answer by which the model refuses is none.
+    language: what the text is written in; only what is clearly in another one fails.
+    on_failure: what the client gets when every answer fails: an error, or with pass the last of them all the same.
+    """
+
+    json_schema: dict[str, Any] | bool | None = None
+    regex: str | None = None
+    min_chars: Count | None = None
+    max_chars: Count | None = None
+    refusal: Literal["refuse"] | None = None
+    language: Literal["de", "en", "es", "fr", "it", "nl", "pt"] | None = None
+    on_failure: Literal["error", "pass"] = "error"
+
+
 class SurfaceConfig(_Strict, frozen=True):
     """A product surface.
 
@@ -109,6 +132,7 @@ class SurfaceConfig(_Strict, frozen=True):
     pin: the one model, or deployment as provider/name, that may serve it.
     fallback: none: nothing else than the first choice, or a clear error.
     models: what names mean for this surface, before the general map is asked.
+    validate: what whole answers are held to.
     """
 
     name: Slug
@@ -120,6 +144,7 @@ class SurfaceConfig(_Strict, frozen=True):
     pin: str | None = None
     fallback: Literal["none"] | None = None
     models: dict[str, str] = {}
+    validate: ValidateConfig | None = None
 
 
 class ScorerConfig(_Strict, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from lbd.decide import names
+from lbd.decide import names, wanted
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue, Target, TargetKind
 from lbd.model.provider import ClientSpec, Deadlines, Permission, SurfaceSpec
@@ -23,6 +23,7 @@ WISHES: dict[str, Permission] = {
     "session": Permission.SESSION,
     "pin": Permission.PIN,
     "dry-run": Permission.DRY_RUN,
+    "validate": Permission.VALIDATE,
 }
 NO_WISHES = Wishes()
 _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
@@ -63,6 +64,10 @@ def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Fa
     dry_run = _YES_NO.get(stated.get("dry-run", "").lower())
     if dry_run is None:
         return _bad("dry-run", f"must be 1 or 0, not {stated['dry-run'][:20]!r}")
+    try:
+        validation = wanted.read(stated["validate"]) if "validate" in stated else None
+    except ValueError as e:
+        return _bad("validate", str(e))
     latency = numbers.get("max-latency-ms")
     return Wishes(
         surface=stated.get("surface"),
@@ -73,6 +78,7 @@ def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Fa
         session=stated.get("session"),
         pin=stated.get("pin"),
         dry_run=dry_run,
+        validation=validation,
     )
 
 

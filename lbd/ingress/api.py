@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from lbd.decide import names
-from lbd.ingress import guard, models
+from lbd.ingress import files, guard, models
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import Failure, FailureKind
@@ -79,8 +79,10 @@ class Api:
         failed: Callable[[str, BaseException], None],
         *,
         born: float,
+        filing: files.Filing | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._filing = filing
         self._catalogue = catalogue
         self._failed = failed
         self._default = shapes["openai.chat"]
@@ -111,7 +113,7 @@ class Api:
                     return
                 refusal = body
             elif refusal is None:
-                refusal = self._get(inbound, _to(inbound, reply))
+                refusal = await self._other(inbound, reply)
         except Exception as e:  # noqa: BLE001  the outermost handler: a client gets an answer whatever happens
             request_id = self._pipeline.next_id()
             self._failed(request_id, e)
@@ -124,6 +126,14 @@ class Api:
             to, more = _to(inbound, reply), _allow(refusal, shape)
             request_id = request_id or self._pipeline.next_id()
             self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound), to, more)
+
+    async def _other(self, inbound: Inbound, reply: HttpReply) -> Failure | None:
+        """Answer what is no request to a model."""
+        to = _to(inbound, reply)
+        if self._filing is None or not files.takes(inbound.path):
+            return self._get(inbound, to)
+        body = self._body(inbound, None)
+        return body if isinstance(body, Failure) else await self._filing.handle(inbound, to, reply)
 
     def _shape_of(self, inbound: Inbound) -> ClientShape:
         """Return whose clients ask, where the path does not tell."""
@@ -150,14 +160,16 @@ class Api:
                 f"Origin {origin.decode('latin-1')!r} is not known here; add its host to allowed_hosts",
                 code="unknown_origin",
             )
-        kind = inbound.field(b"content-type")
-        if (
-            inbound.method == "POST"
-            and kind != b"application/json"
-            and not guard.is_json(inbound.header("content-type"))
-        ):
-            return Failure(FailureKind.BAD_REQUEST, "send the body with Content-Type: application/json", status=415)
+        if inbound.method == "POST" and inbound.field(b"content-type") != b"application/json":
+            return self._kind(inbound)
         return None
+
+    def _kind(self, inbound: Inbound) -> Failure | None:
+        kind, form = inbound.header("content-type"), inbound.path == files.FILES and self._filing is not None
+        if guard.is_form(kind) if form else guard.is_json(kind):
+            return None
+        wanted = "multipart/form-data" if form else "application/json"
+        return Failure(FailureKind.BAD_REQUEST, f"send the body with Content-Type: {wanted}", status=415)
 
     def _body(self, inbound: Inbound, deployment: str | None) -> bytes | Failure:
         """Return the body as it was before it was packed, or why it cannot be read."""
@@ -191,9 +203,7 @@ class Api:
             return Failure(FailureKind.NOT_FOUND, f"there is no {path} here", code="unknown_url")
         if inbound.method not in ("GET", "HEAD"):
             return Failure(FailureKind.BAD_REQUEST, f"{path} takes GET, not {inbound.method}", status=405)
-        client = self._pipeline.rules.clients.who(
-            inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
-        )
+        client = self._pipeline.who(inbound)
         if isinstance(client, Failure):
             return client
         names_ = [n for n in names.public_names(self._catalogue()) if names.allowed(n, client.models)]
@@ -229,7 +239,8 @@ def _reroute(inbound: Inbound) -> str | None:
     if found is not None:
         inbound.path = f"/v1/{found[2]}"
         return unquote(found[1])
-    inbound.path = MODELS if inbound.path == "/openai/models" else inbound.path.removeprefix("/openai")
+    path = inbound.path.removeprefix("/openai")
+    inbound.path = f"/v1{path}" if path == "/models" or files.takes(f"/v1{path}") else path
     return None
 
 

@@ -52,3 +52,8 @@ def is_json(content_type: str | None) -> bool:
         return False
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def is_form(content_type: str | None) -> bool:
+    """Tell whether a body is a form with files; a page of another site can send one, but its Origin tells."""
+    return content_type is not None and content_type.partition(";")[0].strip().lower() == "multipart/form-data"

@@ -7,6 +7,7 @@ import ssl
 from urllib.parse import urlsplit
 
 import orjson
+from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.money import cost
@@ -15,6 +16,7 @@ from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.model.request import Body, Head
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Headers, Transport
+from lbd.shapes.chat.write import bound_name
 from lbd.shapes.providers import Shape, Watch
 from lbd.upstream.line import Line, base_headers, masked, origin_of, versioned
 from probes import Answer, Completed
@@ -63,6 +65,8 @@ def smallest(spec: DeploymentSpec, *, stream: bool) -> Body:
     Not ``max_tokens: 1``: reasoning models refuse or spend it before they say anything.
     """
     model, little = spec.upstream_model, {"max_tokens": 4, "stream": stream}
+    if "chat" in spec.serves and bound_name(model, spec.model) != "max_tokens":  # it thinks before it says a word
+        little = {bound_name(model, spec.model): 64, "stream": stream}
     if "chat" in spec.serves:
         return _body("openai.chat", model, {"messages": [{"role": "user", "content": "Say: ok"}], **little})
     if "completions" in spec.serves:
@@ -146,11 +150,12 @@ class ProbeTarget:
         line = self._line
         if line is None:
             raise LbdError(Failure(FailureKind.INTERNAL, "a free probe asked for a completion"))
-        asked = smallest(line.spec, stream=stream)
+        spec = replace(line.spec, prompt=None)  # what the deployment adds for its users would only cost more here
+        asked = smallest(spec, stream=stream)
         way = line.ways[asked.shape]
         stream = asked.head.stream
         wire, endpoint = way.wire, way.stream if stream else way.unary
-        body = wire.encode(asked, line.spec, stream, False)
+        body = wire.encode(asked, spec, stream, False)
         if self._shape.sign is not None:
             endpoint = self._shape.sign(endpoint, body, self._env.wall(), self._provider)
         watch = wire.watch(1, False) if stream and wire.watch is not None else None

@@ -56,6 +56,7 @@ class FailureKind(StrEnum):
     BROKEN_STREAM = "broken_stream"
     STREAM_ERROR = "error_in_stream"
     BAD_BODY = "bad_body"
+    INVALID_ANSWER = "invalid_answer"
     RATE = "rate_limited"
     MONEY = "out_of_money"
     AUTH = "auth"
@@ -119,6 +120,8 @@ TABLE: dict[FailureKind, Row] = {
     _K.BROKEN_STREAM: Row(_P, _DEP, 502, "server_error", _ELSE, True, True),
     _K.STREAM_ERROR: Row(_P, _DEP, 502, "server_error", _ELSE, True, True),
     _K.BAD_BODY: Row(_P, _DEP, 502, "server_error", _ELSE, True, True),
+    # a good answer that is not good enough: a matter of quality, and none of health
+    _K.INVALID_ANSWER: Row(_P, _DEP, 502, "server_error", _ELSE, False, True),
     # the provider's word. 429 is pressure, not sickness; money and auth wait for a person
     _K.RATE: Row(_P, _DEP, 429, "rate_limit_error", _SAME, False, True),
     _K.MONEY: Row(_P, _KEY, 503, "server_error", _ELSE, False, True),

@@ -49,6 +49,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     text_bytes: int = 0  # of the request, to learn tokens per byte from
     fingerprint: str | None = None  # of the build that answered
     choices: int = 1  # answers to the one prompt, counted together in the usage
+    checked: bool = False  # the answer was held to what was asked of it
 
     @property
     def kind(self) -> FailureKind | None:

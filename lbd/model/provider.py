@@ -9,6 +9,7 @@ import msgspec
 from lbd.model.request import Urgency
 from lbd.model.secret import Secret
 from lbd.model.units import DeploymentId, Ratio, Seconds, Tokens, UsdPerMTok
+from lbd.model.validation import Validation
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -41,6 +42,18 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     stream_usage: bool = True  # may lbd ask for usage in a stream whose client did not
 
 
+class PromptSpec(msgspec.Struct, frozen=True):
+    """What a model is told beside what the client says; ``version`` is a hash of the three texts.
+
+    ``system`` goes before the client's own system text, ``prefix`` and ``suffix`` around its last user message.
+    """
+
+    system: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    version: str = ""
+
+
 TRIABLE = frozenset({"chat", "completions", "embeddings", "moderations"})
 
 
@@ -64,6 +77,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True):
     max_concurrency: int | None = None
     self_hosted: bool = False
     unary_via_stream: bool = False
+    prompt: PromptSpec | None = None
 
     @property
     def can_be_tried(self) -> bool:
@@ -104,6 +118,7 @@ class SurfaceSpec(msgspec.Struct, frozen=True):
     pin: str | None = None
     fallback: bool = True
     models: tuple[tuple[str, str], ...] = ()  # name pattern -> meaning, before the global map
+    validation: Validation | None = None  # what whole answers are held to
 
 
 class Permission(StrEnum):
@@ -117,6 +132,7 @@ class Permission(StrEnum):
     SESSION = "session"
     PIN = "pin"
     DRY_RUN = "dry_run"
+    VALIDATE = "validate"
 
 
 class ClientSpec(msgspec.Struct, frozen=True):

@@ -11,7 +11,10 @@ from lbd.model.units import DeploymentId, Micros, NanoUsd, Seconds, WallTime
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
-    """One attempt. ``failure`` None: it served the client. Times are seconds from the request's arrival."""
+    """One attempt. ``failure`` None: it served the client. Times are seconds from the request's arrival.
+
+    An invalid answer may have been served all the same, where nobody had a better one (``served_by`` of the request).
+    """
 
     decision: Decision
     started_s: Seconds
@@ -26,6 +29,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     refused: str | None = None  # the lease was refused for this reason: nothing was sent
     fingerprint: str | None = None  # of the build that answered, as the provider told it
     resent: bool = False  # the kept connection was stale, so it was sent once more on a fresh one
+    prompt: str | None = None  # version of the prompt that the deployment adds of its own
 
 
 class RequestRecord(msgspec.Struct, frozen=True, gc=False):

@@ -103,6 +103,13 @@ class ErrorsOut(msgspec.Struct):
     window_s: float = 300.0
 
 
+class QualityOut(msgspec.Struct):
+    """Answers of the last hour that failed a check, of those that were checked. They say nothing about health."""
+
+    n: int
+    of: int
+
+
 class UptimeOut(msgspec.Struct, rename={"m5": "5m", "m30": "30m", "d1": "1d"}):
     """Share of the time in which it was neither down nor locked; null where its state was never known."""
 
@@ -232,6 +239,8 @@ class DeploymentOut(msgspec.Struct):
     score: ScoreOut
     share: ShareOut
     fingerprints: list[str]
+    quality_failures: QualityOut
+    prompt: str | None  # version of the prompt that it adds of its own
     probes: list[ProbeOut]
     probe_age_s: float | None
     history: HistoryOut

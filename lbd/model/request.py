@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from lbd.model.units import Ratio, Seconds, Tokens
+from lbd.model.validation import Validation
 
 
 class Urgency(StrEnum):
@@ -62,6 +63,7 @@ class Wishes(msgspec.Struct, frozen=True):
     session: str | None = None
     pin: str | None = None
     dry_run: bool = False
+    validation: Validation | None = None
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ from lbd.model.secret import Secret
 
 def line(record: RequestRecord, spec: DeploymentSpec, provider: ProviderSpec) -> str:
     """Return the line of a request that ``spec`` answered."""
-    served = record.attempts[-1]
+    served = next(a for a in reversed(record.attempts) if a.decision.chosen == spec.id)
     told = {
         "request_id": record.id,
         "time": round(record.time, 3),
@@ -33,6 +33,7 @@ def line(record: RequestRecord, spec: DeploymentSpec, provider: ProviderSpec) ->
         "upstream_model": spec.upstream_model,
         "fingerprint": served.fingerprint,
         "upstream_request_id": served.upstream_id,
+        "prompt": served.prompt,
     }
     return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -145,6 +145,16 @@ class Reply(Sends, Protocol):
         """Say whom to stop while the client cannot take more."""
 
 
+T = TypeVar("T")
+
+
+class Offload(Protocol):
+    """Does long pure work in another thread: the event loop does not wait for it."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Return what ``work`` returns, or raise what it raises."""
+
+
 class StoreError(Exception):
     """The store could not do what was asked."""
 
@@ -160,3 +170,29 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Write what is pending and let go."""
+
+
+class Blobs(Protocol):
+    """Keeps contents of files by name across restarts. Every call may raise StoreError."""
+
+    @property
+    def most(self) -> int:
+        """Return how many bytes may be kept in all."""
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Keep a content as a whole: after a crash it is there or it is not."""
+
+    async def append(self, name: str, data: bytes) -> None:
+        """Add to a content, or begin it. Where that fails nothing is added."""
+
+    async def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
+        """Return a piece of a content; nothing where there is none."""
+
+    async def cut(self, name: str, size: int) -> None:
+        """Forget what stands behind ``size`` bytes."""
+
+    async def drop(self, names: Sequence[str]) -> None:
+        """Forget these contents; those that are not there, too."""
+
+    async def close(self) -> None:
+        """Finish what was begun, and let go."""

@@ -14,7 +14,7 @@ from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
-from lbd.shapes import ignore
+from lbd.shapes import ignore, prompts
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.dialect import Dialect, Listener, Speaker, Voice
 from lbd.shapes.gather import gather
@@ -23,14 +23,24 @@ from lbd.shapes.providers import Facts, Shape, Watch, Wire
 CHAT = frozenset({"chat"})
 
 
-def wires(shape: Shape, model: str, serves: Collection[str] = CHAT, ignores: Collection[str] = ()) -> dict[str, Wire]:
+def wires(
+    shape: Shape,
+    model: str,
+    serves: Collection[str] = CHAT,
+    ignores: Collection[str] = (),
+    *,
+    prompted: bool = False,
+) -> dict[str, Wire]:
     """Return, by client shape, how requests reach a deployment of this upstream model: natively where that can be.
 
-    ``serves``: what the deployment is for; ``ignores``: what is left out of requests to it.
+    ``serves``: what the deployment is for; ``ignores``: what is left out of requests to it; ``prompted``:
+    something is added to them.
     """
     out = {name: wire for name, wire in shape.speaks.items() if wire.serves in serves}
     if ignores:
         out = {n: dataclasses.replace(w, encode=ignore.of_body(w.encode, ignores)) for n, w in out.items()}
+    if prompted:
+        out = {n: dataclasses.replace(w, encode=prompts.of_body(w.encode, n)) for n, w in out.items()}
     if shape.dialect is not None and "chat" in serves:
         for name, client in CLIENTS.load().items():
             if name not in out and client.voice is not None:
@@ -52,7 +62,8 @@ def _wire(voice: Voice, dialect: Dialect, model: str) -> Wire:
 
 
 def _encode(voice: Voice, dialect: Dialect, body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
-    return dialect.write(ignore.of_prompt(voice.read(body.raw), row.ignores), row, stream, ask_usage)
+    prompt = ignore.of_prompt(voice.read(body.raw), row.ignores)
+    return dialect.write(prompts.of_prompt(prompt, row.prompt), row, stream, ask_usage)
 
 
 def _begun(begin: Begin, model: str, wall: WallTime) -> Begin:

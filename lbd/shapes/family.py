@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import orjson
 
+from lbd.model.messages import Prompt
 from lbd.model.outcome import Load
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
@@ -19,8 +20,6 @@ from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.completions.voice import COMPLETIONS
 from lbd.shapes.plain import EMBEDDINGS
 from lbd.shapes.providers import FreeProbes, ProviderConfig, Shape
-
-Encode = Callable[[Body, DeploymentSpec, bool, bool], bytes]
 
 
 def hosted(name: str, config: type[ProviderConfig], **own: Any) -> Shape:
@@ -57,19 +56,43 @@ def gauges(running: str, waiting: str) -> Callable[[bytes], Load | None]:
     return read
 
 
-def adapted(renamed: Mapping[str, str], dropped: frozenset[str]) -> Encode:
-    """Return an encoder for a provider that calls members by other names, or refuses some that change no answer.
+Adapt = Callable[[dict[str, Any]], dict[str, Any]]
 
-    Where none of them stands in the request, its bytes pass through as ever.
+
+def adapted(shape: Shape, marks: Collection[str], adapt: Adapt, lacks: frozenset[str]) -> Shape:
+    """Return the shape of a provider that wants some members otherwise, from its own clients and from all others.
+
+    Where none of the marks stands in a request of its own language, the bytes pass through as ever. ``lacks``:
+    capabilities that it has no words for.
     """
-    marks = [f'"{name}"'.encode() for name in (*renamed, *dropped)]
+    chat, dialect = shape.speaks["openai.chat"], shape.dialect or DIALECT
+    found = [f'"{mark}"'.encode() for mark in marks]
 
-    def encode(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
-        raw = passing.encode(body, row, stream, ask_usage)
-        if not any(mark in raw for mark in marks):
+    def changed(raw: bytes) -> bytes:
+        if not any(mark in raw for mark in found):
             return raw
         asked = orjson.loads(raw)
-        out = {renamed.get(name, name): value for name, value in asked.items() if name not in dropped}
+        out = adapt(dict(asked))
         return raw if out == asked else orjson.dumps(out)
 
-    return encode
+    def encode(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
+        return changed(chat.encode(body, row, stream, ask_usage))
+
+    def write(prompt: Prompt, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
+        return changed(dialect.write(prompt, row, stream, ask_usage))
+
+    own = dataclasses.replace(chat, encode=encode, carries=chat.carries - lacks)
+    return dataclasses.replace(
+        shape,
+        speaks={**shape.speaks, "openai.chat": own},
+        dialect=dataclasses.replace(dialect, write=write, carries=lambda model: dialect.carries(model) - lacks),
+    )
+
+
+def renamed(names: Mapping[str, str], dropped: Collection[str]) -> Adapt:
+    """Return what calls members by other names and leaves out some that change no answer."""
+
+    def adapt(asked: dict[str, Any]) -> dict[str, Any]:
+        return {names.get(name, name): value for name, value in asked.items() if name not in dropped}
+
+    return adapt

@@ -39,14 +39,23 @@ def of_body(encode: Encode, ignored: Collection[str]) -> Encode:
     if not ignored:
         return encode
     names = frozenset(name for word in ignored for name in _MEMBERS.get(word, tuple(_FIELDS[word])))
-    marks = [f'"{name}"'.encode() for name in sorted(names)]
+    marks = [f'"{name}"'.encode() for name in sorted({*names, "output_config", "include"})]
 
     def without(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
         raw = encode(body, row, stream, ask_usage)
         if not any(mark in raw for mark in marks):
             return raw
         asked = orjson.loads(raw)
-        left = {name: value for name, value in asked.items() if name not in names}
-        return raw if len(left) == len(asked) else orjson.dumps(left)
+        left = {name: _inner(name, value, ignored) for name, value in asked.items() if name not in names}
+        return raw if left == asked else orjson.dumps({n: v for n, v in left.items() if v is not None})
 
     return without
+
+
+def _inner(name: str, value: Any, ignored: Collection[str]) -> Any:
+    """Return a member without what is ignored inside it, None where nothing is left."""
+    if name == "output_config" and "reasoning" in ignored and isinstance(value, dict):
+        return {k: v for k, v in value.items() if k != "effort"} or None
+    if name == "include" and "logprobs" in ignored and isinstance(value, list):
+        return [v for v in value if v != "message.output_text.logprobs"] or None
+    return value

@@ -35,13 +35,18 @@ class _Body(msgspec.Struct):
     stream: Any = None
 
 
-class _Named(msgspec.Struct):
+class _Why(msgspec.Struct):
+    code: str
+
+
+class _Result(msgspec.Struct):
     custom_id: str
+    error: _Why | None = None
 
 
 _read_line = msgspec.json.Decoder(_Line).decode
 _read_body = msgspec.json.Decoder(_Body).decode
-_read_name = msgspec.json.Decoder(_Named).decode
+_read_result = msgspec.json.Decoder(_Result).decode
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, int]]:
@@ -147,6 +152,7 @@ class Scan:
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
+        self.expired = 0
         self.size = 0
         self._rest = b""
 
@@ -158,4 +164,6 @@ class Scan:
             return
         self.size += len(whole) + 1
         for raw in whole.split(b"\n"):
-            self.ids.add(_read_name(raw).custom_id)
+            result = _read_result(raw)
+            self.ids.add(result.custom_id)
+            self.expired += result.error is not None and result.error.code == EXPIRED[0]

@@ -13,6 +13,8 @@ from lbd.state.window import MINUTE
 NO_MODEL_AGAIN: Seconds = 60.0
 # Probes of a row that found nobody: the first makes it suspect, this many in a row open its breaker.
 PROBES_LOST = 3
+# Counted for people, and never judged.
+COUNTED = frozenset({FailureKind.RATE, FailureKind.CONFLICT, FailureKind.INVALID_ANSWER})
 # Cuts by lbd's own clock, which a client's short deadline may have set; every other failure is a fact.
 HASTY = frozenset({FailureKind.CONNECT_TIMEOUT, FailureKind.TIMEOUT_FIRST})
 
@@ -50,7 +52,7 @@ def observe(
         return
     if kind is FailureKind.CLIENT_GONE or not counts:
         row.breaker = breaker.ignored(row.breaker, trial=trial)
-        if kind in (FailureKind.RATE, FailureKind.CONFLICT) or kind in LOCK_OUTS:
+        if kind in COUNTED or kind in LOCK_OUTS:
             row.outcomes.at(now).add(kind)
         if kind in LOCK_OUTS:
             _lock(row, kind, failure.message, now)

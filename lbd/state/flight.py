@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lbd.model.failure import TIMEOUTS, Blame, Failure, FailureKind, Retry
-from lbd.model.units import DeploymentId, Instant, Seconds
+from lbd.model.units import DeploymentId, Instant, Seconds, Tokens
 
 SHORT_WAIT: Seconds = 2.0
 # Between two tries at the same row where the provider named no wait: long enough for a worker to restart.
@@ -125,11 +125,13 @@ def final(flight: Flight) -> Failure:
     if not flight.failures:
         raise ValueError("a flight without failures has no last word")
     failures = [f for _, f in flight.failures]
+    # an answer that was not good enough came last: the request was in order, and there is nothing to wait for
+    told = () if failures[-1].kind is FailureKind.INVALID_ANSWER else failures
     # what a caller can act on comes first: its own faults, then waiting, then everything else
-    for f in failures:
+    for f in told:
         if f.row.blame is Blame.CLIENT:
             return f
-    for f in failures:
+    for f in told:
         if f.kind is FailureKind.RATE:
             return f
     if len(failures) == 1:
@@ -137,6 +139,11 @@ def final(flight: Flight) -> Failure:
     said = "; ".join(f"{row}: {f.kind}" for row, f in flight.failures)
     last = failures[-1]
     return replace(last, message=f"every attempt failed ({said}). Last: {last.message}", body=None)
+
+
+def too_small(failure: Failure, context: Tokens | None) -> Tokens | None:
+    """Return the context that proved too small (0 where it is not known), None for other failures."""
+    return (context or 0) if failure.kind is FailureKind.CONTEXT else None
 
 
 def all_limited(flight: Flight, now: Instant) -> Seconds | None:

@@ -81,6 +81,7 @@ class Row:
         "admin_weight",
         "breaker",
         "calm",
+        "checked",
         "ejection",
         "excused",
         "fingerprints",
@@ -142,6 +143,8 @@ class Row:
         self.outcomes: Rolling[Counts] = window.counts()
         # time-outs that are not held against it: counted for people, never judged
         self.excused: Rolling[Counts] = Rolling(Counts, (window.FINE,))
+        # answers that were held to what was asked of them, the good and the invalid
+        self.checked: Rolling[Counts] = Rolling(Counts, (window.FINE, window.COARSE))
         self.presence: Rolling[Presence] = Rolling(Presence, (window.FINE, window.COARSE, window.DAILY))
         self.watched_from: Instant = math.inf  # since when it is in the table
         self.watched_at: Instant = math.inf  # up to when ``presence`` is counted

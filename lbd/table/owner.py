@@ -185,8 +185,10 @@ class Owner:
         row.inflight -= 1
         if outcome is not None and lease.key is not row.provider.api_key and _about_key(outcome, lease):
             outcome = None  # of a key that is no longer in use
-        if outcome is not None and outcome.fingerprint is not None and outcome.fingerprint not in row.fingerprints:
-            self._new_build(row, outcome.fingerprint)
+        if outcome is not None and (
+            outcome.checked or (outcome.fingerprint is not None and outcome.fingerprint not in row.fingerprints)
+        ):
+            self._note(row, outcome)
         plainly = outcome is not None and not lease.trial and self.uplink is uplink.CLEAR
         if plainly and outcome is not None and plain(row, outcome):
             later(row, outcome, lease.inflight)
@@ -211,9 +213,14 @@ class Owner:
         self._tell_lost(row, before[0])
         self._free(row)
 
-    def _new_build(self, row: Row, seen: str) -> None:
-        """Note a build of the model that has not answered before; after the first that is worth an event."""
-        if row.fingerprints:
+    def _note(self, row: Row, outcome: Outcome) -> None:
+        """Note how an answer that was checked came out, and a build of the model that has not answered before."""
+        if outcome.checked:
+            row.checked.at(self._env.now()).add(outcome.kind)
+        seen = outcome.fingerprint
+        if seen is None or seen in row.fingerprints:
+            return
+        if row.fingerprints:  # after the first it is worth an event
             self.emit(**telling.new_build(row, seen))
         row.fingerprints = (*row.fingerprints, seen)[-BUILDS:]
 

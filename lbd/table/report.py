@@ -10,7 +10,7 @@ from lbd import __version__
 from lbd.decide.outlook import Outlook, outlook
 from lbd.decide.terms import Term
 from lbd.model import report as out
-from lbd.model.failure import TIMEOUTS
+from lbd.model.failure import TIMEOUTS, FailureKind
 from lbd.model.money import cost
 from lbd.model.outcome import Verdict
 from lbd.model.provider import Deadlines, TierSpec
@@ -153,6 +153,8 @@ def deployment(
             round(shares.attempts[row.spec.id] / shares.total, 4) if shares.total else None,
         ),
         fingerprints=list(row.fingerprints),
+        quality_failures=_quality(row, now),
+        prompt=None if spec.prompt is None else spec.prompt.version,
         probes=[
             out.ProbeOut(p.kind, p.verdict, round(now - p.at, 3), round(p.took_s * 1000, 3), p.detail)
             for _, p in sorted(row.probes.items())
@@ -209,6 +211,11 @@ def _errors(row: Row, now: Instant) -> out.ErrorsOut:
         by_kind={str(kind): n for kind, n in seen.by_kind.items() if kind is not None},
         timeout_ratio=timeouts / of if of else None,
     )
+
+
+def _quality(row: Row, now: Instant) -> out.QualityOut:
+    checked = row.checked.over(HOUR, now).by_kind
+    return out.QualityOut(checked.get(FailureKind.INVALID_ANSWER, 0), sum(checked.values()))
 
 
 def _attempts(row: Row, window: Seconds, now: Instant) -> Counts:

@@ -98,6 +98,7 @@ class Saved(msgspec.Struct):
     fingerprints: tuple[str, ...] = ()
     presence: list[list[_PresenceSlot]] = []
     volume: list[list[_VolumeSlot]] = []
+    checked: list[list[_CountSlot]] = []
 
 
 def _age(at: Instant, now: Instant) -> Seconds | None:
@@ -106,6 +107,13 @@ def _age(at: Instant, now: Instant) -> Seconds | None:
 
 def _slots(rolling: Rolling[Sketch], now: Instant) -> list[list[_Slot]]:
     return [[_Slot(age, s.counts, s.total) for age, s in level if s.n] for level in rolling.slots(now)]
+
+
+def _count_slots(rolling: Rolling[Counts], now: Instant) -> list[list[_CountSlot]]:
+    return [
+        [_CountSlot(age, {str(k or ""): n for k, n in c.by_kind.items()}) for age, c in level if c.by_kind]
+        for level in rolling.slots(now)
+    ]
 
 
 def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
@@ -126,10 +134,8 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             ttft=[_slots(r, now) for r in row.ttft],
             total=_slots(row.total, now),
             tpot=_slots(row.tpot, now),
-            outcomes=[
-                [_CountSlot(age, {str(k or ""): n for k, n in c.by_kind.items()}) for age, c in level if c.by_kind]
-                for level in row.outcomes.slots(now)
-            ],
+            outcomes=_count_slots(row.outcomes, now),
+            checked=_count_slots(row.checked, now),
             lock=None
             if lock is None
             else _Lock(lock.kind, now - lock.since, lock.message, None if lock.until is None else lock.until - now),
@@ -175,6 +181,7 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
     for rolling, levels in zip((*row.ttft, row.total, row.tpot), latencies, strict=True):
         rolling.restore([[(age + gap, sketch) for age, sketch in level] for level in levels], now)
     row.outcomes.restore([[(s.age + gap, _counts(s)) for s in level] for level in saved.outcomes], now)
+    row.checked.restore([[(s.age + gap, _counts(s)) for s in level] for level in saved.checked], now)
     if saved.lock is not None:
         left = saved.lock.left
         until = None if left is None else now + left - gap

@@ -24,9 +24,11 @@ from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.request import Ask, Body
 from lbd.model.table import Snapshot, size_bucket
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
+from lbd.model.validation import Validation
 from lbd.ports import Endpoint, Env, Reply
 from lbd.shapes.clients import ClientShape
 from lbd.shapes.providers import Wire
+from lbd.shapes.validate.check import judged
 from lbd.state import flight as flights
 from lbd.state.budget import RetryBudget
 from lbd.state.flight import Flight, Step
@@ -56,6 +58,7 @@ class Ticket(msgspec.Struct, frozen=True):
     client: str
     affinity: int = 0
     forward: tuple[tuple[str, str], ...] = ()  # headers for a provider that speaks the client's own shape
+    validation: Validation | None = None  # what a whole answer is held to
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -167,6 +170,7 @@ class Run:
         "_flight",
         "_overhead_us",
         "_records",
+        "_rejected",
         "_reply",
         "_served_by",
         "_service",
@@ -194,6 +198,7 @@ class Run:
         self._slo_at_risk = False  # nobody was predicted to meet it
         self._closed = False
         self._attempting: Attempt | None = None
+        self._rejected: Attempt | None = None  # the last whose answer was not good enough
         self._served_by: DeploymentId | None = None
         self._ttft_s: Seconds | None = None
         self._usage: Usage | None = None
@@ -225,7 +230,7 @@ class Run:
                 return self._serve(attempt)
             candidate = acquired.choice.candidate
             now = self._env.now()
-            larger = _context_of(failure, candidate)
+            larger = flights.too_small(failure, candidate.context)
             twins = self._left(Query(self._flight.tried, candidate.model))
             others = self._left(Query(self._flight.tried, larger_than=larger))
             if not self._ticket.ask.fallback:
@@ -291,6 +296,9 @@ class Run:
         finally:
             self._attempting = None
             service.unwatch(candidate.id, attempt)
+        if self._ticket.validation is not None and attempt.failure is None and attempt.answer is not None:
+            attempt.failure = judged(self._ticket.validation, self._ticket.body, attempt.answer)
+            self._rejected = self._rejected if attempt.failure is None else attempt
         self._record(attempt, decision, None if attempt.failure is None else attempt.failure.kind)
         lease.settle(self._outcome(attempt, candidate))
         return attempt
@@ -343,6 +351,7 @@ class Run:
             self._ticket.body.head.text_bytes,
             attempt.fingerprint,
             self._ticket.ask.choices,
+            self._ticket.validation is not None and attempt.answer is not None,
         )
 
     def _record(self, attempt: Attempt, decision: Decision, failure: FailureKind | None) -> None:
@@ -369,6 +378,7 @@ class Run:
                 None,
                 attempt.fingerprint,
                 attempt.resent,
+                None if attempt.line.spec.prompt is None else attempt.line.spec.prompt.version,
             )
         )
 
@@ -429,13 +439,17 @@ class Run:
                 kind = attempt.headers.get("content-type", "application/json").encode("latin-1", "replace")
             told = self._fields(attempt, self._upstream_s)
             more = b"x-lbd-cost-usd: %.9f\r\ncontent-type: %b\r\n" % (self._spent / 1e9, kind)
+            if attempt is self._rejected:
+                more += b"x-lbd-validation: failed\r\n"
             finish = attempt.wire.finish
             answer = attempt.answer if finish is None else finish(attempt.answer, self._ticket.body, attempt.line.spec)
             self._reply.send(200, told + more, answer)
         return self._close("ok", 200)
 
     def _fail(self, failure: Failure) -> RequestRecord:
-        shape = self._ticket.shape
+        shape, wanted = self._ticket.shape, self._ticket.validation
+        if self._rejected is not None and wanted is not None and wanted.serve_last:
+            return self._serve(self._rejected)
         if self._reply.started:
             self._reply.end(shape.error_event(failure))
             return self._close(failure.kind, 200)
@@ -480,10 +494,3 @@ class Run:
             self._desk.waited_s,
             self._flight.moves,
         )
-
-
-def _context_of(failure: Failure, candidate: Candidate) -> int | None:
-    """Return the context that proved too small, None for other failures."""
-    if failure.kind is not FailureKind.CONTEXT:
-        return None
-    return candidate.context if candidate.context is not None else 0

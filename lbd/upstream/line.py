@@ -75,24 +75,26 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
 
     model = quote(spec.upstream_model, safe="")
 
-    def endpoint(path: str, accept: str, *, pool: bool) -> Endpoint:
-        told = versioned(provider, f"/deployments/{model}{path}" if provider.api_version else path)
+    def endpoint(wire: Wire, path: str, accept: str, *, pool: bool) -> Endpoint:
+        named = provider.api_version and wire.names_deployment
+        told = versioned(provider, f"/deployments/{model}{path}" if named else path)
         return Endpoint(origin, "POST", base + told.replace("{model}", model), (*headers, ("accept", accept)), pool)
 
     def way(wire: Wire) -> Way:
         streamed = wire.stream_path or wire.path
         return Way(
             wire,
-            endpoint(wire.path, "application/json", pool=True),
-            endpoint(streamed, shape.stream_accept, pool=shape.pool_after_stream),
+            endpoint(wire, wire.path, "application/json", pool=True),
+            endpoint(wire, streamed, shape.stream_accept, pool=shape.pool_after_stream),
         )
 
+    reached = wires(shape, spec.upstream_model, spec.serves, spec.ignores, prompted=spec.prompt is not None)
     return Line(
         spec,
         provider,
         shape,
         transport,
-        {name: way(wire) for name, wire in wires(shape, spec.upstream_model, spec.serves, spec.ignores).items()},
+        {name: way(wire) for name, wire in reached.items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
     )
 

@@ -28,8 +28,21 @@ def jsonl(*lines: Any) -> bytes:
     return "\n".join(json.dumps(x, ensure_ascii=False) if not isinstance(x, str) else x for x in lines).encode() + b"\n"
 
 
+CLIENTS: list[openai.OpenAI] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Each test's clients let go of their connections."""
+    yield
+    while CLIENTS:
+        CLIENTS.pop().close()
+
+
 def sdk(daemon: Daemon, key: str = "x") -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{daemon.url}/v1", api_key=key, max_retries=0)
+    client = openai.OpenAI(base_url=f"{daemon.url}/v1", api_key=key, max_retries=0)
+    CLIENTS.append(client)
+    return client
 
 
 def begin(client: openai.OpenAI, content: bytes, **more: Any) -> Any:

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from lbd.app import TICK, App, RealEnv
+from lbd.model.batch import ENDPOINTS, Batch
 from lbd.model.failure import FailureKind
 from lbd.model.problem import ConfigError
 from lbd.model.table import AdminState
@@ -116,6 +117,28 @@ async def test_state_outlives_a_restart(tmp_path: Path) -> None:
         await house.app.reload(by="test")
     async with House(tmp_path, house.rows[0], **store) as house:
         assert house.app.persistence.restored == 1
+
+
+async def test_the_end_of_a_batch_is_an_event_and_a_log_line(tmp_path: Path) -> None:
+    """With its numbers, or what was wrong with its input; its contents stand beside the state."""
+    async with House(tmp_path, store={"url": f"sqlite://{tmp_path}/state.db"}) as house:
+        house.stage.always(0.001, *answer(whole()), host="a")
+        shelf = house.app.shelf
+        body = {"model": "m-a", "messages": [{"role": "user", "content": "hello"}]}
+        line = {"custom_id": "1", "method": "POST", "url": ENDPOINTS[0], "body": body}
+        made = []
+        for data in (json.dumps(line).encode(), b"nonsense"):
+            file = await shelf.add("local", "in.jsonl", data, keep_s=None)
+            now = shelf.now()
+            made.append(Batch(shelf.new_id("batch_"), "local", ENDPOINTS[0], file.id, "24h", now, now + 86400))
+            await shelf.begin(made[-1])
+        await until(lambda: not shelf.live())
+        told = {e["subject"]: e for e in house.logged if e["event"] == "batch_ended"}
+        good, bad = told[made[0].id], told[made[1].id]
+        assert (good["level"], good["reason"], good["client"]) == ("info", "completed", "local")
+        assert (good["total"], good["completed"], good["failed"]) == (1, 1, 0)
+        assert (bad["level"], bad["reason"], bad["fault"]["code"]) == ("warning", "failed", "invalid_json_line")
+        assert len(list((tmp_path / "state.files").iterdir())) == 3
 
 
 def test_draining_lets_what_runs_finish_and_tells() -> None:

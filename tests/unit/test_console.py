@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lbd.console import TICK_LATE_S
 from lbd.ingress.problem import Problem
@@ -232,6 +233,24 @@ def test_a_decision_is_told_with_its_ranking_and_replays() -> None:
             assert "secret question" not in json.dumps(told)
             assert s.console.decision("req_none") is None
             assert [d["id"] for d in s.console.decisions(5)] == [asked.headers["x-request-id"]]
+
+    play(main)
+
+
+def test_a_decision_tells_which_of_its_own_prompts_a_model_was_given() -> None:
+    """By its version; the words stand in the configuration. Null where there is none."""
+
+    async def main(env: VirtualEnv) -> None:
+        async with sim(env) as s:
+            asked = await s.ask()
+            record = s.app.journal.get(asked.headers["x-request-id"])
+            assert record is not None
+            told = s.console.decision(record.id)
+            assert told is not None and [a["prompt"] for a in told["attempts"]] == [None]
+            attempts = tuple(replace(a, prompt="0a1b2c3d4e5f") for a in record.attempts)
+            s.app.journal.add(replace(record, id="req_own", attempts=attempts))
+            told = s.console.decision("req_own")
+            assert told is not None and [a["prompt"] for a in told["attempts"]] == ["0a1b2c3d4e5f"]
 
     play(main)
 

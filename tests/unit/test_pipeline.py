@@ -11,7 +11,8 @@ import pytest
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Urgency
-from lbd.pipeline import REMEMBERED_ASKS
+from lbd.model.validation import Validation
+from lbd.pipeline import REMEMBERED_ASKS, Errand
 from lbd.upstream.call import Ticket
 from tests.fakes.harness import SimInbound
 from tests.fakes.relay import Relay, row
@@ -180,6 +181,23 @@ def test_the_clients_surface_is_in_force_unless_another_is_asked_for() -> None:
     play(main)
 
 
+def test_answers_are_held_to_what_the_surface_and_the_request_ask() -> None:
+    """Whole ones that say something; a stream, or vectors, cannot be."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env, surfaces=[{"name": "s", "validate": {"min_chars": 2, "language": "de"}}])
+        surface, wish = {"x-lbd-surface": "s"}, {"x-lbd-validate": "max_chars=9,language=en"}
+        assert ticket(prepare(relay)).validation is None
+        assert ticket(prepare(relay, surface)).validation == Validation(min_chars=2, language="de")
+        assert ticket(prepare(relay, wish)).validation == Validation(max_chars=9, language="en")
+        both = Validation(min_chars=2, max_chars=9, language="en")
+        assert ticket(prepare(relay, {**surface, **wish})).validation == both
+        assert ticket(prepare(relay, {**surface, **wish}, stream=True)).validation is None
+        assert refused(prepare(relay, {"x-lbd-validate": "regex=a"}), K.BAD_REQUEST).param == "x-lbd-validate"
+
+    play(main)
+
+
 def test_a_session_decides_the_affinity_and_else_a_long_prompt_does() -> None:
     """The same session goes home whatever it says; short prompts have no home."""
 
@@ -326,5 +344,26 @@ def test_a_plan_can_be_asked_for_from_within() -> None:
         assert isinstance(plain, dict) and plain["object"] == "lbd.plan"
         assert isinstance(relay.pipeline.plan_for(inbound, b"{", relay.shape), Failure)
         assert not relay.stage.taken
+
+    play(main)
+
+
+# --- errands ------------------------------------------------------------------------------------------
+
+
+def test_an_errand_is_background_within_its_time() -> None:
+    """Whatever its surface says of urgency and deadline; floors and permissions are its client's own."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env, surface="drafts", may=[])
+        spec = relay.pipeline.rules.clients.named("c")
+        assert spec is not None
+        raw = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "hello"}]}).encode()
+        nobody = SimInbound(env.now(), {})
+        found = relay.pipeline.prepare("r", nobody, raw, relay.shape, errand=Errand(spec, 500.0))
+        ask = ticket(found).ask
+        assert (ask.urgency, ask.total_s, ask.first_content_s) == (Urgency.BACKGROUND, 500.0, 500.0)
+        assert (ask.surface, ask.quality_floor, ticket(found).client) == ("drafts", 0.1, "c")
+        refused(relay.pipeline.prepare("r", nobody, raw, relay.shape), K.UNAUTHORIZED)
 
     play(main)

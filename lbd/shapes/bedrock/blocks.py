@@ -33,6 +33,9 @@ _NOT_IN_TITLE = re.compile(r"[^a-zA-Z0-9()\[\]-]+")
 LONGEST_TITLE = 150  # characters; 200 are allowed, and a number may follow
 
 
+OPENING = "..."  # where a conversation begins with the other side, or holds instructions alone
+
+
 def conversation(turns: tuple[Turn, ...], model: str) -> list[dict[str, Any]]:
     """Return the messages of a conversation; their sides alternate, as Converse demands. Raises LbdError."""
     writer = Writer(model)
@@ -43,6 +46,8 @@ def conversation(turns: tuple[Turn, ...], model: str) -> list[dict[str, Any]]:
             out[-1]["content"] += content
         elif content:
             out.append({"role": turn.role, "content": content})
+    if not out or out[0]["role"] != "user":  # the user has the first word
+        out.insert(0, {"role": "user", "content": [{"text": OPENING}]})
     return out
 
 

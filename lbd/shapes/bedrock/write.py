@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from lbd.model.messages import Call, Effort, Format, Prompt, Result, Text, Tool
-from lbd.shapes import dig
+from lbd.shapes import dig, hints
 from lbd.shapes.bedrock import models
 from lbd.shapes.bedrock.blocks import CACHE_POINT, conversation, tool_name
 from lbd.shapes.messages.passing import takes_sampling
+from lbd.shapes.messages.voice import suited
 
 LEAST_BUDGET = 1024  # tokens: Claude thinks with no fewer
 _LEVELS = {"minimal": "low"}
@@ -19,6 +20,8 @@ _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}", re.ASCII)
 
 def write(prompt: Prompt, model: str) -> bytes:
     """Return the request that asks this prompt of a model. Raises LbdError for what Converse cannot carry."""
+    if models.is_claude(model):
+        prompt = suited(prompt, model)
     _refuse(prompt, model)
     body: dict[str, Any] = {"messages": conversation(prompt.turns, model)}
     plain: dict[str, Any] = {
@@ -78,8 +81,10 @@ def _inference(prompt: Prompt, model: str) -> dict[str, Any]:
     out: dict[str, Any] = {"maxTokens": prompt.max_tokens, "stopSequences": [s for s in prompt.stop if s] or None}
     if takes_sampling(model):
         # up to 1 here, up to 2 elsewhere; what is hotter than hot is hot
-        out["temperature"] = None if prompt.temperature is None else min(1.0, prompt.temperature)
-        out["topP"] = prompt.top_p
+        claude = models.is_claude(model)
+        temperature, top_p = hints.one_of_two(prompt) if claude else (prompt.temperature, prompt.top_p)
+        out["temperature"] = None if temperature is None else min(1.0, temperature)
+        out["topP"] = top_p
     return {name: value for name, value in out.items() if value is not None}
 
 

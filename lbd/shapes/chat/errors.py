@@ -89,7 +89,7 @@ BY_WORDS: tuple[tuple[str, FailureKind], ...] = (
             r"|exceeds? the (?:available|maximum|model'?s) context|longer than the model'?s context"
             r"|longer than the maximum model length|too long to fit into the model|maximum prompt length"
             r"|prompt is too long|input is too long|too many (?:input )?tokens in the (?:prompt|request)"
-            r"|exceeds? the maximum number of tokens|`inputs` (?:tokens \+|must have less than)"
+            r"|exceeds? the maximum number of tokens|exceeds? context limit|`inputs` (?:tokens \+|must have less than)"
         ),
         K.CONTEXT,
     ),
@@ -255,11 +255,14 @@ OPENAI_CODE: dict[FailureKind, str] = {
 def encode(failure: Failure) -> bytes:
     """Return the OpenAI-shaped error body of a failure."""
     row = failure.row
+    code = failure.code or OPENAI_CODE.get(failure.kind, str(failure.kind))
+    if failure.kind is K.CONTEXT:
+        code = OPENAI_CODE[K.CONTEXT]  # applications go by it, whatever a provider calls it
     error = {
         "message": failure.message,
         "type": row.type,
         "param": failure.param,
-        "code": failure.code or OPENAI_CODE.get(failure.kind, str(failure.kind)),
+        "code": code,
     }
     return msgspec.json.encode({"error": error})
 

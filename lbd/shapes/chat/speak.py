@@ -36,7 +36,7 @@ WORDS = {
     Reason.LENGTH: "length",
     Reason.CALLS: "tool_calls",
     Reason.FILTER: "content_filter",
-    Reason.REFUSAL: "stop",
+    Reason.REFUSAL: "content_filter",
     Reason.PAUSE: "stop",
 }
 

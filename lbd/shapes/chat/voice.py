@@ -7,14 +7,15 @@ from lbd.model.provider import DeploymentSpec
 from lbd.shapes.chat import hear, speak
 from lbd.shapes.chat.passing import CAPABILITIES
 from lbd.shapes.chat.read import read
-from lbd.shapes.chat.write import write
+from lbd.shapes.chat.write import bound_name, write
 from lbd.shapes.dialect import Dialect, Voice
 
 VOICE = Voice("openai", read, speak.ChatSpeaker, speak.whole)
 
 
 def _write(prompt: Prompt, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
-    return write(prompt, row.upstream_model, stream=stream, ask_usage=ask_usage)
+    bound = bound_name(row.upstream_model, row.model)
+    return write(prompt, row.upstream_model, stream=stream, ask_usage=ask_usage, bound=bound)
 
 
 # What a prompt can say beyond what its own clients have to ask for: they name their sampling and it is taken.

@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lbd.model.messages import Call, Effort, Format, Media, Prompt, Refusal, Result, Text, Tool, Turn
-from lbd.shapes import dig
+from lbd.model.messages import Call, Effort, Format, Media, Prompt, Refusal, Result, Text, Thinking, Tool, Turn
+from lbd.shapes import dig, hints
 
 # OpenAI's own reasoning models refuse ``max_tokens``; most other servers know no other word.
-_REASONS = re.compile(r"(?:^|/)(?:o[1-9]|gpt-[5-9])(?![a-z0-9])", re.ASCII)
+_REASONS = re.compile(r"(?:^|[/:-])(?:o[1-9]|gpt-[5-9])(?![a-z0-9])", re.ASCII)
+# Of them those that can be told not to think at all.
+_QUIET = re.compile(r"(?:^|[/:-])gpt-(?:5\.[1-9]|[6-9])", re.ASCII)
+# These want their own thoughts back beside the calls that followed from them; others refuse a member of that name.
+_REMEMBERS = re.compile(r"deepseek|kimi|glm|minimax|mimo", re.IGNORECASE)
+_LEVELS = {"max": "xhigh"}
+LONGEST_NAME = 64  # of a tool
 
 
-def write(prompt: Prompt, model: str, *, stream: bool, ask_usage: bool) -> bytes:
-    """Return the chat-completion request that asks this prompt of a provider."""
-    body: dict[str, Any] = {"model": model, "messages": _messages(prompt)}
+def bound_name(*models: str) -> str:
+    """Return what the bound of an answer is called for a model of any of these names."""
+    return "max_completion_tokens" if any(map(_REASONS.search, models)) else "max_tokens"
+
+
+def write(prompt: Prompt, model: str, *, stream: bool, ask_usage: bool, bound: str | None = None) -> bytes:
+    """Return the chat-completion request that asks this prompt of a provider. ``bound``: the name of the answer's."""
+    body: dict[str, Any] = {"model": model, "messages": _messages(prompt, remembers=bool(_REMEMBERS.search(model)))}
     plain = {
-        "max_completion_tokens" if _REASONS.search(model) else "max_tokens": prompt.max_tokens,
+        bound or bound_name(model): prompt.max_tokens,
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
         "top_k": prompt.top_k,
@@ -30,11 +41,11 @@ def write(prompt: Prompt, model: str, *, stream: bool, ask_usage: bool) -> bytes
         "logit_bias": _bias(prompt.logit_bias),
         "parallel_tool_calls": prompt.parallel if prompt.tools else None,
         "verbosity": prompt.verbosity,
-        "user": prompt.user,
+        "user": hints.user(prompt.user),
         "tools": [_tool(t) for t in prompt.tools] or None,
         "tool_choice": _tool_choice(prompt),
         "response_format": None if prompt.format is None else _response_format(prompt.format),
-        "reasoning_effort": _level(prompt.effort),
+        "reasoning_effort": _level(prompt.effort, model),
     }
     body |= {name: value for name, value in plain.items() if value is not None}
     if stream:
@@ -48,23 +59,23 @@ def _bias(bias: dict[str, float] | None) -> dict[str, float] | None:
     return None if bias is None else {k: int(v) if float(v).is_integer() else v for k, v in bias.items()}
 
 
-def _level(effort: Effort | None) -> str | None:
+def _level(effort: Effort | None, model: str) -> str | None:
     """Return the word for an effort: a budget is told by the word whose usual budget it reaches."""
     if effort is None:
         return None
     if effort.off and effort.level is None:
-        return "none"
+        return "none" if _QUIET.search(model) else None
     if effort.level is not None or effort.budget is None:
-        return effort.level
+        return None if effort.level is None else _LEVELS.get(effort.level, effort.level)
     return "low" if effort.budget <= 2048 else "medium" if effort.budget <= 16384 else "high"
 
 
-def _messages(prompt: Prompt) -> list[dict[str, Any]]:
+def _messages(prompt: Prompt, *, remembers: bool) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     if prompt.system:
         out.append({"role": "system", "content": "\n\n".join(t.text for t in prompt.system)})
     for turn in prompt.turns:
-        out += _said(turn) if turn.role == "user" else [_answered(turn)]
+        out += _said(turn) if turn.role == "user" else [_answered(turn, remembers=remembers)]
     return out
 
 
@@ -112,7 +123,7 @@ def _shown(part: Text | Media) -> dict[str, Any]:
     return {"type": "file", "file": file}
 
 
-def _answered(turn: Turn) -> dict[str, Any]:
+def _answered(turn: Turn, *, remembers: bool) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None}
     texts = [p.text for p in turn.parts if isinstance(p, Text)]
     if texts:
@@ -125,12 +136,17 @@ def _answered(turn: Turn) -> dict[str, Any]:
         message["tool_calls"] = [
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls
         ]
+        thoughts = [p.text for p in turn.parts if isinstance(p, Thinking) and p.text]
+        if remembers and thoughts:
+            message["reasoning_content"] = "".join(thoughts)
     elif not texts and not refusals:
         message["content"] = ""
     return message
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
+    if len(tool.name) > LONGEST_NAME:
+        raise dig.unsupported("/tools", f"a tool's name of more than {LONGEST_NAME} letters")
     function: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
@@ -152,5 +168,5 @@ def _response_format(form: Format) -> dict[str, Any]:
     told: dict[str, Any] = {"name": form.name or "answer", "schema": form.schema}
     if form.description is not None:
         told["description"] = form.description
-    told["strict"] = form.strict if form.strict is not None else True
+    told["strict"] = bool(form.strict)
     return {"type": "json_schema", "json_schema": told}

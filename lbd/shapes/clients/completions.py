@@ -12,7 +12,7 @@ from lbd.model.request import Head
 from lbd.shapes import sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.clients.openai import PREFIX_BYTES, error_event, refusal
+from lbd.shapes.clients.openai import PREFIX_BYTES, error_event, refusal, sampling
 from lbd.shapes.completions.read import USUAL_TOKENS
 from lbd.shapes.completions.voice import VOICE
 from lbd.shapes.loose import UNREADABLE
@@ -29,6 +29,12 @@ class _Request(msgspec.Struct):
     stream_options: _StreamOptions | None = None
     max_tokens: Any = None
     n: Any = None
+    seed: Any = None
+    temperature: Any = None
+    top_p: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
+    logit_bias: Any = None
     metadata: dict[str, Any] | None = None
 
 
@@ -57,10 +63,21 @@ def read(raw: bytes) -> Head | Failure:
         include_usage=options is not None and options.include_usage is True,
         max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
         n=n * prompts,
+        needs=_needs(request, n),
         text_bytes=max(1, len(text)),
         prefix_hash=zlib.crc32(text[:PREFIX_BYTES]) if len(text) >= PREFIX_BYTES else 0,
         metadata=request.metadata,
     )
+
+
+def _needs(request: _Request, n: int) -> frozenset[str]:
+    given = {
+        "n": n > 1,
+        "seed": request.seed is not None,
+        "penalties": request.frequency_penalty or request.presence_penalty,
+        "logit_bias": request.logit_bias,
+    }
+    return frozenset([*sampling(request.temperature, request.top_p), *(w for w, wanted in given.items() if wanted)])
 
 
 def _prompts(raw: msgspec.Raw) -> int:

@@ -13,7 +13,7 @@ from lbd.model.request import Head
 from lbd.shapes import sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.clients.openai import PREFIX_BYTES, refusal
+from lbd.shapes.clients.openai import PREFIX_BYTES, refusal, sampling
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.responses import state
 from lbd.shapes.responses.voice import VOICE
@@ -45,6 +45,8 @@ class _Request(msgspec.Struct):
     text: _Text | None = None
     reasoning: _Reasoning | None = None
     include: Any = None
+    temperature: Any = None
+    top_p: Any = None
     previous_response_id: Any = None
     conversation: Any = None
     background: Any = None
@@ -96,7 +98,7 @@ def _prefix(request: _Request) -> int:
 
 
 def _needs(request: _Request, raw: bytes) -> frozenset[str]:
-    needs: set[str] = set()
+    needs = set(sampling(request.temperature, request.top_p))
     tools = request.tools if isinstance(request.tools, list) else []
     if tools:
         needs.add("tools")

@@ -38,11 +38,13 @@ def read(raw: bytes) -> Prompt:
     body = decode(raw)
     dig.only(body, _KNOWN, "", body)
     names: dict[str, str] = {}
-    turns = [
-        Turn(_role(message, at), tuple(_content(message.get("content"), f"{at}/content", names)))
-        for message, at in dig.objects(body.get("messages"), "/messages")
-        if message.get("role") != "system"
-    ]
+    turns: list[Turn] = []
+    for message, at in dig.objects(body.get("messages"), "/messages"):
+        if message.get("role") != "system":
+            parts = _content(message.get("content"), f"{at}/content", names)
+            turns.append(Turn(_role(message, at), tuple(parts)))
+        elif turns:  # in the middle of a conversation: only there does it mean what it says
+            turns.append(Turn("user", tuple(_texts(message.get("content"), f"{at}/content"))))
     choice = dig.maybe_members(body.get("tool_choice"), "/tool_choice") or {}
     kind = choice.get("type")
     if choice and kind != "tool" and (not isinstance(kind, str) or kind not in _CHOICES):
@@ -79,8 +81,9 @@ def _system(body: dict[str, Any]) -> tuple[Text, ...]:
     """Return the instructions: those above the conversation, and those that stand at its beginning."""
     out = _texts(body.get("system"), "/system")
     for message, at in dig.objects(body.get("messages"), "/messages"):
-        if message.get("role") == "system":
-            out += _texts(message.get("content"), f"{at}/content")
+        if message.get("role") != "system":
+            break
+        out += _texts(message.get("content"), f"{at}/content")
     return tuple(out)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from lbd.model.messages import Effort, Prompt
+from lbd.model.messages import Call, Effort, Prompt, Thinking
 from lbd.model.provider import DeploymentSpec
+from lbd.shapes import tokens
 from lbd.shapes.dialect import Dialect, Voice
 from lbd.shapes.messages import hear, passing, speak
 from lbd.shapes.messages.fold import MessagesFold
@@ -35,9 +36,15 @@ def _write(prompt: Prompt, row: DeploymentSpec, stream: bool, _ask_usage: bool) 
 def suited(prompt: Prompt, model: str) -> Prompt:
     """Return the prompt with its effort told as this model is told one: by a budget, or by a word."""
     effort = prompt.effort
-    if effort is None or effort.off:
+    if effort is None:
         return prompt
+    if effort.off:  # later models think when they will, and know no word against it
+        return prompt if passing.takes_sampling(model) else replace(prompt, effort=None)
+    if "claude" in model and (prompt.tool is not None or prompt.choice == "required"):
+        return replace(prompt, effort=None)  # a call that is forced is not thought about
     if passing.thinks_by_budget(model):
+        if _calls_unthought(prompt):
+            return replace(prompt, effort=None)
         budget = effort.budget or BUDGETS.get(effort.level or "", BUDGETS["medium"])
         if prompt.max_tokens is not None:
             budget = min(budget, prompt.max_tokens - 1)  # the answer's bound holds what is thought
@@ -48,6 +55,14 @@ def suited(prompt: Prompt, model: str) -> Prompt:
         word = "low" if effort.budget <= BUDGETS["low"] else "medium" if effort.budget <= BUDGETS["medium"] else "high"
         return replace(prompt, effort=Effort(effort.level or word, shown=effort.shown))
     return prompt
+
+
+def _calls_unthought(prompt: Prompt) -> bool:
+    """Tell whether the last answer calls tools without a thought of Claude's own: then it may not go on thinking."""
+    last = next((turn for turn in reversed(prompt.turns) if turn.role == "assistant"), None)
+    if last is None or not any(isinstance(part, Call) for part in last.parts):
+        return False
+    return not any(isinstance(p, Thinking) and tokens.own(p.token, "anthropic") is not None for p in last.parts)
 
 
 DIALECT = Dialect(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import orjson
 
 from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Tool, Turn
-from lbd.shapes import dig, tokens
+from lbd.shapes import dig, hints, tokens
 
 FAMILY = "anthropic"
-# The API demands a bound where clients of other shapes need none. It is within what every model since 2024 gives.
-MOST_TOKENS = 8192
+# The API demands a bound where clients of other shapes need none: what a model gives at most, as far as it is known.
+MOST_TOKENS = (
+    (re.compile(r"claude-(?:3-7|(?:opus|sonnet|haiku)-(?:4-[5-9]|[5-9])|(?:fable|mythos))"), 64_000),
+    (re.compile(r"claude-sonnet-4"), 64_000),
+    (re.compile(r"claude-opus-4"), 32_000),
+    (re.compile(r"claude-3-5|^(?!.*claude)"), 8192),
+)
+FEWEST_TOKENS = 4096
+ROOM = 1024  # tokens for the answer beside what is thought
 _LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _DOCUMENTS = ("application/pdf",)
@@ -23,33 +31,42 @@ def write(prompt: Prompt, model: str, *, stream: bool, samples: bool) -> bytes:
     """Return the request that asks this prompt. ``samples``: the model lets its sampling be set. Raises LbdError."""
     if prompt.format is not None and prompt.format.schema is None:
         raise dig.unsupported("/response_format", "JSON without a schema")
-    if prompt.n > 1:
-        raise dig.unsupported("/n", "several answers to one prompt")
-    if prompt.logprobs:
-        raise dig.unsupported("/logprobs", "log-probabilities")
+    _refuse(prompt, samples=samples)
     thinking = _thinking(prompt.effort)
     body: dict[str, Any] = {
         "model": model,
         # what is thought counts too
-        "max_tokens": prompt.max_tokens or MOST_TOKENS + (thinking or {}).get("budget_tokens", 0),
+        "max_tokens": prompt.max_tokens or max(most_tokens(model), (thinking or {}).get("budget_tokens", 0) + ROOM),
         "messages": [{"role": t.role, "content": [b for p in _ordered(t) for b in _block(p)]} for t in prompt.turns],
     }
     body["messages"] = [m for m in body["messages"] if m["content"]]
+    alone = not body["messages"]  # instructions alone are what is asked
+    if alone:
+        body["messages"] = [{"role": "user", "content": [_text(t) for t in prompt.system if t.text.strip()]}]
     plain: dict[str, Any] = {
-        "system": [_text(t) for t in prompt.system if t.text] or None,
+        "system": None if alone else [_text(t) for t in prompt.system if t.text.strip()] or None,
         "tools": [_tool(t) for t in prompt.tools] or None,
         "tool_choice": _choice(prompt),
         "stop_sequences": list(prompt.stop) or None,
-        "metadata": None if prompt.user is None else {"user_id": prompt.user},
+        "metadata": None if prompt.user is None else {"user_id": hints.user(prompt.user)},
         "output_config": _config(prompt),
         "thinking": thinking,
     }
     if samples:
-        plain |= {"temperature": _temperature(prompt), "top_p": prompt.top_p, "top_k": prompt.top_k}
+        claude = "claude" in model
+        temperature, top_p = hints.one_of_two(prompt) if claude else (prompt.temperature, prompt.top_p)
+        # up to 1 here, up to 2 elsewhere; what is hotter than hot is hot
+        hot = None if temperature is None else min(1.0, temperature)
+        plain |= {"temperature": hot, "top_p": top_p, "top_k": prompt.top_k}
     body |= {name: value for name, value in plain.items() if value is not None}
     if stream:
         body["stream"] = True
     return dig.encoded(body)
+
+
+def most_tokens(model: str) -> int:
+    """Return the bound of an answer whose client sets none."""
+    return next((most for known, most in MOST_TOKENS if known.search(model)), FEWEST_TOKENS)
 
 
 def _ordered(turn: Turn) -> list[Part]:
@@ -57,9 +74,24 @@ def _ordered(turn: Turn) -> list[Part]:
     return sorted(turn.parts, key=lambda part: not isinstance(part, Result))
 
 
-def _temperature(prompt: Prompt) -> float | None:
-    """Return the temperature: up to 1 here, up to 2 elsewhere; what is hotter than hot is hot."""
-    return None if prompt.temperature is None else min(1.0, prompt.temperature)
+def _refuse(prompt: Prompt, *, samples: bool) -> None:
+    """Refuse what has no place in the request; a value that changes nothing asks for nothing."""
+    asked = {
+        "/n": prompt.n > 1,
+        "/seed": prompt.seed is not None,
+        "/logprobs": prompt.logprobs or prompt.top_logprobs,
+        "/frequency_penalty": prompt.frequency_penalty,
+        "/presence_penalty": prompt.presence_penalty,
+        "/logit_bias": prompt.logit_bias,
+        "/verbosity": prompt.verbosity not in (None, "medium"),
+        "/temperature": prompt.temperature not in (None, 1) and not samples,
+        "/top_p": prompt.top_p not in (None, 1) and not samples,
+        "/top_k": prompt.top_k is not None and not samples,
+        "/stop": any(not s.strip() for s in prompt.stop),
+    }
+    for at, wanted in asked.items():
+        if wanted:
+            raise dig.unsupported(at, "cannot be asked of this model in Anthropic's shape")
 
 
 def _cached(block: dict[str, Any], cache: bool) -> dict[str, Any]:
@@ -74,14 +106,14 @@ def _block(part: Part) -> list[dict[str, Any]]:
     """Return the blocks of a part: none of what only another can read, or of nothing."""
     block: dict[str, Any]
     if isinstance(part, Text):
-        return [_text(part)] if part.text else []
+        return [_text(part)] if part.text.strip() else []
     if isinstance(part, Media):
         return [_media(part)]
     if isinstance(part, Call):
-        block = {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.arguments)}
+        block = {"type": "tool_use", "id": hints.plain_id(part.id), "name": part.name, "input": _input(part.arguments)}
         return [_cached(block, part.cache)]
     if isinstance(part, Result):
-        block = {"type": "tool_result", "tool_use_id": part.id}
+        block = {"type": "tool_result", "tool_use_id": hints.plain_id(part.id)}
         block["content"] = [b for p in part.parts for b in _block(p)]
         if part.failed:
             block["is_error"] = True
@@ -92,7 +124,7 @@ def _block(part: Part) -> list[dict[str, Any]]:
             return []
         redacted = {"type": "redacted_thinking", "data": own}
         return [redacted if part.redacted else {"type": "thinking", "thinking": part.text, "signature": own}]
-    return [{"type": "text", "text": part.text}] if part.text else []  # a refusal: words as any
+    return [{"type": "text", "text": part.text}] if part.text.strip() else []  # a refusal: words as any
 
 
 def _input(arguments: str) -> dict[str, Any]:
@@ -116,6 +148,8 @@ def _media(part: Media) -> dict[str, Any]:
         source = {"type": "text", "media_type": part.type, "data": _plain(part.data or "")}
     elif part.type in (_IMAGES if part.kind == "image" else _DOCUMENTS):
         source = {"type": "base64", "media_type": part.type, "data": part.data or ""}
+    elif part.kind == "image" and part.type == "image/jpg":  # as many clients call it
+        source = {"type": "base64", "media_type": "image/jpeg", "data": part.data or ""}
     else:
         raise dig.unsupported("/messages", f"media of type {part.type or 'unknown'!r}")
     block: dict[str, Any] = {"type": "image" if part.kind == "image" else "document", "source": source}

@@ -54,6 +54,19 @@ class PriceConfig(Price, frozen=True, forbid_unknown_fields=True):
     cached_input_usd_per_mtok: NonNegative | None = None
 
 
+class PromptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What this model is told beside what the client says. Its version, a hash of the texts, stands in every record.
+
+    system: goes before the client's own system text.
+    prefix: goes before the text of the last user message, as it stands.
+    suffix: goes behind the text of the last user message, as it stands.
+    """
+
+    system: str = ""
+    prefix: str = ""
+    suffix: str = ""
+
+
 class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model at this provider: a row of the table.
 
@@ -70,6 +83,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     quality: 0 to 1 by task family; default speaks for the others.
     weight: its share among equals; 0 takes it out of the choice.
     max_concurrency: requests that it is given at once.
+    prompt: what is added to each prompt for this model.
     """
 
     model: str
@@ -84,6 +98,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     quality: dict[str, Ratio01] = {}
     weight: NonNegative = 1.0
     max_concurrency: Count | None = None
+    prompt: PromptConfig | None = None
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="shape", tag=""):
@@ -200,6 +215,7 @@ class Wire:
     fold: Callable[[Watch], Fold] | None = None
     stream_path: str | None = None
     native: bool = True
+    names_deployment: bool = True  # where paths hold the deployment's name (Azure), this one does
     finish: Callable[[bytes, Body, DeploymentSpec], bytes] | None = None  # a unary answer as the client asked for it
     serves: str = "chat"  # the word of a deployment's ``serves`` that it takes
 

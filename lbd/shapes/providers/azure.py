@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from lbd.model.messages import Prompt
+from lbd.model.provider import DeploymentSpec
+from lbd.shapes.chat.voice import DIALECT
 from lbd.shapes.chat.wire import CHAT
+from lbd.shapes.chat.write import write
 from lbd.shapes.completions.voice import COMPLETIONS
 from lbd.shapes.family import hosted
 from lbd.shapes.plain import EMBEDDINGS, PLAIN
@@ -33,6 +37,11 @@ def headers(key: str | None) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {key}"),) if key.startswith("eyJ") else (("api-key", key),)
 
 
+def _write(prompt: Prompt, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
+    # the deployment's name says nothing of its model, and all models there know this one
+    return write(prompt, row.upstream_model, stream=stream, ask_usage=ask_usage, bound="max_completion_tokens")
+
+
 SHAPE = PROVIDERS.add("azure")(
     hosted(
         "azure",
@@ -40,12 +49,13 @@ SHAPE = PROVIDERS.add("azure")(
         speaks={
             "openai.chat": CHAT,
             "openai.completions": dataclasses.replace(COMPLETIONS, serves="completions"),
-            "openai.responses": dataclasses.replace(RESPONSES, serves="responses"),
+            "openai.responses": dataclasses.replace(RESPONSES, serves="responses", names_deployment=False),
             "openai.embeddings": EMBEDDINGS,
             "openai.images": PLAIN["openai.images"],
             "openai.speech": PLAIN["openai.speech"],
         },
         headers=headers,
+        dialect=dataclasses.replace(DIALECT, write=_write),
         lists_models=False,
     )
 )

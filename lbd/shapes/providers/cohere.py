@@ -5,11 +5,7 @@ OpenAI's chat completions without some members (Cohere documentation, "Using Coh
 
 from __future__ import annotations
 
-import dataclasses
-
-from lbd.shapes.chat.wire import CHAT
-from lbd.shapes.family import adapted, hosted
-from lbd.shapes.plain import EMBEDDINGS
+from lbd.shapes.family import adapted, hosted, renamed
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
 
 
@@ -17,14 +13,22 @@ class Cohere(ProviderConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Cohere's Compatibility API. ``base_url`` ends in /compatibility/v1."""
 
 
-_CHAT = dataclasses.replace(
-    CHAT,
-    carries=CHAT.carries - {"audio", "files", "logit_bias", "n", "parallel_tools"},
-    encode=adapted(
-        {"max_completion_tokens": "max_tokens"},
-        frozenset({"metadata", "prediction", "service_tier", "store", "user", "safety_identifier", "prompt_cache_key"}),
-    ),
+_NAMES = {"max_completion_tokens": "max_tokens"}
+_REFUSED = (
+    "metadata",
+    "parallel_tool_calls",
+    "prediction",
+    "prompt_cache_key",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
 )
 SHAPE = PROVIDERS.add("cohere")(
-    hosted("cohere", Cohere, speaks={"openai.chat": _CHAT, "openai.embeddings": EMBEDDINGS})
+    adapted(
+        hosted("cohere", Cohere),
+        (*_NAMES, *_REFUSED),
+        renamed(_NAMES, _REFUSED),
+        frozenset({"audio", "files", "logit_bias", "n", "parallel_tools"}),
+    )
 )

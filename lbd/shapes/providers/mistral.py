@@ -1,16 +1,16 @@
 """Mistral's API.
 
 It refuses members that it does not know: usage comes in every stream unasked, a seed is ``random_seed``, and the bound
-of an answer is ``max_tokens`` (Mistral API reference, "Chat Completion").
+of an answer is ``max_tokens``. The id of a call has nine letters or digits (Mistral API reference, "Chat Completion").
 """
 
 from __future__ import annotations
 
-import dataclasses
+import re
+from hashlib import sha256
+from typing import Any
 
-from lbd.shapes.chat.wire import CHAT
-from lbd.shapes.family import adapted, hosted
-from lbd.shapes.plain import EMBEDDINGS
+from lbd.shapes.family import adapted, hosted, renamed
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
 
 
@@ -18,14 +18,52 @@ class Mistral(ProviderConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Mistral's API. ``base_url`` ends in /v1."""
 
 
-_CHAT = dataclasses.replace(
-    CHAT,
-    carries=CHAT.carries - {"audio", "logprobs", "logit_bias"},
-    encode=adapted(
-        {"seed": "random_seed", "max_completion_tokens": "max_tokens"},
-        frozenset({"stream_options", "store", "user", "service_tier", "safety_identifier", "prompt_cache_retention"}),
-    ),
+_ID = re.compile(r"[a-zA-Z0-9]{9}", re.ASCII)
+_NAMES = {"seed": "random_seed", "max_completion_tokens": "max_tokens"}
+_REFUSED = (
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream_options",
+    "top_k",
+    "user",
+    "verbosity",
 )
+_members = renamed(_NAMES, _REFUSED)
+
+
+def call_id(id_: str) -> str:
+    """Return the id of a call as Mistral takes one, the same for the call and for its result."""
+    return id_ if _ID.fullmatch(id_) else sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()[:9]
+
+
+def adapt(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return a request as Mistral takes it."""
+    out = _members(asked)
+    messages = out.get("messages")
+    if isinstance(messages, list):
+        out["messages"] = [_message(m) if isinstance(m, dict) else m for m in messages]
+    return out
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    told = dict(message)
+    if isinstance(told.get("tool_call_id"), str):
+        told["tool_call_id"] = call_id(told["tool_call_id"])
+    calls = told.get("tool_calls")
+    if isinstance(calls, list):
+        told["tool_calls"] = [
+            {**c, "id": call_id(c["id"])} if isinstance(c, dict) and isinstance(c.get("id"), str) else c for c in calls
+        ]
+    return told
+
+
 SHAPE = PROVIDERS.add("mistral")(
-    hosted("mistral", Mistral, speaks={"openai.chat": _CHAT, "openai.embeddings": EMBEDDINGS}, stream_usage=False)
+    adapted(
+        hosted("mistral", Mistral, stream_usage=False),
+        (*_NAMES, *_REFUSED, "tool_call_id", "tool_calls"),
+        adapt,
+        frozenset({"audio", "logprobs", "logit_bias", "top_k"}),
+    )
 )

@@ -1,0 +1,1 @@
+"""What an answer says, and whether that is what was asked for."""

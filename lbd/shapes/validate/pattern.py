@@ -11,11 +11,12 @@ from __future__ import annotations
 import importlib
 import math
 import re
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-STEPS = 1e8  # of the engine: some tenths of a second, and only for a text that is made for it
+STEPS = 3e7  # of the engine: some tenths of a second, and only for a text that is made for it
 LEAST = 500  # characters; what may look at less is of no use
 MOST = 100_000
 _FEW = 16  # a bounded repeat up to here may hold another one
@@ -45,14 +46,16 @@ class _Cost(NamedTuple):
 def compiled(text: str) -> Pattern:
     """Return a pattern. Raises ValueError with the reason where it is none, or may take too long."""
     try:
-        found = re.compile(text)
-        tree = _parser.parse(text)
+        with warnings.catch_warnings(action="ignore"):  # of what may mean something else in Python's next version
+            found = re.compile(text)
+            tree = _parser.parse(text)
         cost = _sum(tree)
     except re.error as e:
         raise ValueError(f"is no regular expression: {e}") from None
     except (RecursionError, OverflowError):
         raise ValueError("is too large for a regular expression") from None
-    anchored = bool(tree.data) and str(tree.data[0][1]) in _ANCHORS and not found.flags & re.MULTILINE
+    first, where = tree.data[0] if tree.data else ("", "")
+    anchored = str(first) == "AT" and str(where) in _ANCHORS and not found.flags & re.MULTILINE
     window = _window(cost.loops + (not anchored), cost.ways)
     if window < LEAST:
         raise ValueError(

@@ -8,6 +8,7 @@ judged within the bounds is not judged: the answer passes.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -16,11 +17,11 @@ import orjson
 
 from lbd.shapes.validate import pattern
 
-MOST_STEPS = 50_000  # keywords tried: about a tenth of a second
+MOST_STEPS = 20_000  # keywords tried: about a quarter of a second
 MOST_TEXT = 256 * 1024  # characters of an answer
 MOST_SCHEMA = 64 * 1024  # bytes
 MOST_UNIQUE = 1_000  # items that are compared each with each
-MISSING = "needs the package jsonschema: install lbd with its extra `validate`"
+MISSING = "needs the package jsonschema, which the extra `validate` of lbd brings"
 
 Keyword = Callable[[Any, Any, Any, Any], Any]
 
@@ -80,6 +81,11 @@ class Checker:
         return None
 
 
+def available() -> bool:
+    """Tell whether schemas can be used here."""
+    return importlib.util.find_spec("jsonschema") is not None
+
+
 def _libraries() -> tuple[Any, Any]:
     try:
         validators = importlib.import_module("jsonschema.validators")
@@ -100,8 +106,9 @@ def _too_long(expression: object, text: object) -> bool:
 
 _DEAR: dict[str, Callable[[Any, Any], bool]] = {
     "pattern": _too_long,
-    "patternProperties": lambda value, found: isinstance(found, dict)
-    and any(_too_long(expression, name) for expression in value for name in found),
+    "patternProperties": lambda value, found: (
+        isinstance(found, dict) and any(_too_long(expression, name) for expression in value for name in found)
+    ),
     "uniqueItems": lambda _, found: isinstance(found, list) and len(found) > MOST_UNIQUE,
 }
 
@@ -113,7 +120,7 @@ def compiled(schema: bytes) -> Checker:
         raise ValueError(f"is larger than {MOST_SCHEMA} bytes")
     known = orjson.loads(schema)
     if not isinstance(known, dict | bool):
-        raise ValueError("is no JSON schema: it must be an object")  # noqa: TRY004  one kind for every reason
+        raise ValueError("is no JSON schema: it must be an object")
     _libraries()
     wrong = importlib.import_module("jsonschema.exceptions").SchemaError
     try:

@@ -143,3 +143,10 @@ def test_unknown_keys_are_not_remembered() -> None:
         refused(f"Bearer guess-{n}", None, known)
         refused(None, f"guess-{n}", known)
     assert (len(known._bearers), len(known._keys)) == (1, 0)
+
+
+def test_a_client_is_found_by_its_name() -> None:
+    """For work that it left here: while it is known, and where no key is asked only whoever is here."""
+    assert clients().named("bot") is BOT and clients().named("peer") is PEER
+    assert clients().named("local") is None and clients().named("other") is None
+    assert Clients(()).named("local") is LOCAL and Clients(()).named("bot") is None

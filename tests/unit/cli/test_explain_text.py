@@ -125,6 +125,13 @@ def test_a_move_is_drawn_on_a_time_line() -> None:
     assert lines[1].endswith("served, first content (|) 100 ms after it was sent")
 
 
+def test_the_model_s_own_prompt_is_told_by_its_version() -> None:
+    """With every attempt that it was added to; a daemon without prompts does not tell it at all."""
+    told = record(attempt(prompt="0a1b2c3d4e5f", failure="invalid_answer", message="regex: no"), attempt())
+    assert "regex: no [with its own prompt 0a1b2c3d4e5f]" in told
+    assert told.count("own prompt") == 1
+
+
 def test_a_failed_request_says_so() -> None:
     """Nobody served it; with the provider's own id, to ask them about it."""
     bad = attempt(failure="timeout_first", ttft_s=None, upstream_status=None, upstream_request_id="up-7")

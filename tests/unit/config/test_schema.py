@@ -113,7 +113,7 @@ def test_numbers_carry_their_unit_in_the_key() -> None:
     """Seconds, milliseconds, dollars, bytes, tokens; what has none is a count, a share or a weight."""
     bare = {"workers", "weight", "jitter", "quality_floor", "error_rate_max", "max_concurrency", "queue_size",
             "journal_records"}  # fmt: skip
-    unit = re.compile(r"_(s|ms|usd|bytes|tokens|per_1k|per_day|per_mtok|per_request)\Z")
+    unit = re.compile(r"_(s|ms|usd|bytes|tokens|chars|per_1k|per_day|per_mtok|per_request)\Z")
     for struct in STRUCTS:
         for field in fields(struct):
             if _numeric(field.type) and not unit.search(field.encode_name):

@@ -10,6 +10,7 @@ from lbd.decide import classify, eligible, names
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.provider import ClientSpec, Deadlines, Permission, RuleSpec, SurfaceSpec
 from lbd.model.request import Ask, Head, Urgency, Wishes
+from lbd.model.validation import Validation
 from tests.fakes.tables import TIERS, deployment, view
 
 ROWS = (
@@ -60,13 +61,22 @@ GOOD = {
     "session": "s-1",
     "pin": "gpt-4.1",
     "dry-run": "1",
+    "validate": "refusal, max_chars=500",
 }
 
 
 def test_every_wish_is_read_with_its_unit() -> None:
     """Headers carry milliseconds and words; inside there are seconds and enums."""
     assert classify.wishes(GOOD, EVERYTHING) == Wishes(
-        "support", Urgency.BACKGROUND, 1.5, 0.01, 0.8, "s-1", "gpt-4.1", dry_run=True
+        "support",
+        Urgency.BACKGROUND,
+        1.5,
+        0.01,
+        0.8,
+        "s-1",
+        "gpt-4.1",
+        dry_run=True,
+        validation=Validation(max_chars=500, refusal=True),
     )
     assert classify.wishes({}, frozenset()) == classify.NO_WISHES
     assert set(GOOD) == set(classify.WISHES)
@@ -114,6 +124,8 @@ def test_an_unknown_wish_is_refused_by_name() -> None:
         ("quality-floor", "good"),
         ("dry-run", "maybe"),
         ("dry-run", "2"),
+        ("validate", ""),
+        ("validate", "regex=a"),
     ],
 )
 def test_a_wish_that_cannot_be_read_is_refused_by_name(word: str, text: str) -> None:

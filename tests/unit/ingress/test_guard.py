@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.ingress.guard import host_name, is_json, known_host, known_origin
+from lbd.ingress.guard import host_name, is_form, is_json, known_host, known_origin
 
 ALLOWED = frozenset({"lbd.internal"})
 
@@ -121,3 +121,19 @@ def test_an_origin_is_the_own_page_or_a_listed_host(origin: str | None, host: st
 def test_json_is_what_no_form_can_send(kind: str | None, json: bool) -> None:
     """Types that a page may send without asking first are none of it."""
     assert is_json(kind) is json
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [
+        ("multipart/form-data; boundary=x", True),
+        ("Multipart/Form-Data", True),
+        ("multipart/mixed; boundary=x", False),
+        ("application/json", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_form_is_what_brings_files(kind: str | None, form: bool) -> None:
+    """No other type is taken for one."""
+    assert is_form(kind) is form

@@ -14,7 +14,7 @@ from lbd.loops import target
 from lbd.loops.target import LARGEST, ProbeTarget
 from lbd.model.failure import FailureKind, LbdError
 from lbd.model.outcome import Usage
-from lbd.model.provider import ProviderSpec
+from lbd.model.provider import PromptSpec, ProviderSpec
 from lbd.model.secret import Secret
 from lbd.upstream import line as lines
 from lbd.upstream.client import Client
@@ -53,12 +53,13 @@ def ask(
     *,
     provider: ProviderSpec = PROVIDER,
     paid: bool = False,
+    prompt: PromptSpec | None = None,
 ) -> Any:
     """Run ``work`` on a target before a scripted server."""
 
     async def main(env: VirtualEnv) -> Any:
         transport = Scripted(env, play if callable(play) else lambda _endpoint, _body: play)
-        line = lines.build(tables.deployment(upstream_model="up"), provider, shape("openai"), transport)
+        line = lines.build(tables.deployment(upstream_model="up", prompt=prompt), provider, shape("openai"), transport)
         target = ProbeTarget(env, provider, shape("openai"), transport, TIMEOUT, line if paid else None)
         return await work(target, transport)
 
@@ -218,6 +219,16 @@ def test_an_error_inside_a_good_status_is_a_failure() -> None:
     ask(Play(chunks=(b"<html>",)), unary, paid=True)
     ask(Play(chunks=(*STREAM[:2], b"data: " + ERROR + b"\n\n")), streamed, paid=True)
     ask(Play(chunks=STREAM[:2]), streamed, paid=True)
+
+
+def test_a_probe_s_question_is_not_made_longer() -> None:
+    """What a deployment adds to its users' prompts would cost more, and say no more of its health."""
+
+    async def work(target: ProbeTarget, sent: Scripted) -> None:
+        await target.complete(stream=False)
+        assert b"OWN WORDS" not in sent.sent[0][1]
+
+    ask(Play(200, {}, (ANSWER,)), work, paid=True, prompt=PromptSpec("OWN WORDS", "OWN WORDS", "OWN WORDS", "0a1b"))
 
 
 def test_a_free_probe_cannot_ask_for_a_completion() -> None:

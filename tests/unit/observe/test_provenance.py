@@ -15,7 +15,7 @@ from tests.fakes.tables import deployment, provider
 
 
 def line() -> str:
-    served = attempt(fingerprint="fp_1", upstream_id="up-7")
+    served = attempt(fingerprint="fp_1", upstream_id="up-7", prompt="0a1b2c3d4e5f")
     told = record(attempts=(served,), target="pin:m")
     return provenance.line(told, deployment("p/a", upstream_model="m-2026"), provider("p"))
 
@@ -25,7 +25,7 @@ def test_it_names_the_model_the_build_and_who_served_it() -> None:
     told = json.loads(line())
     assert told["request_id"] == "req_1"
     assert (told["deployment"], told["upstream_model"]) == ("p/a", "m-2026")
-    assert (told["fingerprint"], told["upstream_request_id"]) == ("fp_1", "up-7")
+    assert (told["fingerprint"], told["upstream_request_id"], told["prompt"]) == ("fp_1", "up-7", "0a1b2c3d4e5f")
     assert list(told) == sorted(told) and " " not in line().split('"base_url"')[1]
 
 

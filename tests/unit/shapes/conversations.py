@@ -141,8 +141,8 @@ def prompts(draw: st.DrawFn, *, thinking: bool = False) -> Prompt:
         top_p=draw(st.none() | st.floats(0, 1)),
         stop=tuple(draw(st.lists(letters, max_size=2))),
         format=draw(st.none() | st.just(Format(schema, "answer", strict=True))),
-        effort=draw(st.sampled_from([None, Effort("low"), Effort("medium"), Effort("high"), Effort(off=True)])),
-        user=draw(st.none() | letters),
+        effort=draw(st.sampled_from([None, Effort("low"), Effort("medium"), Effort("high")])),
+        user=draw(st.none() | st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)),
     )
 
 

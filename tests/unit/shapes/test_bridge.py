@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Reason, Said, Thought, Token
 from lbd.model.outcome import Usage
-from lbd.model.provider import DeploymentSpec
+from lbd.model.provider import DeploymentSpec, PromptSpec
 from lbd.model.request import Body, Head
 from lbd.shapes.bridge import BridgeWatch, wires
 from lbd.shapes.chat.fold import ChatFold
@@ -103,6 +104,27 @@ def test_what_a_deployment_ignores_is_left_out(client: str) -> None:
     raw = b'{"model":"m","max_tokens":5,"temperature":0.5,"messages":[{"role":"user","content":"hi"}]}'
     sent = wire.encode(Body(client, raw, Head("m")), row, False, False)
     assert b"temperature" not in sent and b"hi" in sent
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS.load()))
+def test_every_way_to_a_deployment_adds_its_own_prompt(provider: str) -> None:
+    """Natively and translated, for every client and every provider; another deployment's requests stay as they are."""
+    added = PromptSpec("SYSTEM-OWN", "PREFIX-OWN ", " SUFFIX-OWN")
+    row = DeploymentSpec("p/m", "p", "m", "up", "primary", prompt=added)
+    bodies = {
+        "openai.chat": b'{"model":"m","messages":[{"role":"user","content":"the question"}]}',
+        "openai.completions": b'{"model":"m","prompt":"the question"}',
+        "openai.responses": b'{"model":"m","input":"the question"}',
+        "anthropic.messages": b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"the question"}]}',
+    }
+    services = frozenset({"chat", "completions", "responses"})
+    ways = wires(PROVIDERS.load()[provider], "up", services, prompted=True)
+    plain = wires(PROVIDERS.load()[provider], "up", services)
+    for name, raw in bodies.items():
+        body = Body(name, raw, Head("m"))
+        sent = ways[name].encode(body, row, False, False)
+        assert b"PREFIX-OWN the question SUFFIX-OWN" in sent and sent.count(b"SYSTEM-OWN") == 1, name
+        assert b"-OWN" not in plain[name].encode(body, replace(row, prompt=None), False, False), name
 
 
 def test_requests_are_put_in_the_provider_s_shape() -> None:

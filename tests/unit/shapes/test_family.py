@@ -9,21 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbd.model.messages import Prompt, Text, Turn
 from lbd.model.outcome import Load
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.shapes.clients import openai
-from lbd.shapes.family import adapted, gauges, hosted, local
+from lbd.shapes.family import adapted, gauges, hosted, local, renamed
 from lbd.shapes.providers import ProviderConfig
 
 ROW = DeploymentSpec("p/m", "p", "m", "m-2", "primary")
-ENCODE = adapted({"seed": "random_seed"}, frozenset({"stream_options"}))
+SHAPE = adapted(
+    hosted("a", ProviderConfig),
+    ("seed", "stream_options"),
+    renamed({"seed": "random_seed"}, ("stream_options",)),
+    frozenset({"logprobs"}),
+)
+ENCODE = SHAPE.speaks["openai.chat"].encode
 
 
 def sent(more: dict[str, Any], *, stream: bool = False) -> Any:
     raw = json.dumps({"model": "m", "messages": [], **more}).encode()
     head = openai.read(raw)
-    return json.loads(ENCODE(Body("openai.chat", raw, head), ROW, stream, False))  # type: ignore[arg-type]
+    return json.loads(ENCODE(Body("openai.chat", raw, head), ROW, stream, False))
 
 
 def test_a_local_server_completes_text_and_has_no_quota() -> None:
@@ -50,13 +57,24 @@ def test_members_of_other_names_are_renamed_and_those_that_are_refused_left_out(
     assert asked == {"model": "m-2", "messages": [], "random_seed": 7, "stream": True, "x": 1}
 
 
+def test_clients_of_every_shape_are_adapted_for() -> None:
+    """What is translated goes the same way as what passes, and what it has no words for is promised to neither."""
+    dialect = SHAPE.dialect
+    assert dialect is not None
+    prompt = Prompt("m", (Turn("user", (Text("hi"),)),), seed=7)
+    asked = json.loads(dialect.write(prompt, ROW, True, True))
+    assert asked["random_seed"] == 7 and not {"seed", "stream_options"} & asked.keys()
+    assert "logprobs" not in dialect.carries("m") | SHAPE.speaks["openai.chat"].carries
+    assert "tools" in dialect.carries("m") & SHAPE.speaks["openai.chat"].carries
+
+
 @given(st.text(max_size=20))
 def test_without_them_the_bytes_pass(words: str) -> None:
     """Also where a prompt speaks of them."""
     raw = json.dumps({"model": "m", "messages": [{"role": "user", "content": f'{words} "seed"'}]}, indent=1).encode()
     head = openai.read(raw)
     row = DeploymentSpec("p/m", "p", "m", "m", "primary")
-    assert ENCODE(Body("openai.chat", raw, head), row, False, False) == raw  # type: ignore[arg-type]
+    assert ENCODE(Body("openai.chat", raw, head), row, False, False) == raw
 
 
 @pytest.mark.parametrize("stream", [False, True])

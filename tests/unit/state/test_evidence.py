@@ -293,7 +293,7 @@ def test_pressure_and_lock_outs_are_noted_for_people(kind: FailureKind) -> None:
     """The dashboard counts them by kind; what the client did is not the deployment's at all."""
     row = new()
     observe(row, bad(kind), NOW)
-    noted = kind in {K.RATE, K.CONFLICT, *LOCK_OUTS}
+    noted = kind in {K.RATE, K.CONFLICT, K.INVALID_ANSWER, *LOCK_OUTS}
     assert row.outcomes.over(MINUTE, NOW).by_kind == ({kind: 1} if noted else {})
 
 

@@ -173,10 +173,17 @@ def test_without_a_failure_there_is_no_last_word() -> None:
 
 @given(st.lists(st.sampled_from(FailureKind), min_size=1, max_size=6))
 def test_the_last_word_is_always_one_of_the_failures(kinds: list[FailureKind]) -> None:
-    """Never made up; a client fault or a 429 is shown as it came, with the provider's own body."""
+    """Never made up; a client fault or a 429 is shown as it came, with the provider's own body.
+
+    But where an answer that was not good enough came last, that is the word.
+    """
     last = told(*kinds)
     assert last.kind in kinds
-    faults = [k for k in kinds if k in CLIENT_FAULTS] or [k for k in kinds if k is K.RATE]
+    faults = (
+        []
+        if kinds[-1] is K.INVALID_ANSWER
+        else [k for k in kinds if k in CLIENT_FAULTS] or [k for k in kinds if k is K.RATE]
+    )
     if faults:
         assert last == failed(faults[0])
     else:
@@ -298,3 +305,18 @@ def test_any_history_ends_once_and_keeps_every_law(world: list[Place], data: st.
         assert end.verdict.failure.kind in kinds
         if kinds[-1] in NEVER or end.flight.committed:
             assert end.verdict.failure.kind is kinds[-1]
+
+
+def test_a_context_that_was_too_small_is_told_apart() -> None:
+    """Only a larger one helps then; one that is not known counts as nothing."""
+    small = Failure(FailureKind.CONTEXT, "too long")
+    assert (flights.too_small(small, 8192), flights.too_small(small, None)) == (8192, 0)
+    assert flights.too_small(Failure(FailureKind.SERVER, "x"), 8192) is None
+
+
+def test_an_answer_that_was_not_good_enough_has_the_last_word() -> None:
+    """It shows that the request was in order, and that no wait would have helped."""
+    for kind in (FailureKind.UNSUPPORTED, FailureKind.RATE, FailureKind.SERVER):
+        failures = (("p/a", Failure(kind, "x")), ("p/b", Failure(FailureKind.INVALID_ANSWER, "regex: no")))
+        last = flights.final(Flight(0.0, 1.0, 1.0, failures=failures))
+        assert last.kind is FailureKind.INVALID_ANSWER and last.message.endswith("Last: regex: no")

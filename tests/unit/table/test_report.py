@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lbd import __version__
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Load, QuotaReading, Usage, Verdict
-from lbd.model.provider import Deadlines, Price
+from lbd.model.provider import Deadlines, Price, PromptSpec
 from lbd.model.report import SCHEMA, ConfigOut, ProbeSpendOut, ProvidersOut
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
@@ -218,6 +218,21 @@ def ticks(owner: Owner, env: FakeEnv, seconds: int) -> None:
     for _ in range(seconds):
         env.advance(1.0)
         owner.tick()
+
+
+def test_answers_that_failed_a_check_are_counted_of_those_that_were_checked() -> None:
+    """Quality, over an hour: no part of the error ratio, but told beside it; and the prompt's version."""
+    env, owner = owned(deployment("p/a", prompt=PromptSpec("s", version="0a1b2c3d4e5f")), "p/b")
+    serve(owner, env, 0, good(0.2, 1.0))
+    serve(owner, env, 0, good(0.2, 1.0, checked=True))
+    serve(owner, env, 0, bad(K.INVALID_ANSWER, checked=True))
+    env.advance(1800)
+    shown = row(owner, env)
+    assert shown["quality_failures"] == {"n": 1, "of": 2} and shown["prompt"] == "0a1b2c3d4e5f"
+    assert shown["state"] == "up"
+    env.advance(2000)
+    assert row(owner, env)["quality_failures"] == {"n": 0, "of": 0}
+    assert row(owner, env, 1)["prompt"] is None
 
 
 def test_uptime_is_time_not_attempts() -> None:

@@ -61,6 +61,15 @@ def used() -> tuple[FakeEnv, Owner]:
 # --- round trip ------------------------------------------------------------------------------------------
 
 
+def test_how_answers_came_out_survives() -> None:
+    """Quality is judged over an hour; a restart in between forgets none of it."""
+    env, owner = used()
+    for kind in (None, FailureKind.INVALID_ANSWER):
+        owner.rows[0].checked.at(env.now()).add(kind)
+    row = restarted(owner, env, 5.0)
+    assert row.checked.over(HOUR, LATER).by_kind == {None: 1, FailureKind.INVALID_ANSWER: 1}
+
+
 @pytest.mark.parametrize("gap", [0.0, 5.0])
 def test_percentiles_and_counts_survive(gap: float) -> None:
     """Every window of every quantity, to a slot's width: a restart forgets no traffic."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Outcome
 from lbd.model.table import AdminState
+from lbd.observe.meter import Meter
 from lbd.shapes.bedrock.sign import sign
 from lbd.shapes.chat.fold import ChatFold
 from lbd.state.breaker import Phase
@@ -294,6 +295,159 @@ def test_a_fault_of_lbds_own_leaves_a_record() -> None:
         assert (relay.last.outcome, relay.last.status) == (K.INTERNAL, 500)
         assert not relay.flights.running
         assert relay.find("a").inflight == 0
+
+    play(main)
+
+
+# --- answers that are not good enough -----------------------------------------------------------------
+
+IN_SURFACE = {"x-lbd-surface": "s"}
+LONG, SHORT = "long enough", "no"
+
+
+def judging(env: VirtualEnv, shape: str = "openai", **validate: Any) -> Relay:
+    """Two deployments on a surface that wants a text of five characters; ``b`` gives one."""
+    surfaces = [{"name": "s", "validate": {"min_chars": 5, **validate}}]
+    relay = Relay(env, row("a", model="m-a", shape=shape), row("b", model="m-b", tier="secondary"), surfaces=surfaces)
+    relay.stage.always(0.2, *answer(whole(LONG, prompt=1000, completion=500)), host="b")
+    return relay
+
+
+def checked(relay: Relay, host: str) -> dict[FailureKind | None, int]:
+    return relay.find(host).checked.over(3600.0, relay.env.now()).by_kind
+
+
+def test_an_answer_that_fails_its_check_is_moved_to_the_next() -> None:
+    """Its cost is booked, the record says what was wrong, and it is a new decision."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = judging(env)
+        relay.stage.always(0.2, *answer(whole(SHORT, prompt=1000, completion=500)), host="a")
+        asked = await relay.ask(headers=IN_SURFACE)
+        assert asked.status == 200 and asked.text == LONG and asked.headers["x-lbd-deployment"] == "b/m-b"
+        assert asked.headers["x-lbd-attempts"] == "2" and asked.headers["x-lbd-cost-usd"] == "0.004000000"
+        assert "x-lbd-validation" not in asked.headers
+        first, second = relay.last.attempts
+        assert (first.failure, second.failure) == (K.INVALID_ANSWER, None)
+        assert first.message == "the answer is not valid: min_chars: 2 characters, at least 5 were asked for"
+        assert first.cost == second.cost == 2_000_000 and first.status == 200
+        assert second.decision.query.out == ("a/m-a",)
+        meter = Meter()
+        meter.add(relay.last)
+        assert meter.attempts == {("a/m-a", K.INVALID_ANSWER): 1, ("b/m-b", "ok"): 1}
+        assert (checked(relay, "a"), checked(relay, "b")) == ({K.INVALID_ANSWER: 1}, {None: 1})
+        relay.check()
+
+    play(main)
+
+
+def test_an_invalid_answer_says_nothing_about_health() -> None:
+    """Twenty of them open no breaker, count in no ratio and suspect nobody; who looks sees them by their kind."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = judging(env)
+        relay.stage.always(0.2, *answer(whole(SHORT)), host="a")
+        for _ in range(20):
+            assert (await relay.ask(headers=IN_SURFACE)).text == LONG
+        a = relay.find("a")
+        assert a.breaker.phase is Phase.CLOSED and a.breaker.fails == 0 and a.suspect is None
+        counts = a.outcomes.over(300.0, env.now())
+        assert (counts.bad, counts.judged, counts.by_kind) == (0, 0, {K.INVALID_ANSWER: 20})
+        assert checked(relay, "a") == {K.INVALID_ANSWER: 20}
+        assert (await relay.ask()).text == SHORT, "without the surface it is as good as any"
+        assert checked(relay, "a") == {K.INVALID_ANSWER: 20}
+        relay.check()
+
+    play(main)
+
+
+def test_where_every_answer_fails_the_client_is_told_why() -> None:
+    """502 with the reason of the last one; asking again at once would not help."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = judging(env, max_chars=8)
+        relay.stage.always(0.2, *answer(whole(SHORT)), host="a")
+        asked = await relay.ask(headers=IN_SURFACE)
+        assert asked.status == 502 and asked.error is not None
+        assert asked.error["code"] == "invalid_answer"
+        assert asked.error["message"].endswith("max_chars: 11 characters, at most 8 were asked for")
+        assert asked.headers["x-should-retry"] == "false" and "x-lbd-validation" not in asked.headers
+        assert (relay.last.outcome, relay.last.served_by) == (K.INVALID_ANSWER, None)
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize("last", [answer(whole(SHORT)), answer(refusal("no such model", "model_not_found"), 404)])
+def test_on_failure_pass_serves_the_last_answer_and_says_so(last: tuple[Act, ...]) -> None:
+    """Also where the last attempt brought none: an answer is better than none, and marked as what it is."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = judging(env, max_chars=8, on_failure="pass")
+        relay.stage.always(0.2, *answer(whole("x")), host="a")
+        relay.stage.always(0.2, *last, host="b")
+        asked = await relay.ask(headers=IN_SURFACE)
+        server = "b/m-b" if asked.text == SHORT else "a/m-a"
+        assert asked.status == 200 and asked.text in (SHORT, "x") and asked.headers["x-lbd-validation"] == "failed"
+        assert asked.headers["x-lbd-deployment"] == server == relay.last.served_by
+        assert relay.last.outcome == "ok" and relay.last.usage is not None
+        assert all(a.failure is not None for a in relay.last.attempts)
+        relay.check()
+
+    play(main)
+
+
+def test_a_gathered_stream_is_a_whole_answer_too() -> None:
+    """Nothing of it was shown. What the client itself gets as a stream is held to nothing."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = judging(env, shape="llamacpp")
+        relay.stage.always(0.1, head(), say(ROLE, content(SHORT), STOP, DONE), end, host="a")
+        assert (await relay.ask(headers=IN_SURFACE)).text == LONG
+        asked = await relay.ask(stream=True, headers=IN_SURFACE)
+        assert asked.status == 200 and asked.body == stream(SHORT)
+        relay.check()
+
+    play(main)
+
+
+def test_a_request_has_its_own_answer_checked_against_its_own_schema() -> None:
+    """From the client's header to the deployment whose answer keeps to it."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = two(env)
+        relay.stage.always(0.2, *answer(whole('{"city": 5}')), host="a")
+        relay.stage.always(0.2, *answer(whole('{"city": "Ulm"}')), host="b")
+        schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        asked = await relay.ask(headers={"x-lbd-validate": "json_schema"}, response_format=form)
+        assert json.loads(asked.text) == {"city": "Ulm"}
+        assert relay.records[-1].attempts[0].message.endswith("the answer breaks the schema at properties/city/type")
+        relay.check()
+
+    play(main)
+
+
+def test_a_model_s_own_prompt_is_added_and_its_version_recorded() -> None:
+    """For its deployment alone: after a move the next one gets the client's bytes."""
+
+    async def main(env: VirtualEnv) -> None:
+        prompt = {"system": "Be brief.", "suffix": " /no_think"}
+        relay = Relay(
+            env,
+            row("a", model="m-a", deployment={"prompt": prompt}),
+            row("b", model="m-b", tier="secondary"),
+        )
+        relay.stage.always(0.1, *answer(refusal("no such model", "model_not_found"), 404), host="a")
+        relay.stage.always(*GOOD_UNARY, host="b")
+        assert (await relay.ask()).text == "hello"
+        told, plain = (json.loads(relay.stage.at(host)[0].body)["messages"] for host in "ab")
+        assert told == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello /no_think"}]
+        assert plain == [{"role": "user", "content": "hello"}]
+        own = relay.find("a").spec.prompt
+        assert own is not None
+        assert [a.prompt for a in relay.last.attempts] == [own.version, None]
+        relay.check()
 
     play(main)
 

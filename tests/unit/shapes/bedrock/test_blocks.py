@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lbd.model.failure import FailureKind, LbdError
 from lbd.model.messages import Call, Media, Part, Refusal, Result, Text, Thinking, Token, Turn
-from lbd.shapes.bedrock.blocks import CACHE_POINT, NOTHING, call_id, conversation
+from lbd.shapes.bedrock.blocks import CACHE_POINT, NOTHING, OPENING, call_id, conversation
 from tests.unit.shapes.amazon import CLAUDE, NOVA, faults
 
 DATA = base64.b64encode(b"%PDF-1.7").decode()
@@ -21,7 +21,8 @@ def content(*parts: Part, model: str = CLAUDE, role: Any = "user") -> list[dict[
     """Return the content of one turn, which botocore has nothing against."""
     messages = conversation((Turn(role, parts),), model)
     assert not faults({"messages": messages}, model)
-    return messages[0]["content"] if messages else []
+    said: list[dict[str, Any]] = messages[-1]["content"]
+    return [] if said == [{"text": OPENING}] else said
 
 
 def refused(*parts: Part, model: str = CLAUDE, role: Any = "user") -> str:
@@ -156,6 +157,14 @@ def test_sides_alternate_though_what_stood_between_cannot_be_carried() -> None:
     turns = (Turn("user", (Text("a"),)), Turn("assistant", (SIGNED,)), Turn("user", (Text("b"),)))
     assert conversation(turns, NOVA) == [{"role": "user", "content": [{"text": "a"}, {"text": "b"}]}]
     assert [m["role"] for m in conversation(turns, CLAUDE)] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("turns", [(), (Turn("assistant", (Text("hi"),)),)])
+def test_the_user_has_the_first_word(turns: tuple[Turn, ...]) -> None:
+    """Converse refuses a conversation that begins with the other side, and one of no words at all."""
+    messages = conversation(turns, CLAUDE)
+    assert messages[0] == {"role": "user", "content": [{"text": OPENING}]}
+    assert [m["role"] for m in messages[1:]] == [t.role for t in turns]
 
 
 def test_what_is_worth_keeping_is_marked_where_the_model_keeps_it() -> None:

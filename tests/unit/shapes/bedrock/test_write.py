@@ -16,6 +16,7 @@ from lbd.model.messages import Call, Effort, Format, Media, Prompt, Result, Text
 from lbd.shapes.bedrock.write import write
 from tests.unit.shapes.amazon import CLAUDE, LATER, NOVA, faults, serialized
 
+BOTH = "us.anthropic.claude-opus-4-6-v1"  # takes a budget and a word
 HELLO = (Turn("user", (Text("hi"),)),)
 CALLED = (*HELLO, Turn("assistant", (Call("c", "get", "{}"),)), Turn("user", (Result("c", (Text("1"),)),)))
 GET = Tool("get", "gets", {"type": "object", "properties": {"a": {"type": "string"}}})
@@ -51,13 +52,15 @@ def test_instructions_with_marks_for_the_cache() -> None:
 
 def test_sampling_and_bounds() -> None:
     """Temperatures end at 1 here; which stop sequence it was is told only where it is asked."""
-    body = asked(max_tokens=9, temperature=1.7, top_p=0.5, top_k=3, stop=("x", ""))
-    assert body["inferenceConfig"] == {"maxTokens": 9, "temperature": 1.0, "topP": 0.5, "stopSequences": ["x"]}
+    body = asked(max_tokens=9, temperature=1.7, top_p=1.0, top_k=3, stop=("x", ""))
+    assert body["inferenceConfig"] == {"maxTokens": 9, "temperature": 1.0, "stopSequences": ["x"]}
     assert body["additionalModelRequestFields"] == {"top_k": 3}
     assert body["additionalModelResponseFieldPaths"] == ["/stop_sequence"]
     other = asked(NOVA, temperature=0.0, stop=("x",))
     assert other["inferenceConfig"] == {"temperature": 0.0, "stopSequences": ["x"]}
     assert "additionalModelResponseFieldPaths" not in other
+    assert asked(NOVA, temperature=0.5, top_p=0.5)["inferenceConfig"] == {"temperature": 0.5, "topP": 0.5}
+    assert refused(temperature=0.5, top_p=0.5) == "/top_p", "Claude takes one of them"
 
 
 @pytest.mark.parametrize(("name", "value"), [("temperature", 0.2), ("top_p", 0.5), ("top_k", 3)])
@@ -110,6 +113,25 @@ def test_a_schema_for_the_answer_is_json_in_a_string() -> None:
 @pytest.mark.parametrize(
     ("effort", "thinking", "level"),
     [
+        (Effort("high"), {"type": "enabled", "budget_tokens": 16384}, None),
+        (Effort(budget=100), None, None),
+        (Effort(budget=4000), {"type": "enabled", "budget_tokens": 4000}, None),
+        (Effort(off=True), {"type": "disabled"}, None),
+        (None, None, None),
+    ],
+)
+def test_earlier_claudes_are_told_how_many_tokens_to_think(
+    effort: Effort | None, thinking: dict[str, Any] | None, level: str | None
+) -> None:
+    """As at Anthropic: they know no word for it, and a bound below the least is none."""
+    body = asked(effort=effort)
+    assert body.get("additionalModelRequestFields", {}).get("thinking") == thinking
+    assert body.get("outputConfig", {}).get("effort") == level
+
+
+@pytest.mark.parametrize(
+    ("effort", "thinking", "level"),
+    [
         (Effort("high"), {"type": "adaptive"}, "high"),
         (Effort("minimal"), {"type": "adaptive"}, "low"),
         (Effort(budget=100), {"type": "enabled", "budget_tokens": 1024}, None),
@@ -124,7 +146,7 @@ def test_a_schema_for_the_answer_is_json_in_a_string() -> None:
 )
 def test_how_much_to_think(effort: Effort | None, thinking: dict[str, Any] | None, level: str | None) -> None:
     """A level is Converse's own word, a budget is Claude's."""
-    body = asked(effort=effort)
+    body = asked(BOTH, effort=effort)
     assert body.get("additionalModelRequestFields", {}).get("thinking") == thinking
     assert body.get("outputConfig", {}).get("effort") == level
 

@@ -133,7 +133,7 @@ def test_what_is_spoken_is_heard_again(pieces: list[Piece]) -> None:
         (Reason.LENGTH, "length"),
         (Reason.CALLS, "tool_calls"),
         (Reason.FILTER, "content_filter"),
-        (Reason.REFUSAL, "stop"),
+        (Reason.REFUSAL, "content_filter"),
         (Reason.PAUSE, "stop"),
     ],
 )

@@ -119,7 +119,7 @@ def test_the_bound_has_the_word_that_the_model_takes(model: str, word: str) -> N
     [
         (None, None),
         (Effort(), None),
-        (Effort(off=True), "none"),
+        (Effort(off=True), None),
         (Effort("low", off=True), "low"),
         (Effort("high"), "high"),
         (Effort("high", 10), "high"),
@@ -132,6 +132,42 @@ def test_the_bound_has_the_word_that_the_model_takes(model: str, word: str) -> N
 def test_an_effort_is_a_word(effort: Effort | None, word: str | None) -> None:
     """A budget is told by the word whose usual budget it reaches."""
     assert written(Prompt("m", HI, effort=effort)).get("reasoning_effort") == word
+
+
+@pytest.mark.parametrize(
+    ("model", "word"), [("gpt-5.1", "none"), ("openai/gpt-6", "none"), ("gpt-5", None), ("o3", None)]
+)
+def test_not_to_think_is_told_to_whom_it_can_be_told(model: str, word: str | None) -> None:
+    """Earlier ones refuse the word; and what is beyond all words is the last of them."""
+    assert written(Prompt("m", HI, effort=Effort(off=True)), model).get("reasoning_effort") == word
+    assert written(Prompt("m", HI, effort=Effort("max")), model)["reasoning_effort"] == "xhigh"
+
+
+@pytest.mark.parametrize("model", ["deepseek-reasoner", "kimi-k2-thinking", "zai/GLM-4.7"])
+def test_thoughts_go_back_beside_calls_to_who_wants_them(model: str) -> None:
+    """They refuse a conversation with calls that lacks them; others refuse the member."""
+    parts = (Thinking("why"), Call("c", "f", "{}"))
+    (message,) = written(Prompt("m", (Turn("assistant", parts),)), model)["messages"]
+    assert message["reasoning_content"] == "why"
+    (message,) = written(Prompt("m", (Turn("assistant", parts[:1]),)), model)["messages"]
+    assert "reasoning_content" not in message
+    (message,) = written(Prompt("m", (Turn("assistant", parts),)), "gpt-5")["messages"]
+    assert "reasoning_content" not in message
+
+
+def test_a_long_name_of_a_tool_goes_elsewhere() -> None:
+    """Anthropic takes 128 letters, chat half of it; another name would be another tool."""
+    with pytest.raises(LbdError) as raised:
+        written(Prompt("m", HI, tools=(Tool("x" * 65),)))
+    assert raised.value.failure.kind is FailureKind.UNSUPPORTED
+    assert written(Prompt("m", HI, tools=(Tool("x" * 64),)))["tools"]
+
+
+def test_who_asks_is_hashed_where_the_name_is_too_long_or_an_address() -> None:
+    """The provider's limit is 64 characters, and it need not know the address."""
+    assert written(Prompt("m", HI, user="team-a"))["user"] == "team-a"
+    long = written(Prompt("m", HI, user="u" * 65))["user"]
+    assert len(long) == 32 and long == written(Prompt("m", HI, user="u" * 65))["user"]
 
 
 def test_results_are_messages_of_their_own_before_the_words() -> None:
@@ -212,7 +248,8 @@ def test_which_tool_is_called(prompt: dict[str, Any], expected: Any) -> None:
     ("form", "expected"),
     [
         (Format(), {"type": "json_object"}),
-        (Format({"a": 1}), {"name": "answer", "schema": {"a": 1}, "strict": True}),
+        (Format({"a": 1}), {"name": "answer", "schema": {"a": 1}, "strict": False}),
+        (Format({"a": 1}, strict=True), {"name": "answer", "schema": {"a": 1}, "strict": True}),
         (
             Format({"a": 1}, "n", "d", strict=False),
             {"name": "n", "schema": {"a": 1}, "description": "d", "strict": False},

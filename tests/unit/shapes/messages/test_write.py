@@ -15,7 +15,7 @@ from lbd.model.messages import Call, Effort, Format, Media, Prompt, Refusal, Res
 from lbd.shapes.chat import read as chat_read
 from lbd.shapes.chat import write as chat_write
 from lbd.shapes.messages.read import read
-from lbd.shapes.messages.write import MOST_TOKENS, write
+from lbd.shapes.messages.write import most_tokens, write
 from tests.unit.shapes.conversations import DEEP, is_anthropic, plainer, prompts, spoiled
 from tests.unit.shapes.messages.test_read import EVERYTHING, asked
 
@@ -34,13 +34,12 @@ def said(*parts: Any, role: Any = "user") -> Any:
 @given(prompts(thinking=True), st.booleans(), st.booleans())
 def test_what_is_written_is_a_request_and_asks_the_same(prompt: Prompt, stream: bool, samples: bool) -> None:
     """By the official SDK's own types; and read again it is the same prompt."""
+    if not samples:
+        prompt = replace(prompt, temperature=None, top_p=None)
     raw = write(prompt, "up", stream=stream, samples=samples)
     body = is_anthropic(raw, samples=samples)
     assert body["model"] == "up" and body.get("stream", False) is stream
-    known = replace(prompt, model="up")
-    if not samples:
-        known = replace(known, temperature=None, top_p=None)
-    assert plainer(read(raw)) == plainer(known)
+    assert plainer(read(raw)) == plainer(replace(prompt, model="up"))
 
 
 @given(prompts())
@@ -83,16 +82,67 @@ def test_how_much_is_thought_goes_as_it_came(more: dict[str, Any]) -> None:
 
 
 def test_sampling_goes_only_to_models_that_take_it() -> None:
-    """Later ones refuse a request that names it."""
+    """Later ones refuse a request that names it; what is everybody's default need not be named."""
     prompt = Prompt("m", HI, temperature=1.7, top_p=0.5, top_k=3)
     body = written(prompt)
     assert (body["temperature"], body["top_p"], body["top_k"]) == (1.0, 0.5, 3)
-    assert not {"temperature", "top_p", "top_k"} & written(prompt, samples=False).keys()
+    for more in ({"temperature": 0.2}, {"top_p": 0.5}, {"top_k": 3}):
+        with pytest.raises(LbdError) as raised:
+            written(Prompt("m", HI, **more), samples=False)
+        assert raised.value.failure.param == f"/{next(iter(more))}"
+    usual = Prompt("m", HI, temperature=1.0, top_p=1.0)
+    assert not {"temperature", "top_p", "top_k"} & written(usual, samples=False).keys()
+
+
+def test_claude_takes_a_temperature_or_a_top_p() -> None:
+    """Which of them was meant is not lbd's to say, unless the other is what it would be anyway."""
+    for more, sent in (
+        ({"temperature": 0.2, "top_p": 1.0}, {"temperature": 0.2}),
+        ({"temperature": 1.0, "top_p": 0.5}, {"top_p": 0.5}),
+    ):
+        body = json.loads(write(Prompt("m", HI, **more), "claude-sonnet-4-5", stream=False, samples=True))
+        assert {k: v for k, v in body.items() if k in ("temperature", "top_p")} == sent
+    with pytest.raises(LbdError):
+        write(Prompt("m", HI, temperature=0.2, top_p=0.5), "claude-sonnet-4-5", stream=False, samples=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "most"),
+    [
+        ("claude-3-haiku-20240307", 4096),
+        ("claude-3-5-sonnet-latest", 8192),
+        ("claude-3-7-sonnet-latest", 64_000),
+        ("claude-sonnet-4-20250514", 64_000),
+        ("claude-opus-4-1", 32_000),
+        ("claude-opus-4-5-20251101", 64_000),
+        ("claude-haiku-4-5@20251001", 64_000),
+        ("claude-sonnet-5", 64_000),
+        ("another", 8192),
+    ],
+)
+def test_a_bound_that_nobody_set_is_the_model_s_own(model: str, most: int) -> None:
+    """Not a cut in the middle of an answer."""
+    assert most_tokens(model) == most
+
+
+def test_instructions_alone_are_what_is_asked() -> None:
+    """The API refuses a request without messages."""
+    body = written(Prompt("m", (), system=(Text("be"),)))
+    assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "be"}]}]
+    assert "system" not in body
+
+
+def test_an_id_that_the_api_would_refuse_is_another() -> None:
+    """Letters, digits, - and _; a result still finds its call."""
+    (call,) = said(Call("call:1.x", "f", "{}"), role="assistant")
+    (result,) = said(Result("call:1.x", (Text("y"),)))
+    assert call["id"] == result["tool_use_id"] != "call:1.x"
+    assert said(Call("call_1", "f", "{}"), role="assistant")[0]["id"] == "call_1"
 
 
 def test_a_bound_is_demanded() -> None:
     """Clients of other shapes need none; and what is thought counts too."""
-    assert written(Prompt("m", HI))["max_tokens"] == MOST_TOKENS
+    assert written(Prompt("m", HI))["max_tokens"] == most_tokens("up")
     body = written(Prompt("m", HI, effort=Effort(budget=30000)))
     assert body["max_tokens"] > body["thinking"]["budget_tokens"] == 30000
     assert written(Prompt("m", HI, effort=Effort(budget=1)))["thinking"]["budget_tokens"] == 1024
@@ -151,7 +201,7 @@ def test_media_that_the_api_does_not_take_go_elsewhere(part: Media) -> None:
     assert raised.value.failure.kind is FailureKind.UNSUPPORTED
 
 
-@pytest.mark.parametrize("more", [{"n": 2}, {"logprobs": True}, {"format": Format()}])
+@pytest.mark.parametrize("more", [{"n": 2}, {"logprobs": True}, {"format": Format()}, {"seed": 1}, {"stop": (" ",)}])
 def test_what_the_api_cannot_give_is_asked_elsewhere(more: dict[str, Any]) -> None:
     """Half of an answer is none."""
     with pytest.raises(LbdError) as raised:

@@ -1,0 +1,1 @@
+"""Files and batches that clients left here: held, kept, found again."""

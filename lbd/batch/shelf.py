@@ -1,0 +1,169 @@
+"""Files and batches of all clients: the one place that holds them, keeps them in the store and finds them again.
+
+Ingress puts them here and asks for them, the batch loop moves them on. A change counts at once; where the store
+fails it is written with the next ``flush``, but nothing new is taken in then: who was told of a file finds it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import msgspec
+
+from lbd.model.batch import Batch, StoredFile
+from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.ports import Blobs, Env, Store, StoreError
+from lbd.state import batch as states
+
+FILES, BATCHES = "files", "batches"
+MOST_FILES = 20_000  # what is known of them is kept in memory, some hundred bytes each
+MOST_BATCHES = 10_000
+MOST_LIVE = 200  # batches of one client that have not ended
+_encode = msgspec.msgpack.encode
+
+
+class Shelf:
+    """Owns what is known of files and batches; ``blobs`` holds the contents."""
+
+    def __init__(self, env: Env, store: Store, blobs: Blobs) -> None:
+        self.env = env
+        self.blobs = blobs
+        self._store = store
+        self.loaded = False
+        self.files: dict[str, StoredFile] = {}
+        self.batches: dict[str, Batch] = {}
+        self.growing: dict[str, int] = {}  # bytes of results of a batch that is under way
+        self._coming = 0  # bytes that are being written
+        self._unsaved: set[str] = set()  # batches
+
+    def now(self) -> int:
+        """Return whole seconds since the epoch."""
+        return int(self.env.wall())
+
+    def new_id(self, prefix: str) -> str:
+        """Return an id; later ones sort behind earlier ones."""
+        return f"{prefix}{int(self.env.wall() * 1e6):014x}{self.env.bits():016x}"
+
+    async def restore(self) -> None:
+        """Find again what was kept; what cannot be read is left out. Raises StoreError."""
+        files, batches = await self._store.load(FILES), await self._store.load(BATCHES)
+        for data in files.values():
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                file = msgspec.msgpack.decode(data, type=StoredFile)
+                self.files[file.id] = file
+        for _, data in sorted(batches.items()):
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                batch = msgspec.msgpack.decode(data, type=Batch)
+                self.batches[batch.id] = batch
+        self.loaded = True
+
+    # --- files ---------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes are kept, or about to be."""
+        return sum(f.bytes for f in self.files.values()) + sum(self.growing.values()) + self._coming
+
+    async def add(self, client: str, filename: str, data: bytes, *, keep_s: int | None) -> StoredFile:
+        """Keep a file. Raises LbdError."""
+        self.check()
+        if self.held + len(data) > self.blobs.most or len(self.files) >= MOST_FILES:
+            text = (
+                f"lbd keeps {self.held} bytes in {len(self.files)} files, and at most {self.blobs.most} in"
+                f" {MOST_FILES}: delete files that are not needed any more (DELETE /v1/files/<id>)"
+            )
+            raise LbdError(Failure(FailureKind.TOO_LARGE, text, code="storage_full", param="file"))
+        now = self.now()
+        expires = None if keep_s is None else now + keep_s
+        file = StoredFile(self.new_id("file-"), client, filename, "batch", len(data), now, expires)
+        self._coming += len(data)
+        try:
+            await self.blobs.put(file.id, data)
+            await self._store.save(FILES, {file.id: _encode(file)})
+        except StoreError as e:
+            raise _unkept(e) from e
+        finally:
+            self._coming -= len(data)
+        self.files[file.id] = file
+        return file
+
+    async def results(self, files: Sequence[StoredFile]) -> None:
+        """Make the results of a batch files of their own. Raises StoreError."""
+        await self._store.save(FILES, {f.id: _encode(f) for f in files})
+        self.files.update({f.id: f for f in files})
+
+    async def delete(self, file: StoredFile) -> None:
+        """Forget a file. Raises LbdError."""
+        user = next((b.id for b in self.live() if b.input_file_id == file.id), None)
+        if user is not None:
+            text = f"{user} needs {file.id}: cancel it, or wait for its end"
+            raise LbdError(Failure(FailureKind.BAD_REQUEST, text, status=409, code="file_in_use"))
+        try:
+            await self.forget([file.id], [])
+        except StoreError as e:
+            raise _unkept(e) from e
+
+    async def forget(self, files: Sequence[str], batches: Sequence[str]) -> None:
+        """Forget files and batches: first that they are there, then what they hold. Raises StoreError."""
+        if files:
+            await self._store.save(FILES, {}, gone=files)
+            for name in files:
+                self.files.pop(name, None)
+            await self.blobs.drop(files)
+        if batches:
+            await self._store.save(BATCHES, {}, gone=batches)
+            for name in batches:
+                self.batches.pop(name, None)
+
+    # --- batches -------------------------------------------------------------------------------------
+
+    def live(self) -> list[Batch]:
+        """Return the batches that have not ended, oldest first."""
+        return [b for b in self.batches.values() if not b.ended]
+
+    async def begin(self, batch: Batch) -> None:
+        """Take a new batch. Raises LbdError."""
+        self.check()
+        live = sum(b.client == batch.client for b in self.live())
+        if live >= MOST_LIVE or len(self.batches) >= MOST_BATCHES:
+            text = f"{live} batches of yours are under way: wait for one to end, or cancel one"
+            raise LbdError(
+                Failure(FailureKind.LIMITED, text, retry_after_s=states.LONGEST_WAIT, code="too_many_batches")
+            )
+        try:
+            await self._store.save(BATCHES, {batch.id: _encode(batch)})
+        except StoreError as e:
+            raise _unkept(e) from e
+        self.batches[batch.id] = batch
+
+    def note(self, batch: Batch) -> None:
+        """Take how far a batch is: a restart counts that anew."""
+        self.batches[batch.id] = batch
+
+    async def keep(self, batch: Batch) -> None:
+        """Take the new state of a batch; written later where the store fails."""
+        self.batches[batch.id] = batch
+        self._unsaved.add(batch.id)
+        with contextlib.suppress(StoreError):
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what the store could not take. Raises StoreError."""
+        unsaved = {i: _encode(self.batches[i]) for i in self._unsaved if i in self.batches}
+        self._unsaved.clear()
+        if unsaved:
+            try:
+                await self._store.save(BATCHES, unsaved)
+            except StoreError:
+                self._unsaved |= unsaved.keys()
+                raise
+
+    def check(self) -> None:
+        """Raise LbdError while it is not known what there is."""
+        if not self.loaded:
+            raise LbdError(Failure(FailureKind.UNAVAILABLE, "files cannot be read yet: ask again", retry_after_s=1.0))
+
+
+def _unkept(error: StoreError) -> LbdError:
+    return LbdError(Failure(FailureKind.INTERNAL, f"lbd could not keep it: {error}", code="store_failed"))

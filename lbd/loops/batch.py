@@ -1,0 +1,295 @@
+"""Batches: each line of an input file becomes a request of the pipeline, a few at a time, until all have an answer.
+
+An ordinary client of the pipeline. Answers are appended to two files the moment they come (good ones, failed ones);
+those files are also the journal: after a restart, however it came, the lines that stand in them are done, and the
+others are sent, those that were under way among them. What is known of a batch is saved when its status changes only.
+
+A line that nobody can serve at the moment is not failed: it goes to the end of the queue, and its batch sends nothing
+for a while. A batch that waits takes no other's place: each has its own few lines under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from lbd.batch.shelf import Shelf
+from lbd.loops.errand import Answer, Errands
+from lbd.model.batch import Batch, Fault, Status, StoredFile
+from lbd.model.units import Instant, Seconds, WallTime
+from lbd.ports import Env, Offload, StoreError
+from lbd.shapes import jsonl
+from lbd.shapes.clients import ClientShape
+from lbd.shapes.jsonl import Line
+from lbd.state import batch as states
+
+AT_ONCE = 8  # lines of a batch: enough to keep a provider busy, few enough to leave its slots to people
+OPEN = 8  # batches whose lines are known in memory
+OPEN_OF_ONE = 4  # of these, of one client
+EVERY: Seconds = 0.25
+IDLE: Seconds = 1.0  # while no batch is open
+CLOSING: Seconds = 1.0  # before a window ends: its lines have their deadline here
+GRACE: Seconds = 600.0  # for lines under way when a batch is cancelled, as OpenAI's
+SWEEP_EVERY: Seconds = 3600.0
+WRITE_AGAIN: Seconds = 5.0
+PIECE = 1024 * 1024  # bytes of results that are read at once after a restart
+
+
+class Work(msgspec.Struct):
+    """A batch whose lines are known."""
+
+    id: str
+    pending: list[Line]  # the next one last
+    completed: int
+    failed: int
+    expired: int  # of those that failed
+    sizes: list[int]  # bytes of good and of failed results
+    flying: dict[str, asyncio.Task[None]] = {}
+    recording: set[str] = set()  # their answers are there
+    tries: dict[str, int] = {}  # of lines whose answers did not stand
+    pauses: int = 0  # in a row
+    paused_until: Instant = 0.0
+
+
+class Batches:
+    """Runs batches. ``closing``: nothing more is sent."""
+
+    def __init__(
+        self,
+        env: Env,
+        shelf: Shelf,
+        errands: Errands,
+        shapes: Mapping[str, ClientShape],
+        *,
+        spawn: Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]],
+        offload: Offload,
+        ended: Callable[[Batch], None],
+    ) -> None:
+        self._env = env
+        self._shelf = shelf
+        self._errands = errands
+        self._shapes = shapes
+        self._spawn = spawn
+        self._offload = offload
+        self._ended = ended
+        self._works: dict[str, Work] = {}
+        self._sweep_at: WallTime = 0.0
+        self.closing = False
+
+    async def run(self) -> None:
+        """Move batches on for ever."""
+        if not self._shelf.loaded:
+            await self._shelf.restore()
+        while True:
+            await self.look()
+            await self._env.sleep(EVERY if self._works else IDLE)
+
+    async def look(self) -> None:
+        """Move on whatever can be. Raises StoreError."""
+        await self._shelf.flush()
+        for batch in self._shelf.live():
+            work = self._works.get(batch.id)
+            if work is not None:
+                await self._advance(work)
+            elif batch.status is Status.VALIDATING:
+                await self._validate(batch)
+            else:
+                await self._open(batch)
+        for work in self._works.values():
+            self._fill(work)
+        now = self._env.wall()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_EVERY
+            files, batches = states.outdated(
+                list(self._shelf.files.values()), list(self._shelf.batches.values()), self._shelf.now()
+            )
+            await self._shelf.forget(files, batches)
+
+    # --- from one status to the next -----------------------------------------------------------------
+
+    async def _read(self, batch: Batch) -> list[Line] | list[Fault]:
+        data = await self._shelf.blobs.read(batch.input_file_id)
+        return await self._offload(partial(jsonl.read, data, batch.endpoint))
+
+    async def _validate(self, batch: Batch) -> None:
+        found = await self._read(batch)
+        now = self._shelf.now()
+        batch = self._shelf.batches[batch.id]
+        if batch.status is not Status.VALIDATING:
+            return  # cancelled in between
+        faults = [f for f in found if isinstance(f, Fault)]
+        if faults:
+            await self._keep(states.fail(batch, now, faults))
+            return
+        names = (self._shelf.new_id("file-"), self._shelf.new_id("file-"))
+        batch = states.begin(batch, now, total=len(found), output_id=names[0], error_id=names[1])
+        await self._shelf.keep(batch)
+        await self._open(batch)
+
+    async def _open(self, batch: Batch) -> None:
+        """Learn which lines are left to send; a batch that never began has none."""
+        if batch.output_id is None or batch.error_id is None:
+            await self._keep(states.end(batch, self._shelf.now(), output=False, errors=False))
+            return
+        of_same = sum(self._shelf.batches[w].client == batch.client for w in self._works)
+        if len(self._works) >= OPEN or of_same >= OPEN_OF_ONE:
+            return
+        lines = [found for found in await self._read(batch) if isinstance(found, Line)]
+        good, bad = await self._scan(batch.output_id), await self._scan(batch.error_id)
+        done = good.ids | bad.ids
+        pending = [line for line in reversed(lines) if line.custom_id not in done]
+        work = Work(batch.id, pending, len(good.ids), len(bad.ids), bad.expired, [good.size, bad.size])
+        self._works[batch.id] = work
+        self._count(work)
+
+    async def _scan(self, name: str) -> jsonl.Scan:
+        scan, at = jsonl.Scan(), 0
+        while piece := await self._shelf.blobs.read(name, at, PIECE):
+            await self._offload(partial(scan.feed, piece))
+            at += len(piece)
+        await self._shelf.blobs.cut(name, scan.size)
+        return scan
+
+    async def _advance(self, work: Work) -> None:
+        batch = self._shelf.batches[work.id]
+        now = self._shelf.now()
+        cancelling = batch.status is Status.CANCELLING
+        if work.flying:
+            if cancelling and now - batch.stamps[Status.CANCELLING] > GRACE:
+                for name in work.flying.keys() - work.recording:
+                    work.flying[name].cancel()
+            return
+        if batch.status is Status.IN_PROGRESS:
+            if work.pending and self._left(batch) > 0:
+                return
+            await self._write_off(work, jsonl.EXPIRED)
+            # a client may have cancelled it while that was written: then it is cancelled
+            batch = self._shelf.batches[work.id]
+            if batch.status is Status.IN_PROGRESS:
+                batch = states.finalize(batch, now, unanswered=work.expired)
+                await self._shelf.keep(batch)
+        elif cancelling:
+            await self._write_off(work, jsonl.CANCELLED)
+        await self._finish(self._shelf.batches[work.id], work)
+
+    async def _write_off(self, work: Work, error: tuple[str, str]) -> None:
+        """Say of the lines that are left why they have no answer."""
+        lines, work.pending = work.pending[::-1], []
+        new_id = self._shelf.new_id
+        if lines:
+            try:
+                text = await self._offload(
+                    lambda: b"".join(jsonl.unanswered(new_id("batch_req_"), x.custom_id, error) for x in lines)
+                )
+                await self._append(work, text, good=False)
+            except StoreError:
+                work.pending = lines[::-1]
+                raise
+            work.failed += len(lines)
+            work.expired += len(lines) if error is jsonl.EXPIRED else 0
+            self._count(work)
+
+    async def _finish(self, batch: Batch, work: Work) -> None:
+        now = self._shelf.now()
+        expires = None if batch.output_keep_s is None else now + batch.output_keep_s
+        files = [
+            StoredFile(name, batch.client, f"{batch.id}_{what}.jsonl", "batch_output", size, now, expires)
+            for name, what, size in zip((batch.output_id, batch.error_id), ("output", "error"), work.sizes, strict=True)
+            if name is not None and size
+        ]
+        await self._shelf.results(files)
+        await self._keep(states.end(batch, now, output=work.sizes[0] > 0, errors=work.sizes[1] > 0))
+
+    async def _keep(self, batch: Batch) -> None:
+        """Take the last state of a batch."""
+        await self._shelf.keep(batch)
+        self._works.pop(batch.id, None)
+        self._shelf.growing.pop(batch.id, None)
+        self._ended(batch)
+
+    def _count(self, work: Work) -> None:
+        self._shelf.note(states.count(self._shelf.batches[work.id], work.completed, work.failed))
+        self._shelf.growing[work.id] = sum(work.sizes)
+
+    # --- lines ---------------------------------------------------------------------------------------
+
+    def _left(self, batch: Batch) -> Seconds:
+        return batch.expires_at - CLOSING - self._env.wall()
+
+    def _fill(self, work: Work) -> None:
+        """Send lines while there is room."""
+        batch = self._shelf.batches[work.id]
+        if self.closing or batch.status is not Status.IN_PROGRESS or self._env.now() < work.paused_until:
+            return
+        while work.pending and len(work.flying) < AT_ONCE and self._left(batch) > 0:
+            line = work.pending.pop()
+            work.flying[line.custom_id] = self._spawn("batch line", self._line(work, line))
+
+    async def _line(self, work: Work, line: Line) -> None:
+        try:
+            answer = await self._answer(work, line)
+            if answer is None:
+                work.pending.insert(0, line)
+            else:
+                await self._record(work, line, answer)
+        except BaseException:  # it was stopped: whatever the reason, the line is still to be done
+            if line.custom_id not in work.recording:
+                work.pending.append(line)
+            raise
+        finally:
+            work.flying.pop(line.custom_id, None)
+            work.recording.discard(line.custom_id)
+        self._fill(work)
+
+    async def _answer(self, work: Work, line: Line) -> Answer | None:
+        """Return the answer that stands; None where the line is to be sent again, or not at all."""
+        batch = self._shelf.batches[work.id]
+        try:
+            raw = jsonl.body_of(await self._shelf.blobs.read(batch.input_file_id, line.offset, line.size))
+        except StoreError:
+            self._pause(work, WRITE_AGAIN)
+            return None
+        left = self._left(batch)
+        # whole minutes, so that like lines share a ranking
+        within = max(left, 0.1) if left < 120 else left // 60 * 60
+        answer = await self._errands.run(batch.client, self._shapes[batch.endpoint], raw, within)
+        if not answer.good:
+            tries = work.tries.get(line.custom_id, 0) + (not states.transient(answer.status, answer.code))
+            work.tries[line.custom_id] = tries
+            if not states.stands(answer.status, answer.code, tries):
+                self._pause(work, answer.wait_s)
+                return None
+        work.pauses = 0
+        work.tries.pop(line.custom_id, None)
+        return answer
+
+    def _pause(self, work: Work, told_s: Seconds | None) -> None:
+        """Let a batch wait; what comes of lines that were sent before is no further reason to."""
+        now = self._env.now()
+        if now >= work.paused_until:
+            work.pauses += 1
+            work.paused_until = now + states.pause(work.pauses, told_s)
+
+    async def _record(self, work: Work, line: Line, answer: Answer) -> None:
+        work.recording.add(line.custom_id)
+        text = jsonl.answered(
+            self._shelf.new_id("batch_req_"), line.custom_id, answer.status, answer.request_id, answer.body
+        )
+        while True:
+            try:
+                await self._append(work, text, good=answer.good)
+                break
+            except StoreError:  # the disk is full, or gone: the answer is kept here meanwhile
+                await self._env.sleep(WRITE_AGAIN)
+        work.completed += answer.good
+        work.failed += not answer.good
+        self._count(work)
+
+    async def _append(self, work: Work, text: bytes, *, good: bool) -> None:
+        batch = self._shelf.batches[work.id]
+        await self._shelf.blobs.append((batch.output_id if good else batch.error_id) or "", text)
+        work.sizes[not good] += len(text)

@@ -1,0 +1,135 @@
+"""The life of a batch as functions of it.
+
+    validating -> in_progress -> finalizing -> completed | expired
+    validating -> failed
+    validating | in_progress -> cancelling -> cancelled
+
+A step that the table does not hold is a ValueError: the batch stays as it was. ``now`` is in whole seconds
+since the epoch, since these are records and what a client is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from lbd.model.batch import ENDED, Batch, Counts, Fault, Status, StoredFile
+from lbd.model.failure import FailureKind
+from lbd.model.units import Seconds
+
+KEPT: Seconds = 30 * 86400.0  # files after their batch ended; OpenAI keeps a batch's files as long
+LONGEST_WINDOW_H = 24 * 14
+TRIES = 3  # for a line that a provider could not answer; lbd has tried everybody each time
+FIRST_WAIT: Seconds = 1.0
+LONGEST_WAIT: Seconds = 60.0
+# What lbd itself says while nobody can serve: no line is spent on an outage, it waits until its window ends
+TRANSIENT = frozenset(str(kind) for kind in (FailureKind.UNAVAILABLE, FailureKind.BUSY, FailureKind.DRAINING))
+
+_S = Status
+STEPS: dict[Status, frozenset[Status]] = {
+    _S.VALIDATING: frozenset({_S.IN_PROGRESS, _S.FAILED, _S.CANCELLING}),
+    _S.IN_PROGRESS: frozenset({_S.FINALIZING, _S.CANCELLING, _S.FAILED}),
+    _S.FINALIZING: frozenset({_S.COMPLETED, _S.EXPIRED}),
+    _S.CANCELLING: frozenset({_S.CANCELLED}),
+    **{ended: frozenset() for ended in ENDED},
+}
+
+
+def window(text: object) -> int | None:
+    """Return a completion window in seconds; None for what is no number of hours that can be kept."""
+    found = re.fullmatch(r"([1-9][0-9]{0,2})h", text) if isinstance(text, str) else None
+    hours = 0 if found is None else int(found[1])
+    return hours * 3600 if 0 < hours <= LONGEST_WINDOW_H else None
+
+
+def _to(batch: Batch, status: Status, now: int) -> Batch:
+    if status not in STEPS[batch.status]:
+        raise ValueError(f"a batch that is {batch.status} cannot become {status}")
+    return replace(batch, status=status, stamps={**batch.stamps, status: now})
+
+
+def begin(batch: Batch, now: int, *, total: int, output_id: str, error_id: str) -> Batch:
+    """Its input is good: lines may be sent."""
+    begun = _to(batch, Status.IN_PROGRESS, now)
+    return replace(begun, counts=Counts(total), output_id=output_id, error_id=error_id)
+
+
+def fail(batch: Batch, now: int, faults: Iterable[Fault]) -> Batch:
+    """Its input is not good: nothing is sent."""
+    return replace(_to(batch, Status.FAILED, now), faults=tuple(faults))
+
+
+def cancel(batch: Batch, now: int) -> Batch:
+    """Its client wants no more of it: nothing further is sent."""
+    return batch if batch.status is Status.CANCELLING else _to(batch, Status.CANCELLING, now)
+
+
+def count(batch: Batch, completed: int, failed: int) -> Batch:
+    """Return it with so many lines ended."""
+    return replace(batch, counts=Counts(batch.counts.total, completed, failed))
+
+
+def finalize(batch: Batch, now: int, *, unanswered: int) -> Batch:
+    """Nothing is under way any more; ``unanswered`` lines ran out of time."""
+    fate = Status.EXPIRED if unanswered else Status.COMPLETED
+    return replace(_to(batch, Status.FINALIZING, now), fate=fate)
+
+
+def end(batch: Batch, now: int, *, output: bool, errors: bool) -> Batch:
+    """Its results are kept; ``output`` and ``errors`` say which of its two files hold something."""
+    fate = Status.CANCELLED if batch.status is Status.CANCELLING else batch.fate
+    ended = _to(batch, fate, now)
+    return replace(
+        ended,
+        output_file_id=batch.output_id if output else None,
+        error_file_id=batch.error_id if errors else None,
+    )
+
+
+def transient(status: int, code: object) -> bool:
+    """Tell whether an answer says nothing but that nobody can serve at the moment."""
+    return status == 429 or code in TRANSIENT
+
+
+def stands(status: int, code: object, tries: int) -> bool:
+    """Tell whether a line's answer is its last; ``tries`` is how often somebody answered it."""
+    if transient(status, code):
+        return False
+    return status < 500 or tries >= TRIES
+
+
+def pause(row: int, told_s: Seconds | None = None) -> Seconds:
+    """Return how long a batch sends nothing after an answer that does not stand.
+
+    ``row`` is how many such pauses there were in a row, this one with them; ``told_s`` is what the answer asks for.
+    """
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 4.0 ** min(row - 1, 8))
+    return wait if told_s is None else min(LONGEST_WAIT, max(wait, told_s))
+
+
+def outdated(files: Iterable[StoredFile], batches: Iterable[Batch], now: int) -> tuple[list[str], list[str]]:
+    """Return the ids of files and of batches whose time is over.
+
+    A file's time counts from when the last batch that it belongs to ended, or from when it came; nothing goes
+    while a batch that needs it is under way.
+    """
+    since: dict[str, int] = {}
+    busy: set[str] = set()
+    gone = []
+    for batch in batches:
+        ended = batch.ended_at
+        for file in (batch.input_file_id, batch.output_id, batch.error_id):
+            if file is not None and ended is None:
+                busy.add(file)
+            elif file is not None and ended is not None:
+                since[file] = max(ended, since.get(file, 0))
+        if ended is not None and now - ended > KEPT:
+            gone.append(batch.id)
+    old = [f.id for f in files if f.id not in busy and _over(f, since.get(f.id, f.created_at), now)]
+    return old, gone
+
+
+def _over(file: StoredFile, since: int, now: int) -> bool:
+    return now >= file.expires_at if file.expires_at is not None else now - max(since, file.created_at) > KEPT

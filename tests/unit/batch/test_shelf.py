@@ -1,0 +1,164 @@
+"""Files and batches are found again; bounds are kept; a store that fails takes nothing in and loses nothing."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from lbd.batch import shelf as shelves
+from lbd.batch.shelf import BATCHES, FILES, Shelf
+from lbd.model.batch import Batch, Status, StoredFile
+from lbd.model.failure import FailureKind, LbdError
+from lbd.state import batch as states
+from tests.fakes.env import FakeEnv
+from tests.fakes.shelves import MoodyBlobs, MoodyStore, shelf
+
+DAY = 86400
+
+
+def batch(made: Shelf, client: str = "c", file: str = "file-x") -> Batch:
+    now = made.now()
+    return Batch(made.new_id("batch_"), client, "/v1/embeddings", file, "24h", now, now + DAY)
+
+
+async def test_everything_is_there_after_a_restart() -> None:
+    """Files, contents and batches, in their order; damaged rows are left out."""
+    env, store, blobs = FakeEnv(), MoodyStore(), MoodyBlobs()
+    first = await shelf(env, store, blobs)
+    file = await first.add("c", "in.jsonl", b"123", keep_s=DAY)
+    assert (file.bytes, file.purpose, file.expires_at) == (3, "batch", first.now() + DAY)
+    made = []
+    for _ in range(3):
+        env.advance(0.001)
+        made.append(batch(first))
+        await first.begin(made[-1])
+    cancelled = states.cancel(made[0], 5)
+    await first.keep(cancelled)
+    await store.save(FILES, {"file-bad": b"\xc1"})
+    await store.save(BATCHES, {"batch_bad": b"\xc1"})
+    again = await shelf(env, store, blobs)
+    assert again.files == {file.id: file}
+    assert list(again.batches.values()) == [cancelled, *made[1:]]
+    assert await again.blobs.read(file.id) == b"123"
+
+
+async def test_ids_sort_by_their_time() -> None:
+    """And never meet."""
+    env = FakeEnv()
+    made = await shelf(env)
+    ids = []
+    for _ in range(50):
+        ids.append(made.new_id("file-"))
+        env.advance(0.01)
+    assert ids == sorted(set(ids))
+
+
+async def test_nothing_is_taken_in_before_it_is_known_what_there_is() -> None:
+    """A store that cannot be read at start: ask again."""
+    env, store = FakeEnv(), MoodyStore()
+    made = Shelf(env, store, MoodyBlobs())
+    for take in (made.add("c", "f", b"", keep_s=None), made.begin(batch(made))):
+        with pytest.raises(LbdError) as e:
+            await take
+        assert e.value.failure.row.status == 503 and e.value.failure.retry_after_s
+
+
+async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes, results that are being gathered among them; the answer says what helps, and deleting does."""
+    blobs = MoodyBlobs()
+    monkeypatch.setattr(blobs, "most", 100, raising=False)
+    made = await shelf(FakeEnv(), blobs=blobs)
+    file = await made.add("c", "f", bytes(60), keep_s=None)
+    made.growing["batch_x"] = 20
+    with pytest.raises(LbdError, match="DELETE /v1/files") as e:
+        await made.add("c", "f", bytes(21), keep_s=None)
+    assert (e.value.failure.row.status, e.value.failure.code) == (413, "storage_full")
+    await made.delete(file)
+    assert made.held == 20 and await blobs.read(file.id) == b""
+    await made.add("c", "f", bytes(80), keep_s=None)
+    monkeypatch.setattr(shelves, "MOST_FILES", 1)
+    with pytest.raises(LbdError, match="files"):
+        await made.add("c", "f", b"", keep_s=None)
+
+
+async def test_batches_of_a_client_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have not ended; another client's do not count."""
+    monkeypatch.setattr(shelves, "MOST_LIVE", 2)
+    made = await shelf(FakeEnv())
+    one, two = batch(made), batch(made)
+    await made.begin(one)
+    await made.begin(two)
+    with pytest.raises(LbdError) as e:
+        await made.begin(batch(made))
+    assert e.value.failure.row.status == 429
+    await made.begin(batch(made, "other"))
+    await made.keep(replace(one, status=Status.FAILED))
+    await made.begin(batch(made))
+
+
+async def test_a_file_in_use_stays() -> None:
+    """Until its batch has ended."""
+    made = await shelf(FakeEnv())
+    file = await made.add("c", "f", b"x", keep_s=None)
+    user = batch(made, file=file.id)
+    await made.begin(user)
+    with pytest.raises(LbdError, match=user.id) as e:
+        await made.delete(file)
+    assert e.value.failure.status == 409
+    await made.keep(replace(user, status=Status.FAILED))
+    await made.delete(file)
+    assert not made.files
+
+
+async def test_a_store_that_fails_takes_nothing_in() -> None:
+    """Who was told of a file or a batch finds it again: so nobody is told."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    made = await shelf(FakeEnv(), store, blobs)
+    file = await made.add("c", "f", b"x", keep_s=None)
+    store.error = "disk gone"
+    for ask in (
+        lambda: made.add("c", "f", b"x", keep_s=None),
+        lambda: made.begin(batch(made)),
+        lambda: made.delete(file),
+    ):
+        with pytest.raises(LbdError, match="disk gone") as e:
+            await ask()
+        assert e.value.failure.kind is FailureKind.INTERNAL
+    store.error, blobs.error = None, "disk full"
+    with pytest.raises(LbdError, match="disk full"):
+        await made.add("c", "f", b"x", keep_s=None)
+    assert list(made.files) == [file.id] and not made.batches and made.held == 1
+
+
+async def test_a_change_that_the_store_did_not_take_is_written_later() -> None:
+    """It counts at once, and is not forgotten."""
+    env, store = FakeEnv(), MoodyStore()
+    made = await shelf(env, store)
+    one = batch(made)
+    await made.begin(one)
+    store.error = "away"
+    await made.keep(states.cancel(one, 5))
+    assert made.batches[one.id].status is Status.CANCELLING
+    with pytest.raises(Exception, match="away"):
+        await made.flush()
+    store.error = None
+    await made.flush()
+    assert (await shelf(env, store)).batches[one.id].status is Status.CANCELLING
+    before = store.saves
+    await made.flush()
+    assert store.saves == before
+
+
+async def test_results_become_files_and_old_things_go() -> None:
+    """By their ids."""
+    env, store = FakeEnv(), MoodyStore()
+    made = await shelf(env, store)
+    one = batch(made)
+    await made.begin(one)
+    await made.results([StoredFile("file-out", "c", "out", "batch_output", 3, 1)])
+    made.note(states.count(one, 1, 0))
+    assert made.batches[one.id].counts.completed == 1 and "file-out" in made.files
+    await made.forget(["file-out"], [one.id])
+    await made.forget([], [])
+    again = await shelf(env, store)
+    assert not again.files and not again.batches

@@ -1,0 +1,472 @@
+"""Batches in virtual time: every line gets its one result, through outages, restarts, cancels and full disks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbd.batch.shelf import Shelf
+from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_OF_ONE, Batches
+from lbd.loops.errand import Answer
+from lbd.model.batch import Batch, Status
+from lbd.ports import StoreError
+from lbd.state import batch as states
+from lbd.tasks import Tasks
+from tests.fakes.shelves import MoodyBlobs, MoodyStore, shelf
+from tests.fakes.virtual import VirtualEnv, run
+
+CHAT = "/v1/chat/completions"
+T = TypeVar("T")
+Reply = Callable[[str, int], Answer]  # of a line, at its nth time
+
+
+def good(line: str, _nth: int) -> Answer:
+    return Answer(200, "req_1", json.dumps({"of": line}).encode())
+
+
+def error(status: int, code: str | None = None) -> Answer:
+    return Answer(status, "req_1", json.dumps({"error": {"code": code}}).encode())
+
+
+class Provider:
+    """Answers lines after a while; implements what the loop needs of Errands."""
+
+    def __init__(self, env: VirtualEnv, takes_s: float = 1.0, reply: Reply = good) -> None:
+        self.env = env
+        self.takes_s = takes_s
+        self.reply = reply
+        self.sent: Counter[str] = Counter()
+        self.order: list[tuple[str, str]] = []
+        self.within: list[float] = []
+        self.running = 0
+        self.most = 0
+
+    async def run(self, client: str, _shape: object, raw: bytes, within_s: float) -> Answer:
+        line = json.loads(raw)["line"]
+        self.sent[line] += 1
+        self.order.append((client, line))
+        self.within.append(within_s)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.env.sleep(self.takes_s)
+            return self.reply(line, self.sent[line])
+        finally:
+            self.running -= 1
+
+
+async def inline(work: Callable[[], T]) -> T:
+    return work()
+
+
+class World:
+    """A daemon's batches, which can be killed and started again on the same store."""
+
+    def __init__(self, env: VirtualEnv, provider: Provider | None = None) -> None:
+        self.env = env
+        self.store, self.blobs = MoodyStore(), MoodyBlobs()
+        self.provider = provider or Provider(env)
+        self.ended: list[Batch] = []
+        self.crashes: list[str] = []
+
+    async def start(self) -> World:
+        self.shelf = Shelf(self.env, self.store, self.blobs)
+        self.tasks = Tasks(self.env, lambda kind, name, e: self.crashes.append(f"{kind} {name} {e!r}"))
+        self.batches = Batches(
+            self.env,
+            self.shelf,
+            self.provider,  # type: ignore[arg-type]
+            {CHAT: None},  # type: ignore[dict-item]
+            spawn=self.tasks.once,
+            offload=inline,
+            ended=self.ended.append,
+        )
+        self.tasks.loop("batches", self.batches.run)
+        await self.env.sleep(0.01)
+        return self
+
+    async def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        await self.tasks.close()
+
+    async def begin(self, lines: int | bytes, *, client: str = "c", hours: int = 24, keep_s: int | None = None) -> str:
+        data = lines if isinstance(lines, bytes) else b"\n".join(text(f"{client}{i}") for i in range(lines))
+        file = await self.shelf.add(client, "in", data, keep_s=None)
+        now = self.shelf.now()
+        batch = Batch(
+            self.shelf.new_id("batch_"), client, CHAT, file.id, f"{hours}h", now, now + hours * 3600, None, keep_s
+        )
+        await self.shelf.begin(batch)
+        return batch.id
+
+    async def until(self, batch: str, *statuses: Status) -> Batch:
+        while self.shelf.batches[batch].status not in statuses:
+            await self.env.sleep(0.1)
+        return self.shelf.batches[batch]
+
+    async def under_way(self) -> None:
+        """Wait until lines have been sent."""
+        while not self.provider.running:
+            await self.env.sleep(0.01)
+
+    async def results(self, batch: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return good and failed results; each line has one."""
+        found = self.shelf.batches[batch]
+        out = []
+        for name in (found.output_file_id, found.error_file_id):
+            data = b"" if name is None else await self.blobs.read(name)
+            assert name is None or (data and self.shelf.files[name].bytes == len(data))
+            lines = [json.loads(x) for x in data.splitlines()]
+            out.append({x["custom_id"]: x for x in lines})
+            assert len(out[-1]) == len(lines)
+        assert not out[0].keys() & out[1].keys()
+        assert (found.counts.completed, found.counts.failed) == (len(out[0]), len(out[1]))
+        return out[0], out[1]
+
+
+def text(line: str) -> bytes:
+    return json.dumps({"custom_id": line, "method": "POST", "url": CHAT, "body": {"line": line}}).encode()
+
+
+def play(test: Callable[[World], Any], **provider: Any) -> None:
+    async def main(env: VirtualEnv) -> None:
+        world = await World(env, Provider(env, **provider)).start()
+        await test(world)
+        await world.kill()
+        assert not world.crashes, world.crashes
+
+    run(main)
+
+
+def test_a_batch_runs_a_few_lines_at_a_time() -> None:
+    """Each once, in order, with the window as its deadline; then it is told."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(50, keep_s=3600)
+        done = await w.until(batch, Status.COMPLETED)
+        output, errors = await w.results(batch)
+        assert set(w.provider.sent.values()) == {1} and len(output) == 50 and not errors
+        assert output["c7"]["response"]["body"] == {"of": "c7"}
+        assert w.provider.most == AT_ONCE
+        assert [line for _, line in w.provider.order] == [f"c{i}" for i in range(50)]
+        assert all(86000 < s < 86400 and s % 60 == 0 for s in w.provider.within)
+        assert w.ended == [done] and done.error_file_id is None
+        assert done.output_file_id is not None
+        file = w.shelf.files[done.output_file_id]
+        assert file.expires_at == file.created_at + 3600 and file.purpose == "batch_output"
+        assert w.shelf.growing == {} and w.shelf.held == sum(f.bytes for f in w.shelf.files.values())
+
+    play(test)
+
+
+def test_an_input_that_is_none_fails() -> None:
+    """Nothing is sent."""
+
+    async def test(w: World) -> None:
+        batch = await w.until(await w.begin(b"nonsense\n" + text("a")), Status.FAILED)
+        assert [(f.line, f.code) for f in batch.faults] == [(1, "invalid_json_line")]
+        assert not w.provider.sent and w.ended == [batch]
+
+    play(test)
+
+
+def test_failed_lines_stand_apart() -> None:
+    """A client's fault at once, a provider's after a few tries."""
+
+    def reply(line: str, nth: int) -> Answer:
+        return {"c1": error(400), "c2": error(502), "c3": error(502) if nth < 3 else good(line, nth)}.get(
+            line, good(line, nth)
+        )
+
+    async def test(w: World) -> None:
+        batch = await w.begin(5)
+        await w.until(batch, Status.COMPLETED)
+        output, errors = await w.results(batch)
+        assert set(output) == {"c0", "c3", "c4"}
+        assert {k: v["response"]["status_code"] for k, v in errors.items()} == {"c1": 400, "c2": 502}
+        assert w.provider.sent == {"c0": 1, "c1": 1, "c2": states.TRIES, "c3": 3, "c4": 1}
+
+    play(test, reply=reply)
+
+
+def test_an_outage_is_waited_for() -> None:
+    """Half a day in which nobody can serve fails no line, and is no storm of requests."""
+
+    async def test(w: World) -> None:
+        until = w.env.now() + 12 * 3600
+        w.provider.reply = lambda line, nth: (
+            error(503, "all_deployments_unavailable") if w.env.now() < until else good(line, nth)
+        )
+        batch = await w.begin(30)
+        await w.until(batch, Status.COMPLETED)
+        output, _ = await w.results(batch)
+        assert len(output) == 30 and w.env.now() - until < 120
+        assert w.provider.sent.total() < 12 * 3600 / 50 * AT_ONCE
+
+    play(test)
+
+
+def test_a_window_that_ends_is_told_line_by_line() -> None:
+    """What is done stays; what is under way has its deadline then; nothing is sent later."""
+
+    async def test(w: World) -> None:
+        w.provider.reply = lambda line, nth: (
+            good(line, nth) if len(w.provider.sent) <= 16 else error(504, "deadline_exceeded")
+        )
+        batch = await w.begin(400, hours=1)
+        done = await w.until(batch, Status.EXPIRED)
+        output, errors = await w.results(batch)
+        assert len(output) + len(errors) == 400 and output and errors
+        codes = Counter((x["error"] or {"code": x["response"] and "answered"})["code"] for x in errors.values())
+        assert codes["batch_expired"] > 100 and set(codes) <= {"batch_expired", "answered"}
+        assert abs((done.ended_at or 0) - done.expires_at) <= 120
+
+    play(test, takes_s=120.0)
+
+
+def test_a_cancelled_batch_ends_what_is_under_way() -> None:
+    """And says of the rest that it was cancelled."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(40)
+        await w.under_way()
+        await w.env.sleep(1.5)
+        await w.shelf.keep(states.cancel(w.shelf.batches[batch], w.shelf.now()))
+        done = await w.until(batch, Status.CANCELLED)
+        output, errors = await w.results(batch)
+        assert len(output) == w.provider.sent.total() == 2 * AT_ONCE and len(errors) == 40 - 2 * AT_ONCE
+        assert {x["error"]["code"] for x in errors.values()} == {"batch_cancelled"}
+        assert w.ended == [done]
+
+    play(test)
+
+
+def test_a_line_that_hangs_is_stopped_after_a_cancel() -> None:
+    """Some minutes later."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(3)
+        await w.under_way()
+        await w.shelf.keep(states.cancel(w.shelf.batches[batch], w.shelf.now()))
+        began = w.env.now()
+        await w.until(batch, Status.CANCELLED)
+        assert GRACE < w.env.now() - began < GRACE + 5 and w.provider.running == 0
+        _, errors = await w.results(batch)
+        assert len(errors) == 3
+
+    play(test, takes_s=1e6)
+
+
+def test_an_answer_that_waits_for_the_disk_survives_a_cancel() -> None:
+    """However long: it was paid for, and its line has one result."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(3)
+        await w.under_way()
+        w.blobs.error = "No space left on device"
+        await w.env.sleep(2)
+        await w.shelf.keep(states.cancel(w.shelf.batches[batch], w.shelf.now()))
+        await w.env.sleep(GRACE + 100)
+        w.blobs.error = None
+        await w.until(batch, Status.CANCELLED)
+        output, errors = await w.results(batch)
+        assert len(output) == 3 and not errors
+
+    play(test)
+
+
+def test_a_batch_that_is_cancelled_before_it_begins_has_no_files() -> None:
+    """Nothing was sent, nothing is told of lines."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(3)
+        await w.shelf.keep(states.cancel(w.shelf.batches[batch], w.shelf.now()))
+        done = await w.until(batch, Status.CANCELLED)
+        assert (done.output_file_id, done.error_file_id) == (None, None) and not w.provider.sent
+
+    play(test)
+
+
+def test_batches_and_clients_take_turns() -> None:
+    """A large batch does not keep a small one waiting, nor many of one client those of another."""
+
+    async def test(w: World) -> None:
+        many = [await w.begin(200, client="many") for _ in range(OPEN)]
+        few = await w.begin(4, client="few")
+        began = w.env.now()
+        await w.until(few, Status.COMPLETED)
+        assert w.env.now() - began < 5
+        assert len({b for b in many if w.shelf.batches[b].counts.completed}) <= OPEN_OF_ONE
+
+    play(test)
+
+
+def test_a_batch_that_nobody_can_serve_holds_up_no_other() -> None:
+    """Neither where its lines are refused, nor where they hang."""
+
+    async def test(w: World) -> None:
+        w.provider.reply = lambda line, nth: (
+            error(503, "all_deployments_unavailable") if line.startswith("stuck") else good(line, nth)
+        )
+        stuck = await w.begin(100, client="stuck")
+        await w.env.sleep(600)
+        w.provider.takes_s = 1e5
+        await w.env.sleep(600)
+        w.provider.takes_s = 1.0
+        began = w.env.now()
+        await w.until(await w.begin(40), Status.COMPLETED)
+        assert w.env.now() - began < 10
+        assert w.shelf.batches[stuck].counts.completed == w.shelf.batches[stuck].counts.failed == 0
+
+    play(test)
+
+
+def test_lines_that_can_be_served_go_before_those_that_wait() -> None:
+    """In one batch: those of a model that is away hold up the others a little, and not for ever."""
+
+    async def test(w: World) -> None:
+        w.provider.reply = lambda line, nth: (
+            error(429) if int(line[1:]) < 20 and w.env.now() < began + 7200 else good(line, nth)
+        )
+        began = w.env.now()
+        batch = await w.begin(60)
+        await w.env.sleep(300)
+        assert w.shelf.batches[batch].counts.completed == 40
+        await w.until(batch, Status.COMPLETED)
+        assert len((await w.results(batch))[0]) == 60
+
+    play(test)
+
+
+@settings(max_examples=25)
+@given(
+    kills=st.lists(st.floats(0.05, 6), max_size=4),
+    fates=st.lists(st.sampled_from([200, 200, 200, 400, 502]), min_size=1, max_size=40),
+    torn=st.integers(0, 30),
+)
+def test_nothing_is_lost_or_done_twice_over_restarts(kills: list[float], fates: list[int], torn: int) -> None:
+    """Whenever it is killed: each line has one result, and was sent again only if it was under way then."""
+
+    def reply(line: str, nth: int) -> Answer:
+        status = fates[int(line[1:])]
+        return good(line, nth) if status == 200 else error(status)
+
+    async def main(env: VirtualEnv) -> None:
+        w = await World(env, Provider(env, 0.7, reply)).start()
+        batch = await w.begin(len(fates))
+        for kill in kills:
+            await env.sleep(kill)
+            await w.kill()
+            found = w.shelf.batches[batch]
+            if found.output_id is not None and not found.ended:  # a line that the crash cut off
+                await w.blobs.append(found.output_id, b'{"id":"batch_req_x","custom_id":"torn"}\n'[:torn])
+            await w.start()
+        done = await w.until(batch, Status.COMPLETED)
+        output, errors = await w.results(batch)
+        assert {int(k[1:]) for k in output} == {i for i, f in enumerate(fates) if f == 200}
+        assert len(output) + len(errors) == len(fates) == done.counts.total
+        usual = sum(states.TRIES if f == 502 else 1 for f in fates)
+        assert w.provider.sent.total() <= usual + len(kills) * AT_ONCE * states.TRIES
+        await w.kill()
+        assert not w.crashes
+
+    run(main)
+
+
+def test_answers_wait_for_a_disk() -> None:
+    """Full, or gone: what was paid for is kept until it can be written; nothing is asked for again."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(20)
+        await w.under_way()
+        w.blobs.error = "No space left on device"
+        await w.env.sleep(60)
+        assert w.provider.sent.total() <= AT_ONCE
+        w.blobs.error = None
+        await w.until(batch, Status.COMPLETED)
+        output, _ = await w.results(batch)
+        assert len(output) == 20 and set(w.provider.sent.values()) == {1}
+
+    play(test)
+
+
+def test_a_store_that_fails_holds_up_a_batch_and_no_more() -> None:
+    """The loop is started again by its supervisor, and ends what it had begun."""
+
+    async def main(env: VirtualEnv) -> None:
+        w = await World(env).start()
+        batch = await w.begin(10)
+        await w.under_way()
+        w.store.error = "away"
+        await env.sleep(30)
+        w.store.error = None
+        await w.until(batch, Status.COMPLETED)
+        assert len((await w.results(batch))[0]) == 10 and set(w.provider.sent.values()) == {1}
+        await w.kill()
+        assert w.crashes and all("away" in c for c in w.crashes)
+        w.store.error = "away"
+        await w.start()
+        assert not w.shelf.loaded
+        w.store.error = None
+        await env.sleep(5)
+        assert w.shelf.batches[batch].status is Status.COMPLETED
+        await w.kill()
+
+    run(main)
+
+
+def test_nothing_is_sent_once_the_daemon_ends() -> None:
+    """What is under way may end; the rest is for the next run."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(30)
+        await w.under_way()
+        w.batches.closing = True
+        await w.env.sleep(10)
+        assert w.provider.sent.total() == AT_ONCE == w.shelf.batches[batch].counts.completed
+        await w.kill()
+        await w.start()
+        await w.until(batch, Status.COMPLETED)
+        assert set(w.provider.sent.values()) == {1}
+
+    play(test)
+
+
+def test_old_files_and_batches_go() -> None:
+    """A month after the end."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(1)
+        await w.until(batch, Status.COMPLETED)
+        for wait in (0.0, states.KEPT - 7200):
+            await w.kill()
+            await w.env.sleep(wait)
+            await w.start()
+            assert len(w.shelf.files) == 2 and batch in w.shelf.batches
+        await w.env.sleep(3 * 7200)  # the loop looks for them now and then
+        assert not w.shelf.files and not w.shelf.batches and not w.blobs._kept
+
+    play(test)
+
+
+async def test_trouble_of_the_store_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks is told."""
+    loop = asyncio.get_running_loop()
+    env = VirtualEnv(loop, 1)
+    store = MoodyStore()
+    made = await shelf(env, store)
+    now = made.now()
+    batch = Batch("batch_1", "c", CHAT, "file-x", "24h", now, now + 86400)
+    await made.begin(batch)
+    store.error = "away"
+    await made.keep(states.cancel(batch, now))
+    batches = Batches(env, made, None, {}, spawn=None, offload=inline, ended=print)  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="away"):
+        await batches.look()

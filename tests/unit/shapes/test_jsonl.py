@@ -1,0 +1,154 @@
+"""The lines of a batch: what is read is what was sent, byte for byte, and what is written can be read again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbd.model.batch import Fault
+from lbd.shapes import jsonl
+from lbd.shapes.jsonl import (
+    CANCELLED,
+    EXPIRED,
+    MOST_FAULTS,
+    MOST_LINES,
+    Line,
+    Scan,
+    answered,
+    body_of,
+    read,
+    unanswered,
+)
+
+CHAT = "/v1/chat/completions"
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts, lambda v: st.lists(v) | st.dictionaries(texts, v)
+)
+bodies = st.dictionaries(texts.filter(lambda k: k != "stream"), values, max_size=4)
+
+
+def one(custom_id: Any = "a", method: Any = "POST", url: Any = CHAT, body: Any = None) -> bytes:
+    return json.dumps({"custom_id": custom_id, "method": method, "url": url, "body": body or {}}).encode()
+
+
+@given(
+    ids=st.lists(texts, min_size=1, max_size=6, unique=True),
+    body=bodies,
+    end=st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\n \t\n"]),
+    last=st.booleans(),
+)
+def test_what_is_read_is_what_was_sent(ids: list[str], body: dict[str, Any], end: bytes, last: bool) -> None:
+    """Ids in order, and of each line its body to the byte; blank lines and the last end do not matter."""
+    raw = json.dumps(body, ensure_ascii=False).encode()
+    lines = [
+        b'{"custom_id": %b, "method": "POST", "url": "%b", "body": %b}' % (json.dumps(i).encode(), CHAT.encode(), raw)
+        for i in ids
+    ]
+    data = end.join(lines) + (end if last else b"")
+    found = read(data, CHAT)
+    assert [f.custom_id for f in found if isinstance(f, Line)] == ids
+    for line in found:
+        assert isinstance(line, Line)
+        assert body_of(data[line.offset : line.offset + line.size]) == raw
+
+
+@given(
+    data=st.binary(max_size=200) | st.lists(st.sampled_from([one(), one("b"), b"{", b"\n", b"\xff"])).map(b"\n".join)
+)
+def test_junk_is_told_never_raised(data: bytes) -> None:
+    """Lines or faults, never both, never none."""
+    found = read(data, CHAT)
+    assert found
+    assert all(isinstance(f, Line) for f in found) or all(isinstance(f, Fault) for f in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "param"),
+    [
+        (b"{", "invalid_json_line", None),
+        (b"[1]", "invalid_json_line", None),
+        (b'{"custom_id": "\xff"}', "invalid_json_line", None),
+        (one(""), "missing_required_parameter", "custom_id"),
+        (one(7), "missing_required_parameter", "custom_id"),
+        (b"{}", "missing_required_parameter", "custom_id"),
+        (one("first"), "duplicate_custom_id", "custom_id"),
+        (one(method="GET"), "invalid_method", "method"),
+        (one(method=None), "invalid_method", "method"),
+        (one(url="/v1/embeddings"), "invalid_url", "url"),
+        (one(body=[1]), "missing_required_parameter", "body"),
+        (b'{"custom_id":"a","method":"POST","url":"%b"}' % CHAT.encode(), "missing_required_parameter", "body"),
+        (one(body={"stream": True}), "unsupported_value", "body.stream"),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number(line: bytes, code: str, param: str | None) -> None:
+    """Counted from 1, blank lines among them."""
+    [fault] = read(one("first") + b"\n\n" + line + b"\n" + one("last"), CHAT)
+    assert isinstance(fault, Fault)
+    assert (fault.line, fault.code, fault.param) == (3, code, param) and fault.message
+
+
+def test_bounds() -> None:
+    """Nothing at all, too many faults, too many lines."""
+    assert [f.code for f in read(b"\n \n", CHAT) if isinstance(f, Fault)] == ["empty_file"]
+    assert len(read(b"x\n" * (MOST_FAULTS * 3), CHAT)) == MOST_FAULTS
+    many = b"\n".join(one(str(i)) for i in range(MOST_LINES + 1))
+    assert [f.code for f in read(many, CHAT) if isinstance(f, Fault)] == ["too_many_tasks"]
+    assert len(read(many[: many.rindex(b"\n")], CHAT)) == MOST_LINES
+
+
+@given(custom_id=texts, body=bodies, indent=st.sampled_from([None, 2]), status=st.integers(100, 599))
+def test_an_answer_is_one_line(custom_id: str, body: dict[str, Any], indent: int | None, status: int) -> None:
+    """Exactly OpenAI's members, whatever the provider's layout."""
+    raw = json.dumps(body, indent=indent, ensure_ascii=False).encode()
+    text = answered("batch_req_1", custom_id, status, "req_1", raw)
+    assert text.count(b"\n") == 1 and text.endswith(b"\n")
+    assert json.loads(text) == {
+        "id": "batch_req_1",
+        "custom_id": custom_id,
+        "response": {"status_code": status, "request_id": "req_1", "body": body},
+        "error": None,
+    }
+
+
+@pytest.mark.parametrize(("body", "told"), [(b"oops\n<html>", "oops\n<html>"), (b"\xff", "\ufffd"), (b"", "")])
+def test_what_is_no_json_becomes_text(body: bytes, told: str) -> None:
+    """A file of results can be read whatever a provider sent."""
+    assert json.loads(answered("i", "c", 502, "r", body))["response"]["body"] == told
+
+
+def test_numbers_keep_their_digits() -> None:
+    """An answer is laid out anew, not understood anew."""
+    text = answered("i", "c", 200, "r", b'{"a": 1.10,\n "b": 123456789012345678901234567890}')
+    assert b'{"a":1.10,"b":123456789012345678901234567890}' in text
+
+
+@given(
+    lines=st.lists(st.tuples(texts, st.sampled_from([None, EXPIRED, CANCELLED])), max_size=8),
+    cuts=st.lists(st.integers(0, 3000), max_size=6),
+    torn=st.integers(0, 60),
+)
+def test_results_are_read_again_however_they_are_cut(
+    lines: list[tuple[str, tuple[str, str] | None]], cuts: list[int], torn: int
+) -> None:
+    """In pieces of any size; a line that a crash cut off does not count, and where it begins is known."""
+    whole = [answered("i", c, 200, "r", b"{}") if e is None else unanswered("i", c, e) for c, e in lines]
+    data = b"".join(whole) + unanswered("i", "torn", EXPIRED)[:torn]
+    scan, at = Scan(), 0
+    for cut in sorted({min(c, len(data)) for c in cuts} | {len(data)}):
+        scan.feed(data[at:cut])
+        at = cut
+    assert scan.ids == {c for c, _ in lines}
+    assert scan.size == sum(map(len, whole))
+    assert scan.expired == sum(e is EXPIRED for _, e in lines)
+
+
+def test_the_two_ways_to_have_no_answer() -> None:
+    """Code and text as OpenAI's."""
+    told = json.loads(unanswered("batch_req_1", "c", jsonl.EXPIRED))
+    assert told["response"] is None and told["error"]["code"] == "batch_expired"
+    assert set(told) == {"id", "custom_id", "response", "error"}
