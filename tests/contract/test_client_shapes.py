@@ -96,7 +96,7 @@ def test_an_error_body_says_what_the_failure_says(shape: ClientShape, failure: F
     if "code" in error:
         assert error["param"] == failure.param
         # but for the code that every application goes by, whatever a provider calls it
-    assert not failure.code or error["code"] == failure.code or failure.kind is FailureKind.CONTEXT
+        assert not failure.code or error["code"] == failure.code or failure.kind is FailureKind.CONTEXT
     assert shape.passes(body)
 
 
