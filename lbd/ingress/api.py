@@ -29,7 +29,10 @@ ROUTES = {
     "/v1/embeddings": "openai.embeddings",
     "/v1/moderations": "openai.moderations",
     "/v1/images/generations": "openai.images",
+    "/v1/images/edits": "openai.image_edits",
     "/v1/audio/speech": "openai.speech",
+    "/v1/audio/transcriptions": "openai.transcriptions",
+    "/v1/audio/translations": "openai.translations",
     "/v1/responses": "openai.responses",
     "/v1/messages": "anthropic.messages",
     "/v1/messages/count_tokens": "anthropic.count_tokens",
@@ -105,9 +108,9 @@ class Api:
             deployment = _reroute(inbound)
             shape = self._posts.get(inbound.path)
         try:
-            refusal = inbound.refusal or self._guard(inbound)
+            refusal = inbound.refusal or self._guard(inbound, shape)
             if refusal is None and shape is not None and inbound.method == "POST":
-                body = self._body(inbound, deployment)
+                body = self._body(inbound, deployment, shape)
                 if not isinstance(body, Failure):
                     await self._pipeline.handle(inbound, body, shape, reply)
                     return
@@ -132,7 +135,7 @@ class Api:
         to = _to(inbound, reply)
         if self._filing is None or not files.takes(inbound.path):
             return self._get(inbound, to)
-        body = self._body(inbound, None)
+        body = self._body(inbound, None, None)
         return body if isinstance(body, Failure) else await self._filing.handle(inbound, to, reply)
 
     def _shape_of(self, inbound: Inbound) -> ClientShape:
@@ -140,7 +143,7 @@ class Api:
         theirs = inbound.header("anthropic-version") is not None or inbound.path.startswith("/v1/messages")
         return self._anthropic if theirs else self._default
 
-    def _guard(self, inbound: Inbound) -> Failure | None:
+    def _guard(self, inbound: Inbound, shape: ClientShape | None) -> Failure | None:
         host, origin = inbound.field(b"host"), inbound.field(b"origin")
         if host not in self._known_hosts:
             name = None if host is None else host.decode("latin-1")
@@ -160,24 +163,29 @@ class Api:
                 f"Origin {origin.decode('latin-1')!r} is not known here; add its host to allowed_hosts",
                 code="unknown_origin",
             )
-        if inbound.method == "POST" and inbound.field(b"content-type") != b"application/json":
-            return self._kind(inbound)
+        if inbound.method == "POST":
+            form = shape is not None and shape.named is not None
+            if form or inbound.field(b"content-type") != b"application/json":
+                return self._kind(inbound, form=form)
         return None
 
-    def _kind(self, inbound: Inbound) -> Failure | None:
-        kind, form = inbound.header("content-type"), inbound.path == files.FILES and self._filing is not None
+    def _kind(self, inbound: Inbound, *, form: bool) -> Failure | None:
+        kind = inbound.header("content-type")
+        form = form or (inbound.path == files.FILES and self._filing is not None)
         if guard.is_form(kind) if form else guard.is_json(kind):
             return None
         wanted = "multipart/form-data" if form else "application/json"
         return Failure(FailureKind.BAD_REQUEST, f"send the body with Content-Type: {wanted}", status=415)
 
-    def _body(self, inbound: Inbound, deployment: str | None) -> bytes | Failure:
+    def _body(self, inbound: Inbound, deployment: str | None, shape: ClientShape | None) -> bytes | Failure:
         """Return the body as it was before it was packed, or why it cannot be read."""
         if inbound.field(b"content-encoding") is not None:
             refusal = self._inflate(inbound)
             if refusal is not None:
                 return refusal
-        return inbound.body if deployment is None else _named(inbound.body, deployment)
+        if deployment is None:
+            return inbound.body
+        return _named(inbound.body, deployment, _in_json if shape is None or shape.named is None else shape.named)
 
     def _inflate(self, inbound: Inbound) -> Failure | None:
         encoding = (inbound.header("content-encoding") or "").strip().lower()
@@ -244,9 +252,13 @@ def _reroute(inbound: Inbound) -> str | None:
     return None
 
 
-def _named(body: bytes, model: str) -> bytes:
+def _named(body: bytes, model: str, put: Callable[[bytes, str], bytes]) -> bytes:
     """Return a body that names its model: the deployment in the path, whatever stands there."""
     try:
-        return edit.with_members(body, {"model": orjson.dumps(model)})
+        return put(body, model)
     except ValueError:
-        return body  # no object: whoever reads it says so
+        return body  # it cannot be read: whoever reads it says so
+
+
+def _in_json(body: bytes, model: str) -> bytes:
+    return edit.with_members(body, {"model": orjson.dumps(model)})

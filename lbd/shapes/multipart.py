@@ -36,7 +36,11 @@ def boundary(content_type: str) -> bytes:
 
 def read(content_type: str, body: bytes) -> list[Part]:
     """Return the fields of a form. Raises ValueError."""
-    delimiter = b"--" + boundary(content_type)
+    return [_part(body, at, stop) for at, stop in spans(b"--" + boundary(content_type), body)]
+
+
+def spans(delimiter: bytes, body: bytes) -> list[tuple[int, int]]:
+    """Return where parts begin and end, with their heads. Raises ValueError."""
     if body.startswith(delimiter):
         at = len(delimiter)
     else:
@@ -45,7 +49,7 @@ def read(content_type: str, body: bytes) -> list[Part]:
             raise ValueError("the body does not hold the boundary that its Content-Type names")
         at += len(delimiter) + 2
     inner = b"\r\n" + delimiter
-    parts: list[Part] = []
+    parts: list[tuple[int, int]] = []
     while not body.startswith(b"--", at):
         eol = body.find(b"\r\n", at)
         if eol < 0 or body[at:eol].strip(b" \t"):
@@ -55,12 +59,18 @@ def read(content_type: str, body: bytes) -> list[Part]:
             raise ValueError("the last part has no end")
         if len(parts) >= MOST_PARTS:
             raise ValueError(f"more than {MOST_PARTS} parts")
-        parts.append(_part(body, eol + 2, stop))
+        parts.append((eol + 2, stop))
         at = stop + len(inner)
     return parts
 
 
 def _part(body: bytes, at: int, stop: int) -> Part:
+    name, filename, start = head(body, at, stop)
+    return Part(name, body[start:stop], filename)
+
+
+def head(body: bytes, at: int, stop: int) -> tuple[str, str | None, int]:
+    """Return a part's name, its file's name, and where its content begins. Raises ValueError."""
     end = body.find(b"\r\n\r\n", at, min(stop, at + MOST_HEAD))
     if end < 0:
         raise ValueError("a part has no head")
@@ -76,7 +86,7 @@ def _part(body: bytes, at: int, stop: int) -> Part:
             raise ValueError(f"Content-Transfer-Encoding {value.strip()[:40]!r} is not understood")
     if name is None:
         raise ValueError("a part names no field")
-    return Part(name, body[end + 4 : stop], filename)
+    return name, filename, end + 4
 
 
 def _disposition(value: str) -> tuple[str | None, str | None]:

@@ -43,9 +43,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "openai.moderations": {"input": "hi"},
     "openai.images": {"prompt": "hi"},
     "openai.speech": {"input": "hi", "voice": "x"},
+    "openai.transcriptions": {},
+    "openai.translations": {},
+    "openai.image_edits": {},
     "anthropic.messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "stream": True},
     "anthropic.count_tokens": {"messages": [{"role": "user", "content": "hi"}]},
 }
+FORM = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--x--\r\n'
 PING = "ping"
 SERVICES = get_args(Service)
 
@@ -127,7 +131,7 @@ def test_a_keep_alive_is_whole_and_reaches_no_application(shape: ClientShape) ->
 def test_a_small_request_is_read(shape: ClientShape) -> None:
     """The model, whether a stream is wanted, the bound, and how much text there is."""
     asked = SMALL[shape.name]
-    head = shape.read(json.dumps({"model": "m", **asked}).encode())
+    head = shape.read(json.dumps({"model": "m", **asked}).encode() if shape.named is None else FORM)
     assert isinstance(head, Head)
     assert (head.model, head.stream) == ("m", asked.get("stream", False))
     assert head.max_output_tokens == (5 if 5 in asked.values() else None)

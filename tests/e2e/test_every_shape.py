@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,3 +277,41 @@ def test_errors_are_of_each_client_s_classes(
         chat.chat.completions.create(model="nope", messages=[{"role": "user", "content": "x"}])
     with pytest.raises(anthropic.NotFoundError):
         messages.messages.create(model="nope", max_tokens=5, messages=[{"role": "user", "content": "x"}])
+
+
+# --- files -----------------------------------------------------------------------------------------------
+
+SOUND = bytes(range(256)) * 300 + b"\r\n--no-boundary\r\n"
+
+
+def test_sound_is_written_down(chat: openai.OpenAI) -> None:
+    """The form passes as it came but for the model's name: bytes, file name, format; JSON or words come back."""
+    expected = f"[häi.wav: {len(SOUND)} bytes, {sum(SOUND)}]"
+    told = chat.audio.transcriptions.create(model="m-files", file=("häi.wav", SOUND))
+    assert told.text == expected
+    words: Any = chat.audio.transcriptions.create(model="m-files", file=("häi.wav", SOUND), response_format="text")
+    assert words == f"{expected}\n"
+    with pytest.deprecated_call():  # by the SDK, not by servers
+        assert chat.audio.translations.create(model="m-files", file=("häi.wav", SOUND)).text == expected
+
+
+def test_an_image_is_changed(chat: openai.OpenAI) -> None:
+    """Images come as files, and go back as they came."""
+    told = chat.images.edit(model="m-files", image=("a.png", SOUND), prompt="brighter")
+    assert told.data is not None and base64.b64decode(told.data[0].b64_json or "") == SOUND
+
+
+def test_azure_s_path_names_the_model_of_a_form(strict_daemon: Daemon) -> None:
+    """Its clients' forms hold none."""
+    with openai.AzureOpenAI(azure_endpoint=strict_daemon.url, api_key="x", api_version="2024-10-21") as client:
+        told = client.audio.transcriptions.create(model="m-files", file=("a.wav", SOUND))
+        assert told.text.startswith("[a.wav")
+
+
+def test_files_go_only_to_who_takes_them(chat: openai.OpenAI) -> None:
+    """A chat model is no listener; and the error is of the client's class."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat.audio.transcriptions.create(model="m-openai", file=("a.wav", SOUND))
+    assert "transcriptions" in str(caught.value)
+    with pytest.raises(openai.BadRequestError):
+        chat.audio.transcriptions.create(model="", file=("a.wav", SOUND))

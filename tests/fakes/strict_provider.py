@@ -8,6 +8,7 @@ Runs in a thread of the test; ``refused`` holds what was wrong with requests.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -76,6 +77,12 @@ class StrictProvider:
             "bedrock": "anthropic.claude-sonnet-4-5-v1:0",
             "gemini": "gemini-2.5-pro",
         }
+        files = {
+            "model": "m-files",
+            "upstream_model": "whisper-1",
+            "price": price,
+            "serves": ["transcriptions", "images"],
+        }
         return [
             {
                 "name": shape,
@@ -83,7 +90,8 @@ class StrictProvider:
                 "base_url": self.url(base),
                 "api_key": {"env": "STRICT_KEY"},
                 "deployments": [
-                    {"model": f"m-{shape}", "upstream_model": models.get(shape, "gpt-4.1"), "price": price}
+                    {"model": f"m-{shape}", "upstream_model": models.get(shape, "gpt-4.1"), "price": price},
+                    *([files] if shape == "openai" else []),
                 ],
             }
             for shape, base in bases.items()
@@ -101,6 +109,8 @@ class StrictProvider:
             ("/bedrock/model/{model}/converse-stream", bedrock),
         ):
             app.router.add_post(path, self._checked(handler))
+        for path in ("audio/transcriptions", "audio/translations", "images/edits"):
+            app.router.add_post(f"/openai/v1/{path}", self._filed)
         app.router.add_get("/{rest:.*}", self._get)
         runner = web.AppRunner(app, access_log=None)
         loop.run_until_complete(runner.setup())
@@ -116,6 +126,22 @@ class StrictProvider:
         if request.path.startswith("/gemini"):
             return web.json_response({"models": [{"name": "models/gemini-2.5-pro"}]})
         return web.json_response({"data": [{"id": "gpt-4.1"}, {"id": "claude-opus-4-5"}], "object": "list"})
+
+    async def _filed(self, request: web.Request) -> web.Response:
+        """Take a form with a file, and answer as its format is asked for."""
+        form = await request.post()
+        if form.get("model") != "whisper-1":
+            self.refused.append(f"{request.path}: model {form.get('model')!r}")
+            return web.json_response({"error": {"message": "strict: no such model", "type": "x"}}, status=400)
+        file: Any = form["image" if "images" in request.path else "file"]
+        content = file.file.read()
+        if "images" in request.path:
+            return web.json_response({"created": 1, "data": [{"b64_json": base64.b64encode(content).decode()}]})
+        said = f"[{file.filename}: {len(content)} bytes, {sum(content)}]"
+        if form.get("response_format") == "text":
+            return web.Response(text=f"{said}\n", content_type="text/plain")
+        usage = {"type": "tokens", "input_tokens": 20, "output_tokens": 9, "total_tokens": 29}
+        return web.json_response({"text": said, "usage": usage})
 
     def _checked(self, handler: Callable[..., Any]) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.StreamResponse:

@@ -25,6 +25,8 @@ class ClientShape:
     voice: Voice | None = None  # how it is understood and answered where the provider speaks another shape
     status: Callable[[Failure], int] = lambda failure: failure.row.status
     estimate: Callable[[Tokens], bytes] | None = None  # lbd's own answer where no deployment can give one
+    # where it is a form and not JSON: its body with another model's name
+    named: Callable[[bytes, str], bytes] | None = None
     forwards: tuple[str, ...] = ()  # headers that a provider of this very shape gets as the client sent them
 
 

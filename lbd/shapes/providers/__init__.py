@@ -34,7 +34,7 @@ Slug = Annotated[
 # Words about the form of a request: a list of what a model supports does not speak of them.
 FORMAL = frozenset({"n", "seed", "sampling", "top_k", "penalties", "logit_bias", "parallel_tools", "cache_control"})
 Ignorable = Literal["sampling", "top_k", "seed", "penalties", "logit_bias", "reasoning", "logprobs", "n"]
-Service = Literal["chat", "completions", "responses", "embeddings", "moderations", "images", "speech"]
+Service = Literal["chat", "completions", "responses", "embeddings", "moderations", "images", "speech", "transcriptions"]
 Ratio01 = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -77,7 +77,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     context_tokens: what a prompt and its answer may have together.
     supports: what requests may ask of it; anything when not given.
     serves: what it is for, chat when not given; also completions or responses where the provider has these endpoints
-        itself, and embeddings, moderations, images, speech.
+        itself, and embeddings, moderations, images, speech, transcriptions.
     ignores: what of a request is left out for this model where it takes none, instead of keeping the request from it.
     price: list price; without one the cost is unknown, and what has a cost cap is not sent here.
     quality: 0 to 1 by task family; default speaks for the others.

@@ -15,6 +15,7 @@ from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.chat.write import write
 from lbd.shapes.completions.voice import COMPLETIONS
 from lbd.shapes.family import hosted
+from lbd.shapes.forms import FORMS
 from lbd.shapes.plain import EMBEDDINGS, PLAIN
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
 from lbd.shapes.responses.wire import RESPONSES
@@ -53,6 +54,7 @@ SHAPE = PROVIDERS.add("azure")(
             "openai.embeddings": EMBEDDINGS,
             "openai.images": PLAIN["openai.images"],
             "openai.speech": PLAIN["openai.speech"],
+            **FORMS,
         },
         headers=headers,
         dialect=dataclasses.replace(DIALECT, write=_write),

@@ -7,6 +7,7 @@ import dataclasses
 from lbd.shapes.chat.wire import CHAT
 from lbd.shapes.completions.voice import COMPLETIONS
 from lbd.shapes.family import hosted
+from lbd.shapes.forms import FORMS
 from lbd.shapes.plain import PLAIN
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
 from lbd.shapes.responses.wire import RESPONSES
@@ -25,6 +26,12 @@ SHAPE = PROVIDERS.add("openai")(
     hosted(
         "openai",
         OpenAI,
-        speaks={"openai.chat": CHAT, "openai.completions": OLD_COMPLETIONS, "openai.responses": OWN_RESPONSES, **PLAIN},
+        speaks={
+            "openai.chat": CHAT,
+            "openai.completions": OLD_COMPLETIONS,
+            "openai.responses": OWN_RESPONSES,
+            **PLAIN,
+            **FORMS,
+        },
     )
 )

@@ -335,6 +335,15 @@ async def test_a_body_that_is_not_called_json_is_a_415(kind: str) -> None:
         fields = [f"Content-Type: {kind}"] if kind else []
         told = await f.listening.ask(request("POST", CHAT, json.dumps(ASK).encode(), *fields, host="localhost"))
         assert "application/json" in error(told, 415)["message"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
+async def test_a_file_comes_in_a_form(kind: str) -> None:
+    """Said before anything is read."""
+    async with front() as f:
+        fields = [f"Content-Type: {kind}"] if kind else []
+        told = await f.listening.ask(request("POST", "/v1/audio/transcriptions", b"{}", *fields, host="localhost"))
+        assert "multipart/form-data" in error(told, 415)["message"]
         assert not f.relay.stage.taken
 
 
