@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from lbd import plugins
 from lbd.shapes import bridge
 from lbd.shapes.providers import PROVIDERS, Service
-from lbd.shapes.providers import Wire as Way
+from lbd.shapes.wire import Wire as Way
 
 SERVICES = Service.__args__  # type: ignore[attr-defined]
 HOW = {True: "passes", False: "translated"}

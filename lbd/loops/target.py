@@ -17,7 +17,8 @@ from lbd.model.request import Body, Head
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Headers, Transport
 from lbd.shapes.chat.write import bound_name
-from lbd.shapes.providers import Shape, Watch
+from lbd.shapes.providers import Shape
+from lbd.shapes.wire import Watch
 from lbd.upstream.line import Line, base_headers, masked, origin_of, versioned
 from probes import Answer, Completed
 

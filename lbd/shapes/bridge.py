@@ -18,7 +18,8 @@ from lbd.shapes import ignore, prompts
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.dialect import Dialect, Listener, Speaker, Voice
 from lbd.shapes.gather import gather
-from lbd.shapes.providers import Facts, Shape, Watch, Wire
+from lbd.shapes.providers import Shape
+from lbd.shapes.wire import Facts, Watch, Wire
 
 CHAT = frozenset({"chat"})
 
@@ -83,7 +84,7 @@ def _facts(voice: Voice, dialect: Dialect, model: str, body: bytes, wall: WallTi
 
 
 class BridgeWatch:
-    """See :class:`lbd.shapes.providers.Watch`: what comes of the provider goes on in the client's shape."""
+    """See :class:`lbd.shapes.wire.Watch`: what comes of the provider goes on in the client's shape."""
 
     def __init__(
         self,
@@ -193,7 +194,7 @@ def _commits(piece: Piece) -> bool:
 
 
 class _Fold:
-    """See :class:`lbd.shapes.providers.Fold`: the watch gathers the pieces themselves."""
+    """See :class:`lbd.shapes.wire.Fold`: the watch gathers the pieces themselves."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch

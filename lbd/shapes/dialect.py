@@ -40,7 +40,7 @@ class Listener(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-    """How a provider is asked a prompt. See :class:`lbd.shapes.providers.Wire` for the paths."""
+    """How a provider is asked a prompt. See :class:`lbd.shapes.wire.Wire` for the paths."""
 
     family: str  # whose opaque tokens it takes
     path: str

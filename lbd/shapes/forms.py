@@ -12,7 +12,7 @@ from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
 from lbd.model.units import WallTime
 from lbd.shapes import multipart, plain
-from lbd.shapes.providers import Facts, Wire
+from lbd.shapes.wire import Facts, Wire
 
 _LONGEST = 72  # of a delimiter: two hyphens and a boundary (RFC 2046 5.1.1)
 

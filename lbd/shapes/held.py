@@ -31,7 +31,7 @@ def _after_name(block: bytes) -> int:
 
 
 class HeldStream:
-    """Most of a :class:`lbd.shapes.providers.Watch`: a shape adds how an event is read, and when all has come."""
+    """Most of a :class:`lbd.shapes.wire.Watch`: a shape adds how an event is read, and when all has come."""
 
     END: ClassVar[bytes]  # what completes a stream whose end mark was lost
     finished: bool

@@ -20,7 +20,7 @@ from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.chat.usage import count
 from lbd.shapes.loose import UNREADABLE
-from lbd.shapes.providers import Facts, Wire
+from lbd.shapes.wire import Facts, Wire
 
 
 class _Request(msgspec.Struct):
@@ -65,13 +65,14 @@ def encode(body: Body, row: DeploymentSpec, _stream: bool, _ask_usage: bool) -> 
 
 
 def facts(holds: str | None, body: bytes, _wall: WallTime = 0.0) -> Facts:
-    """Read a whole answer: an error in spite of its status, and what it used. What is no JSON is sound or an image.
+    """Read a whole answer: an error in spite of its status, and what it used.
 
-    ``holds``: the member that makes it an answer.
+    What is no JSON is sound, or a whole stream.
+    ``holds``: the member that makes it an answer, None where it may be anything.
     """
     if not body:
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer is empty", status=200))
-    if body[:1] not in b"{[\xef \r\n\t":
+    if body[:1] not in b"{[\xef \r\n\t" and (holds is None or body.startswith((b"event:", b"data:"))):
         return Facts()
     try:
         try:

@@ -19,8 +19,8 @@ from lbd.model.outcome import QuotaReading, Usage
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.fingerprint import fingerprint
-from lbd.shapes.providers import Fold, Watch, Wire
 from lbd.shapes.sse import looks_like_events
+from lbd.shapes.wire import Fold, Watch, Wire
 from lbd.upstream.bounds import Bounds, silence
 from lbd.upstream.gathered import Gathered
 from lbd.upstream.headers import event_stream

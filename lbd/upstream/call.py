@@ -27,8 +27,8 @@ from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
 from lbd.model.validation import Validation
 from lbd.ports import Endpoint, Env, Reply
 from lbd.shapes.clients import ClientShape
-from lbd.shapes.providers import Wire
 from lbd.shapes.validate.check import judged
+from lbd.shapes.wire import Wire
 from lbd.state import flight as flights
 from lbd.state.budget import RetryBudget
 from lbd.state.flight import Flight, Step

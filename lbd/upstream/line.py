@@ -13,7 +13,8 @@ from lbd.model.failure import Failure
 from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.ports import Endpoint, Origin, Transport
 from lbd.shapes.bridge import wires
-from lbd.shapes.providers import Shape, Wire
+from lbd.shapes.providers import Shape
+from lbd.shapes.wire import Wire
 
 SHORTEST_SECRET = 8  # of a configured header's value; shorter ones are words that a message may hold
 AGENT = f"lbd/{__version__}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from lbd.model.request import Head
-from lbd.shapes.providers import Wire
+from lbd.shapes.wire import Wire
 from lbd.upstream.line import Line
 
 

@@ -16,7 +16,8 @@ from lbd.model.outcome import Load, QuotaReading, Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
 from lbd.shapes.chat import passing
-from lbd.shapes.providers import Facts, Fold, ProviderConfig, Shape, Watch, Wire
+from lbd.shapes.providers import ProviderConfig, Shape
+from lbd.shapes.wire import Facts, Fold, Watch, Wire
 from tests.unit.shapes.streams import TRANSCRIPTS, cuts, pieces, run
 
 SHAPES = dict(plugins.load().shapes)

@@ -20,7 +20,7 @@ _PIECES = ("content", "reasoning_content", "reasoning", "reasoning_details", "re
 
 
 class ChatFold:
-    """See :class:`lbd.shapes.providers.Fold`."""
+    """See :class:`lbd.shapes.wire.Fold`."""
 
     KIND = "chat.completion"
 

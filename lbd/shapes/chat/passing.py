@@ -24,7 +24,7 @@ from lbd.shapes.chat.foreign import without_foreign
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.chat.usage import UsageFields
 from lbd.shapes.loose import UNREADABLE
-from lbd.shapes.providers import Facts
+from lbd.shapes.wire import Facts
 
 CAPABILITIES = frozenset(
     {

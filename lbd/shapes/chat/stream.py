@@ -72,7 +72,7 @@ def _has_content(delta: _Delta) -> bool:
 
 
 class ChatWatch(HeldStream):
-    """See :class:`lbd.shapes.providers.Watch`."""
+    """See :class:`lbd.shapes.wire.Watch`."""
 
     END = b"data: [DONE]\n\n"
     __slots__ = ("_choices", "_counted", "_finishes", "_hide_usage", "_wants_usage", "finished")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lbd.shapes.chat import passing
 from lbd.shapes.chat.fold import ChatFold
 from lbd.shapes.chat.stream import ChatWatch
-from lbd.shapes.providers import Wire
+from lbd.shapes.wire import Wire
 
 CHAT = Wire(
     path="/chat/completions",

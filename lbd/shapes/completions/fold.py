@@ -8,7 +8,7 @@ from lbd.shapes.chat.fold import ChatFold
 
 
 class CompletionsFold(ChatFold):
-    """See :class:`lbd.shapes.providers.Fold`: like a chat's, but its choices hold text and no message."""
+    """See :class:`lbd.shapes.wire.Fold`: like a chat's, but its choices hold text and no message."""
 
     KIND = "text_completion"
 

@@ -8,7 +8,7 @@ from lbd.shapes.completions import speak
 from lbd.shapes.completions.fold import CompletionsFold
 from lbd.shapes.completions.read import read
 from lbd.shapes.dialect import Voice
-from lbd.shapes.providers import Wire
+from lbd.shapes.wire import Wire
 
 VOICE = Voice("openai", read, speak.CompletionsSpeaker, speak.whole)
 COMPLETIONS = Wire(

@@ -20,7 +20,7 @@ from lbd.shapes import dig
 from lbd.shapes.chat.read import decode
 from lbd.shapes.gemini.errors import in_band
 from lbd.shapes.loose import UNREADABLE
-from lbd.shapes.providers import Facts, Wire
+from lbd.shapes.wire import Facts, Wire
 
 BYTES_PER_TOKEN = 4
 _HINTS = frozenset({"model", "user", "metadata"})

@@ -11,7 +11,7 @@ from lbd.model.units import WallTime
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.messages import passing
-from lbd.shapes.providers import Facts, Wire
+from lbd.shapes.wire import Facts, Wire
 
 
 class _Counted(msgspec.Struct):

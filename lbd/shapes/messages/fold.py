@@ -13,7 +13,7 @@ _JOINED = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta"
 
 
 class MessagesFold:
-    """See :class:`lbd.shapes.providers.Fold`."""
+    """See :class:`lbd.shapes.wire.Fold`."""
 
     def __init__(self) -> None:
         self._message: dict[str, Any] = {"type": "message", "role": "assistant"}

@@ -19,7 +19,7 @@ from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.messages.usage import UsageFields
-from lbd.shapes.providers import Facts
+from lbd.shapes.wire import Facts
 
 FAMILY = "anthropic"
 VERSION = "2023-06-01"

@@ -51,7 +51,7 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 
 class MessagesWatch(HeldStream):
-    """See :class:`lbd.shapes.providers.Watch`."""
+    """See :class:`lbd.shapes.wire.Watch`."""
 
     END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
     __slots__ = ("finished",)

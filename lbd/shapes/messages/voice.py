@@ -13,7 +13,7 @@ from lbd.shapes.messages.fold import MessagesFold
 from lbd.shapes.messages.read import read
 from lbd.shapes.messages.stream import MessagesWatch
 from lbd.shapes.messages.write import write
-from lbd.shapes.providers import Wire
+from lbd.shapes.wire import Wire
 
 LEAST_BUDGET = 1024  # tokens; the API refuses less
 # What a word means where only a budget is known, in tokens.

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 import msgspec
 
 from lbd.model.failure import Failure
-from lbd.model.outcome import Load, QuotaReading, Usage
-from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
-from lbd.model.request import Body
+from lbd.model.outcome import Load, QuotaReading
+from lbd.model.provider import Price, ProviderSpec
 from lbd.model.secret import SecretRef
 from lbd.model.units import Seconds, WallTime
 from lbd.ports import Endpoint
 from lbd.registry import Registry
 from lbd.shapes.dialect import Dialect
+from lbd.shapes.wire import Wire
 
 # Not "." or "..", which a client takes out of a URL's path; and Python's $ would let a line's end follow.
 Slug = Annotated[
@@ -130,94 +130,6 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     connect_timeout_s: Positive = 3.0
     keepalive_s: Positive | None = None
     max_concurrency: Count | None = None
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What lbd reads out of a whole (unary) answer. ``failure``: an error in spite of a good status.
-
-    ``answer`` is what the client gets, None where that is the provider's own body.
-    """
-
-    usage: Usage | None = None
-    model: str | None = None
-    failure: Failure | None = None
-    answer: bytes | None = None
-
-
-class Watch(Protocol):
-    """Follows one answer stream: what may go on to the client, and how far the answer has come.
-
-    Until the first content nothing is forwarded: the slice that commits brings what was held with it.
-    """
-
-    @property
-    def committed(self) -> bool:
-        """Content came; what ``feed`` returns may be sent."""
-
-    @property
-    def done(self) -> bool:
-        """The provider's own end mark came."""
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens of the answer, as far as they were told."""
-
-    @property
-    def failure(self) -> Failure | None:
-        """What the provider said has gone wrong, or that it sent what is no event."""
-
-    @property
-    def contents(self) -> int:
-        """Count of content deltas so far."""
-
-    @property
-    def whole(self) -> bool:
-        """Every choice has finished, and the usage that the client wants has come: only the end is missing."""
-
-    def feed(self, data: bytes) -> bytes:
-        """Take bytes as they came, return those to forward."""
-
-    def end(self) -> tuple[bytes, Failure | None]:
-        """The provider closed: return what completes the stream, or the failure that this end is."""
-
-
-class Watching(Protocol):
-    """Makes the watch of one stream: how many choices it will have, and whose wish its usage event is."""
-
-    def __call__(self, choices: int, hide_usage: bool, /, *, wants_usage: bool = False, wall: WallTime = 0.0) -> Watch:
-        """``hide_usage``: lbd asked for usage, the client did not. ``wants_usage``: the client did."""
-
-
-class Fold(Protocol):
-    """Gathers a stream into the unary answer it stands for."""
-
-    def feed(self, data: bytes) -> None:
-        """Take forwarded bytes of the stream."""
-
-    def result(self) -> bytes:
-        """Return the unary body."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Wire:
-    """How requests of one client shape go to a provider, and how its answers come back to them.
-
-    ``path`` is below the base URL, ``{model}`` in it is the upstream model; ``stream_path`` where streams have another.
-    ``watch`` and ``fold`` are None for what is never streamed. ``native``: the provider speaks the client's shape
-    itself, so bytes pass through.
-    """
-
-    path: str
-    carries: frozenset[str]  # capabilities that can be expressed
-    encode: Callable[[Body, DeploymentSpec, bool, bool], bytes]  # (body, row, stream, ask for usage)
-    facts: Callable[[bytes, WallTime], Facts]  # of a unary answer that came at this time
-    watch: Watching | None = None
-    fold: Callable[[Watch], Fold] | None = None
-    stream_path: str | None = None
-    native: bool = True
-    names_deployment: bool = True  # where paths hold the deployment's name (Azure), this one does
-    finish: Callable[[bytes, Body, DeploymentSpec], bytes] | None = None  # a unary answer as the client asked for it
-    serves: str = "chat"  # the word of a deployment's ``serves`` that it takes
 
 
 @dataclasses.dataclass(frozen=True)

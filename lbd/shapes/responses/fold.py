@@ -22,7 +22,7 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 
 class ResponsesFold:
-    """See :class:`lbd.shapes.providers.Fold`."""
+    """See :class:`lbd.shapes.wire.Fold`."""
 
     def __init__(self) -> None:
         self._response = b"{}"

@@ -16,8 +16,8 @@ from lbd.shapes import dig, edit, loose, tokens
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.loose import UNREADABLE
-from lbd.shapes.providers import Facts
 from lbd.shapes.responses import items, usage
+from lbd.shapes.wire import Facts
 
 FAMILY = "openai"
 CAPABILITIES = frozenset(

@@ -46,7 +46,7 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 
 class ResponsesWatch(HeldStream):
-    """See :class:`lbd.shapes.providers.Watch`. Its end mark is the last event itself, so nothing can stand for it."""
+    """See :class:`lbd.shapes.wire.Watch`. Its end mark is the last event itself, so nothing can stand for it."""
 
     END = b""
     __slots__ = ("finished",)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lbd.shapes.providers import Wire
 from lbd.shapes.responses import passing
 from lbd.shapes.responses.fold import ResponsesFold
 from lbd.shapes.responses.stream import ResponsesWatch
+from lbd.shapes.wire import Wire
 
 RESPONSES = Wire(
     path="/responses",

@@ -77,7 +77,7 @@ def spoiled(draw: st.DrawFn, value: Any) -> Any:
 
 # --- conversations ---------------------------------------------------------------------------------------
 
-texts = letters.map(Text)
+texts = letters.filter(str.strip).map(Text)
 base64s = st.binary(min_size=1, max_size=6).map(lambda b: base64.b64encode(b).decode())
 urls = names.map(lambda n: f"https://x.test/{n}.png")
 images = st.one_of(
@@ -139,7 +139,7 @@ def prompts(draw: st.DrawFn, *, thinking: bool = False) -> Prompt:
         max_tokens=draw(st.integers(1, 10**6)),
         temperature=draw(st.none() | st.floats(0, 1)),
         top_p=draw(st.none() | st.floats(0, 1)),
-        stop=tuple(draw(st.lists(letters, max_size=2))),
+        stop=tuple(draw(st.lists(letters.filter(str.strip), max_size=2))),
         format=draw(st.none() | st.just(Format(schema, "answer", strict=True))),
         effort=draw(st.sampled_from([None, Effort("low"), Effort("medium"), Effort("high")])),
         user=draw(st.none() | st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)),

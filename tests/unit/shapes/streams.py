@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lbd.model.failure import Failure
-from lbd.shapes.providers import Watch
+from lbd.shapes.wire import Watch
 
 DONE = b"data: [DONE]\n\n"
 

@@ -24,7 +24,8 @@ from lbd.shapes.dialect import Dialect, Voice
 from lbd.shapes.gather import gather
 from lbd.shapes.messages.voice import DIALECT as MESSAGES
 from lbd.shapes.messages.voice import VOICE as ANTHROPIC_CLIENT
-from lbd.shapes.providers import PROVIDERS, Wire
+from lbd.shapes.providers import PROVIDERS
+from lbd.shapes.wire import Wire
 from tests.unit.shapes import streams
 from tests.unit.shapes.chat.test_speak import accumulated as chat_of
 from tests.unit.shapes.chat.test_speak import chunks

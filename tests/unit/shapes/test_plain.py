@@ -51,6 +51,18 @@ def test_an_error_in_spite_of_the_status_is_one(body: bytes, kind: FailureKind) 
     assert failure is not None and failure.kind is kind
 
 
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"null", b"OK"])
+def test_what_a_proxy_says_is_no_embedding(body: bytes) -> None:
+    """With a good status, as pages to log in come."""
+    failure = plain.facts("data", body).failure
+    assert failure is not None and failure.kind is FailureKind.BAD_BODY
+
+
+def test_a_stream_of_images_goes_on_as_a_whole() -> None:
+    """It is not followed."""
+    assert plain.facts("data", b'event: image_generation.completed\ndata: {"b64_json":"AA"}\n\n').failure is None
+
+
 def test_sound_is_no_json() -> None:
     """Speech comes as it is."""
     assert plain.facts(None, b"\xff\xf3\x44\xc4").failure is None

@@ -16,8 +16,8 @@ from lbd.shapes.bedrock.voice import DIALECT
 from lbd.shapes.bridge import wires
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.gather import gather
-from lbd.shapes.providers import Wire
 from lbd.shapes.providers.bedrock import SHAPE
+from lbd.shapes.wire import Wire
 from tests.unit.shapes.amazon import BEGIN, CLAUDE, METADATA, USAGE, delta, ended, faults, start, stop
 from tests.unit.shapes.streams import cuts
 

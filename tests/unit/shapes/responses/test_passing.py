@@ -15,9 +15,9 @@ from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
 from lbd.shapes.clients import responses
 from lbd.shapes.gather import gather
-from lbd.shapes.providers import Facts
 from lbd.shapes.responses import passing
 from lbd.shapes.responses.speak import whole
+from lbd.shapes.wire import Facts
 from tests.unit.shapes.responses.answers import ANSWERS, FINAL, USAGE
 
 RAW = b'{ "model" : "m", "input":"a \\"model\\": 1", "n":18446744073709551616, "x":1.00 }'

@@ -1,0 +1,44 @@
+"""The seam between client shapes and providers."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbd.shapes.bridge import wires
+from lbd.shapes.providers import PROVIDERS, Service
+from lbd.shapes.wire import Facts, Wire
+
+EVERY = [
+    pytest.param(wire, id=f"{shape}-{client}")
+    for shape, spec in sorted(PROVIDERS.load().items())
+    for client, wire in wires(spec, "m", Service.__args__).items()
+]
+
+
+@pytest.mark.parametrize("wire", EVERY)
+def test_what_can_be_followed_can_be_gathered(wire: Wire) -> None:
+    """A unary client may be served by a stream, so whatever watches a stream brings what makes one body of it."""
+    assert (wire.watch is None) == (wire.fold is None)
+    if wire.watch is None:
+        return
+    watch = wire.watch(1, False, wants_usage=True, wall=0.0)
+    assert (watch.committed, watch.done, watch.whole, watch.contents) == (False, False, False, 0)
+    assert watch.usage is None and watch.failure is None
+    _, failure = watch.end()
+    assert failure is not None, "a stream that holds nothing is no answer"
+
+
+@pytest.mark.parametrize("wire", EVERY)
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b'{"error":{"message":"no","type":"t","code":500}}'])
+def test_what_is_no_answer_is_a_failure(wire: Wire, body: bytes) -> None:
+    """Also with a good status; sound alone may be anything."""
+    told = wire.facts(body, 0.0)
+    assert isinstance(told, Facts)
+    assert told.failure is not None or (wire.serves in ("speech", "transcriptions") and body in (b"{", b"null"))
+
+
+def test_a_provider_s_own_shape_passes_and_all_others_are_translated() -> None:
+    """Which decides whose headers go on, and whose error bodies."""
+    spec = PROVIDERS.load()["openai"]
+    made = wires(spec, "m")
+    assert made["openai.chat"].native and not made["anthropic.messages"].native
