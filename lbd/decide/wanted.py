@@ -1,8 +1,8 @@
 """What one request wants its own answer held to: the words of ``x-lbd-validate``.
 
 ``json_schema, refusal, language=de, min_chars=1, max_chars=500, on_failure=pass``, in any order. Expressions, and
-schemas of other origin, stand in the configuration only:
-a request's schema is the one that it names for its answer anyway.
+schemas of other origin, stand in the configuration only: a request's
+schema is the one that it names for its answer anyway.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def read(text: str) -> Validation:
     wanted = Validation(**found)
     if not wanted.checks:
         raise ValueError(f"names no check. Known: {', '.join(WORDS)}")
+    if wanted.min_chars is not None and wanted.max_chars is not None and wanted.min_chars > wanted.max_chars:
+        raise ValueError(f"asks for at most {wanted.max_chars} characters and for at least {wanted.min_chars}")
     if wanted.own_schema and not schemas.available():
         raise ValueError(f"cannot ask for json_schema: it {schemas.MISSING}")
     return wanted

@@ -40,6 +40,7 @@ def test_words_in_any_order(text: str, meant: Validation) -> None:
         ("language", "names no language"),
         ("on_failure=pass", "names no check"),
         ("refusal,", "not understood"),
+        ("min_chars=5, max_chars=4", "at most 4"),
     ],
 )
 def test_what_cannot_be_read_is_refused(text: str, why: str) -> None:
