@@ -219,7 +219,8 @@ def test_hostile_nesting_raises_nothing(shape: Shape) -> None:
     """A body may be brackets to the end."""
     for body in (b"[" * 100_000, b'{"error":' * 900 + b"1" + b"}" * 900, b'{"x":' + b"[" * 100_000):
         assert shape.classify(500, {}, body, WALL).status == 500
-        assert all(wire.facts(body).failure is not None for wire in shape.speaks.values())
+        read = [w for w in shape.speaks.values() if w.serves != "transcriptions" or body.startswith(b'{"')]
+        assert all(wire.facts(body).failure is not None for wire in read), "what was heard may begin with a bracket"
         assert shape.read_models(body) is None
         assert shape.read_load(body) is None
         assert shape.read_slots(body) is None
