@@ -6,6 +6,7 @@ fails it is written with the next ``flush``, but nothing new is taken in then: w
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -36,6 +37,7 @@ class Shelf:
         self.growing: dict[str, int] = {}  # bytes of results of a batch that is under way
         self._coming = 0  # bytes that are being written
         self._unsaved: set[str] = set()  # batches
+        self._beginning: dict[str, Batch] = {}  # that are being saved for the first time
 
     def now(self) -> int:
         """Return whole seconds since the epoch."""
@@ -81,8 +83,12 @@ class Shelf:
         try:
             await self.blobs.put(file.id, data)
             await self._store.save(FILES, {file.id: _encode(file)})
-        except StoreError as e:
-            raise _unkept(e) from e
+        except BaseException as e:
+            with contextlib.suppress(StoreError):  # a content that nobody knows of would never go
+                await asyncio.shield(self.blobs.drop([file.id]))
+            if isinstance(e, StoreError):
+                raise _unkept(e) from e
+            raise
         finally:
             self._coming -= len(data)
         self.files[file.id] = file
@@ -95,7 +101,7 @@ class Shelf:
 
     async def delete(self, file: StoredFile) -> None:
         """Forget a file. Raises LbdError."""
-        user = next((b.id for b in self.live() if b.input_file_id == file.id), None)
+        user = next((b.id for b in (*self.live(), *self._beginning.values()) if b.input_file_id == file.id), None)
         if user is not None:
             text = f"{user} needs {file.id}: cancel it, or wait for its end"
             raise LbdError(Failure(FailureKind.BAD_REQUEST, text, status=409, code="file_in_use"))
@@ -125,16 +131,19 @@ class Shelf:
     async def begin(self, batch: Batch) -> None:
         """Take a new batch. Raises LbdError."""
         self.check()
-        live = sum(b.client == batch.client for b in self.live())
-        if live >= MOST_LIVE or len(self.batches) >= MOST_BATCHES:
+        live = sum(b.client == batch.client for b in (*self.live(), *self._beginning.values()))
+        if live >= MOST_LIVE or len(self.batches) + len(self._beginning) >= MOST_BATCHES:
             text = f"{live} batches of yours are under way: wait for one to end, or cancel one"
             raise LbdError(
                 Failure(FailureKind.LIMITED, text, retry_after_s=states.LONGEST_WAIT, code="too_many_batches")
             )
+        self._beginning[batch.id] = batch
         try:
             await self._store.save(BATCHES, {batch.id: _encode(batch)})
         except StoreError as e:
             raise _unkept(e) from e
+        finally:
+            del self._beginning[batch.id]
         self.batches[batch.id] = batch
 
     def note(self, batch: Batch) -> None:

@@ -17,7 +17,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue
 from lbd.pipeline import Pipeline
 from lbd.ports import Sends
-from lbd.shapes import edit
+from lbd.shapes import edit, forms
 from lbd.shapes.clients import ClientShape
 from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import JSON
@@ -183,6 +183,13 @@ class Api:
             refusal = self._inflate(inbound)
             if refusal is not None:
                 return refusal
+        if (
+            shape is not None
+            and shape.named is not None
+            and not forms.agrees(inbound.header("content-type") or "", inbound.body)
+        ):
+            text = "the form must begin with the boundary that its Content-Type names"
+            return Failure(FailureKind.BAD_REQUEST, text, code="invalid_multipart")
         if deployment is None:
             return inbound.body
         return _named(inbound.body, deployment, _in_json if shape is None or shape.named is None else shape.named)

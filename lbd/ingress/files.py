@@ -130,9 +130,12 @@ class Filing:
 
     async def _send(self, inbound: Inbound, file: StoredFile, to: Sends, reply: HttpReply) -> None:
         """Send a content: piece by piece where it is long, as fast as the client takes it."""
+        if to is not reply:  # HEAD
+            reply.send_head(200, self._told(inbound) + _CONTENT, file.bytes)
+            return
         blobs = self._shelf.blobs
         first = await blobs.read(file.id, 0, PIECE)
-        if file.bytes <= PIECE or to is not reply:
+        if file.bytes <= PIECE:
             to.send(200, self._told(inbound) + _CONTENT, first)
             return
         may = asyncio.Event()

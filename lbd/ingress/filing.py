@@ -16,6 +16,7 @@ from lbd.state import batch as states
 KEEP_FROM, KEEP_TO = 3600, 30 * 86400  # seconds, as OpenAI's expires_after
 MOST_METADATA = (16, 64, 512)  # entries, and characters of a key and of a value: as OpenAI's
 MOST_NAME = 255
+DIGITS = 10  # of a number that could be meant
 T = TypeVar("T", StoredFile, Batch)
 
 
@@ -74,7 +75,10 @@ def upload(parts: Sequence[Part]) -> tuple[str, bytes, int | None]:
     expiry = None
     if len(fields) > 1:
         seconds = fields.get("expires_after[seconds]", "")
-        expiry = Expiry(fields.get("expires_after[anchor]", ""), int(seconds) if seconds.isdecimal() else 0)
+        expiry = Expiry(
+            fields.get("expires_after[anchor]", ""),
+            int(seconds) if seconds.isdecimal() and len(seconds) <= DIGITS else 0,
+        )
     return file.filename[:MOST_NAME] or "upload.jsonl", file.content, kept_for(expiry, "expires_after")
 
 
@@ -153,7 +157,7 @@ def page(query: str, items: Sequence[T], show: Callable[[T], Mapping[str, object
     """Return the part of a list that a query asks for; ``items`` oldest first, shown newest first. Raises LbdError."""
     asked = {k: v[-1] for k, v in parse_qs(query).items()}
     limit = asked.get("limit", str(min(most, 10_000)))
-    if not limit.isdecimal() or not 1 <= int(limit) <= most:
+    if not limit.isdecimal() or len(limit) > DIGITS or not 1 <= int(limit) <= most:
         raise bad(f"limit must be in 1..{most}", "limit")
     order = asked.get("order", "desc")
     if order not in ("asc", "desc"):

@@ -91,14 +91,14 @@ class Batches:
     async def look(self) -> None:
         """Move on whatever can be. Raises StoreError."""
         await self._shelf.flush()
+        wrong: Exception | None = None
         for batch in self._shelf.live():
-            work = self._works.get(batch.id)
-            if work is not None:
-                await self._advance(work)
-            elif batch.status is Status.VALIDATING:
-                await self._validate(batch)
-            else:
-                await self._open(batch)
+            try:
+                await self._step(batch)
+            except StoreError:
+                raise
+            except Exception as e:  # noqa: BLE001  what is wrong with one batch must not hold up the others
+                wrong = e
         for work in self._works.values():
             self._fill(work)
         now = self._env.wall()
@@ -108,6 +108,17 @@ class Batches:
                 list(self._shelf.files.values()), list(self._shelf.batches.values()), self._shelf.now()
             )
             await self._shelf.forget(files, batches)
+        if wrong is not None:
+            raise wrong
+
+    async def _step(self, batch: Batch) -> None:
+        work = self._works.get(batch.id)
+        if work is not None:
+            await self._advance(work)
+        elif batch.status is Status.VALIDATING:
+            await self._validate(batch)
+        else:
+            await self._open(batch)
 
     # --- from one status to the next -----------------------------------------------------------------
 
@@ -116,7 +127,8 @@ class Batches:
         return await self._offload(partial(jsonl.read, data, batch.endpoint))
 
     async def _validate(self, batch: Batch) -> None:
-        found = await self._read(batch)
+        known = batch.input_file_id in self._shelf.files
+        found = await self._read(batch) if known else [Fault("file_not_found", "the input file was deleted")]
         now = self._shelf.now()
         batch = self._shelf.batches[batch.id]
         if batch.status is not Status.VALIDATING:
@@ -236,7 +248,11 @@ class Batches:
                 work.pending.insert(0, line)
             else:
                 await self._record(work, line, answer)
-        except BaseException:  # it was stopped: whatever the reason, the line is still to be done
+        except Exception:
+            if line.custom_id not in work.recording:
+                await self._broke(work, line)
+            raise
+        except BaseException:  # it was stopped: the line is still to be done
             if line.custom_id not in work.recording:
                 work.pending.append(line)
             raise
@@ -244,6 +260,16 @@ class Batches:
             work.flying.pop(line.custom_id, None)
             work.recording.discard(line.custom_id)
         self._fill(work)
+
+    async def _broke(self, work: Work, line: Line) -> None:
+        """Take a line that lbd itself failed on: it is tried again after a while, but not for ever."""
+        tries = work.tries[line.custom_id] = work.tries.get(line.custom_id, 0) + 1
+        self._pause(work, None)
+        if tries < states.TRIES:
+            work.pending.insert(0, line)
+            return
+        body = b'{"error":{"message":"lbd itself failed; its log says more","type":"server_error","code":"internal"}}'
+        await self._record(work, line, Answer(500, "", body))
 
     async def _answer(self, work: Work, line: Line) -> Answer | None:
         """Return the answer that stands; None where the line is to be sent again, or not at all."""
@@ -275,10 +301,10 @@ class Batches:
             work.paused_until = now + states.pause(work.pauses, told_s)
 
     async def _record(self, work: Work, line: Line, answer: Answer) -> None:
-        work.recording.add(line.custom_id)
         text = jsonl.answered(
             self._shelf.new_id("batch_req_"), line.custom_id, answer.status, answer.request_id, answer.body
         )
+        work.recording.add(line.custom_id)
         while True:
             try:
                 await self._append(work, text, good=answer.good)

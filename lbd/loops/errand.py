@@ -11,6 +11,7 @@ from lbd.model.units import Instant, Seconds
 from lbd.pipeline import Errand, Pipeline
 from lbd.ports import Env
 from lbd.shapes.clients import ClientShape
+from lbd.shapes.loose import UNREADABLE
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -33,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
         """Return the code of an error that has one."""
         try:
             return msgspec.json.decode(self.body, type=_Told).error.code
-        except (msgspec.MsgspecError, ValueError):
+        except UNREADABLE:
             return None
 
 

@@ -10,7 +10,7 @@ LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pt")
 class Validation(msgspec.Struct, frozen=True):
     """Checks of the text of a whole answer; one that is None or False is not made.
 
-    ``schema`` is an encoded JSON schema, ``own_schema`` means the one that the request itself asked for.
+    ``schema`` is an encoded JSON schema, ``own_schema`` means the one that the request itself asked for, if it did.
     ``serve_last``: where every answer failed, the last one goes to the client all the same.
     """
 
@@ -34,10 +34,9 @@ def joined(surface: Validation | None, wish: Validation | None) -> Validation | 
     """Return what a surface and a request ask together; where both speak of one thing, the request's word holds."""
     if surface is None or wish is None:
         return wish if surface is None else surface
-    own = wish.own_schema
     return Validation(
-        None if own else surface.schema,
-        own or surface.own_schema,
+        surface.schema,
+        wish.own_schema or surface.own_schema,
         surface.regex,
         surface.min_chars if wish.min_chars is None else wish.min_chars,
         surface.max_chars if wish.max_chars is None else wish.max_chars,

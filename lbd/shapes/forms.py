@@ -1,11 +1,12 @@
 """Work on files: sound to be written down, images to be changed. A form goes to who declares it, as it came.
 
-Only the model's name is another where the provider has another. The form's own first line says what delimits it, so
-that nothing of it depends on its headers.
+Only the model's name is another where the provider has another. The form's own first line says what delimits it;
+whose Content-Type says something else is refused, since the provider would read another form than lbd.
 """
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from lbd.model.provider import DeploymentSpec
@@ -14,6 +15,7 @@ from lbd.model.units import WallTime
 from lbd.shapes import multipart, plain
 from lbd.shapes.wire import Facts, Wire
 
+_JSON = re.compile(rb'\s*\{\s*"')
 _LONGEST = 72  # of a delimiter: two hyphens and a boundary (RFC 2046 5.1.1)
 
 
@@ -24,11 +26,24 @@ def _delimiter(raw: bytes) -> bytes:
     return line[0].rstrip(b" \t")
 
 
+def agrees(content_type: str, raw: bytes) -> bool:
+    """Tell whether a form is delimited as its Content-Type says."""
+    try:
+        return _delimiter(raw) == b"--" + multipart.boundary(content_type)
+    except ValueError:
+        return False
+
+
 def fields(raw: bytes) -> dict[str, tuple[int, int]]:
-    """Return where the contents of a form's fields are; of several of one name the last. Raises ValueError."""
-    out = {}
+    """Return where the contents of a form's fields are; of several of one name the last. Raises ValueError.
+
+    Who names the model twice means one thing to lbd and another to the provider.
+    """
+    out: dict[str, tuple[int, int]] = {}
     for at, stop in multipart.spans(_delimiter(raw), raw):
         name, _, start = multipart.head(raw, at, stop)
+        if name == "model" and name in out:
+            raise ValueError("it names its model twice")
         out[name] = (start, stop)
     return out
 
@@ -58,8 +73,9 @@ def encode(body: Body, row: DeploymentSpec, _stream: bool, _ask_usage: bool) -> 
 
 def facts(body: bytes, wall: WallTime = 0.0) -> Facts:
     """Read what was heard: JSON as any other answer; words and subtitles are whatever they are."""
-    told = plain.facts(None, body, wall)
-    return Facts() if body and told.failure is not None and not body.lstrip().startswith(b'{"') else told
+    if _JSON.match(body) is None:  # silence is an empty text
+        return Facts()
+    return plain.facts(None, body, wall)
 
 
 def _heard(path: str) -> Wire:

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from lbd.model.batch import Fault
+from lbd.shapes.loose import UNREADABLE
 
 MOST_LINES = 50_000  # as OpenAI's
 MOST_FAULTS = 100  # told of one file; who has more of them has the same one in each line
@@ -51,7 +52,7 @@ _read_result = msgspec.json.Decoder(_Result).decode
 
 def _lines(data: bytes) -> Iterator[tuple[int, int]]:
     """Return where each line is, without its end."""
-    at = 0
+    at = 3 if data.startswith(b"\xef\xbb\xbf") else 0  # as some editors begin a file
     while at < len(data):
         stop = data.find(b"\n", at)
         stop = len(data) if stop < 0 else stop
@@ -90,7 +91,7 @@ def _checked(raw: bytes, endpoint: str, number: int) -> str | Fault:
     try:
         raw.decode()
         line = _read_line(raw)
-    except (msgspec.MsgspecError, ValueError) as e:
+    except UNREADABLE as e:
         return Fault("invalid_json_line", f"this line is no JSON object: {str(e)[:200]}", number)
     if not isinstance(line.custom_id, str) or not line.custom_id:
         return Fault("missing_required_parameter", "custom_id must be a string", number, "custom_id")
@@ -101,7 +102,7 @@ def _checked(raw: bytes, endpoint: str, number: int) -> str | Fault:
         return Fault("invalid_url", text, number, "url")
     try:
         body = _read_body(line.body)
-    except (msgspec.MsgspecError, ValueError):
+    except UNREADABLE:
         return Fault("missing_required_parameter", "body must be an object", number, "body")
     if body.stream:
         return Fault("unsupported_value", "a batch cannot stream: leave stream out", number, "body.stream")
@@ -140,7 +141,7 @@ def _one_line(body: bytes) -> bytes:
     try:
         body.decode()
         return msgspec.json.format(body, indent=-1)
-    except (msgspec.MsgspecError, ValueError):
+    except UNREADABLE:
         return orjson.dumps(body.decode("utf-8", "replace"))
 
 
@@ -164,6 +165,9 @@ class Scan:
             return
         self.size += len(whole) + 1
         for raw in whole.split(b"\n"):
-            result = _read_result(raw)
+            try:
+                result = _read_result(raw)
+            except UNREADABLE:  # a machine that lost its power: the request is sent again
+                continue
             self.ids.add(result.custom_id)
             self.expired += result.error is not None and result.error.code == EXPIRED[0]

@@ -13,7 +13,9 @@ import msgspec
 
 MOST_PARTS = 32
 MOST_HEAD = 8192  # bytes of a part's own head
-_BOUNDARY = re.compile(r'multipart/form-data\s*(?:;[^;"]*)*?;\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
+_BOUNDARY = re.compile(
+    r'multipart/form-data\s*(?:;(?:[^;"]|"[^"]*")*)*?;\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE
+)
 _PARAMETER = re.compile(r';\s*(name|filename|filename\*|[\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))', re.IGNORECASE)
 
 

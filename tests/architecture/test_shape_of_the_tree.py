@@ -22,6 +22,7 @@ LONG = {
     "lbd/ingress/server.py": "an HTTP/1.1 server",
     "lbd/ingress/admin.py": "one route a method",
     "lbd/config/compile.py": "one check a method",
+    "lbd/loops/batch.py": "each status of a batch, and each way of a line through it",
     "lbd/console.py": "one view a method",
     "lbd/cli/explain_text.py": "a request and its decisions as one text",
     "lbd/app.py": "the composition root",

@@ -22,16 +22,16 @@ def applies(shape: str, *, stream: bool) -> bool:
 
 def judged(wanted: Validation, body: Body, answer: bytes) -> Failure | None:
     """Return why an answer is not good enough, None where it is, or where that cannot be told."""
-    schema = own_schema(body.shape, body.raw) if wanted.own_schema else wanted.schema
+    own = own_schema(body.shape, body.raw) if wanted.own_schema else None
     for number, one in enumerate(said(body.shape, answer)):
-        why = _fault(wanted, schema, one)
+        why = _fault(wanted, own, one)
         if why is not None:
             which = f" (choice {number})" if number else ""
             return Failure(FailureKind.INVALID_ANSWER, f"the answer is not valid: {why}{which}")
     return None
 
 
-def _fault(wanted: Validation, schema: bytes | None, one: Said) -> str | None:
+def _fault(wanted: Validation, own: bytes | None, one: Said) -> str | None:
     text = one.text
     if wanted.refusal and (one.refused or refuses(text)):
         return "refusal: the model refuses" if one.refused else "refusal: it begins like a refusal"
@@ -43,7 +43,9 @@ def _fault(wanted: Validation, schema: bytes | None, one: Said) -> str | None:
         return f"max_chars: {len(text)} characters, at most {wanted.max_chars} were asked for"
     if wanted.regex is not None and not _matches(wanted.regex, text):
         return "regex: the expression is not found in it"
-    if schema is not None and (broken := _breaks(schema, text)) is not None:
+    # the request's own schema is narrower than the surface's; without one the surface's holds
+    schema = wanted.schema if own is None else own
+    if schema is not None and (broken := _breaks(schema, text, own is not None)) is not None:
         return f"json_schema: {broken}"
     if wanted.language is not None and (other := speaks_other(text, wanted.language)) is not None:
         return f"language: {other} instead of {wanted.language}"
@@ -55,9 +57,9 @@ def _matches(expression: str, text: str) -> bool:
     return len(text) > window or found.search(text) is not None
 
 
-def _breaks(schema: bytes, text: str) -> str | None:
+def _breaks(schema: bytes, text: str, of_request: bool) -> str | None:
     try:
-        checker = schemas.compiled(schema)
+        checker = schemas.compiled(schema, schemas.MOST_NODES if of_request else None)
     except ValueError:  # of a request: its own business, and its provider's
         return None
     return checker.fault(text)

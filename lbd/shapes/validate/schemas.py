@@ -20,7 +20,7 @@ from lbd.shapes.validate import pattern
 MOST_STEPS = 20_000  # keywords tried: about a quarter of a second
 MOST_TEXT = 256 * 1024  # characters of an answer
 MOST_SCHEMA = 64 * 1024  # bytes
-MOST_UNIQUE = 1_000  # items that are compared each with each
+MOST_NODES = 1_000  # objects and lists of a schema that comes with a request: to check it takes as long
 MISSING = "needs the package jsonschema, which the extra `validate` of lbd brings"
 
 Keyword = Callable[[Any, Any, Any, Any], Any]
@@ -41,11 +41,14 @@ class Checker:
         specifications = importlib.import_module("jsonschema_specifications")
         self._validator = kind(schema, registry=specifications.REGISTRY)  # which fetches nothing
         self._steps = 0
+        # a name may be held against all of these at once
+        self._names = min((pattern.compiled(e).window for e in _expressions(schema)), default=MOST_TEXT)
 
     def _counted(self, name: str, made: Keyword) -> Keyword:
         def tried(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-            self._steps += 1
-            if self._steps > MOST_STEPS or (name in _DEAR and _DEAR[name](value, instance)):
+            self._steps += 1 + (_DEAR[name](value, instance) if name in _DEAR else 0)
+            too_long = name in _NAMES and isinstance(instance, dict) and any(len(n) > self._names for n in instance)
+            if self._steps > MOST_STEPS or too_long:
                 raise _TooMuch
             yield from made(validator, value, instance, schema) or ()
 
@@ -62,7 +65,7 @@ class Checker:
         self._steps = 0
         try:
             error = next(self._validator.iter_errors(value), None)
-        except (_TooMuch, RecursionError, ArithmeticError, self._unresolvable):
+        except Exception:  # noqa: BLE001  a schema of a request may be anything; what cannot be judged passes
             return None
         if error is None:
             return None
@@ -95,32 +98,56 @@ def _libraries() -> tuple[Any, Any]:
     return validators, unresolvable
 
 
-def _too_long(expression: object, text: object) -> bool:
+def _search(expression: object, text: object) -> int:
+    """Return the steps of a search: a quarter of all for the longest text that is looked at, of shorter ones less."""
     if not isinstance(text, str) or not isinstance(expression, str):
-        return False
+        return 0
     try:
-        return len(text) > pattern.compiled(expression).window
+        window = pattern.compiled(expression).window
     except ValueError:
-        return True
+        return MOST_STEPS
+    return MOST_STEPS if len(text) > window else int(MOST_STEPS / 4 * (len(text) / window) ** 2)
 
 
-_DEAR: dict[str, Callable[[Any, Any], bool]] = {
-    "pattern": _too_long,
+# Keywords whose work is not seen in what they lead to: the steps to count for one of them.
+_DEAR: dict[str, Callable[[Any, Any], int]] = {
+    "enum": lambda value, _: len(value) if isinstance(value, list) else 0,
+    "pattern": _search,
     "patternProperties": lambda value, found: (
-        isinstance(found, dict) and any(_too_long(expression, name) for expression in value for name in found)
+        sum(_search(expression, name) for expression in value for name in found) if isinstance(found, dict) else 0
     ),
-    "uniqueItems": lambda _, found: isinstance(found, list) and len(found) > MOST_UNIQUE,
+    "uniqueItems": lambda _, found: len(found) ** 2 // 20 if isinstance(found, list) else 0,
 }
+_NAMES = frozenset({"additionalProperties", "unevaluatedProperties"})
+
+
+def _expressions(schema: Any) -> Iterator[str]:
+    """Yield every expression that names of members are held against. Such a one is not only searched on its own."""
+    for found in _nodes(schema):
+        if isinstance(found, dict) and isinstance(found.get("patternProperties"), dict):
+            yield from found["patternProperties"]
+
+
+def _nodes(schema: Any) -> Iterator[Any]:
+    """Yield the objects and lists of a schema."""
+    left = [schema]
+    while left:
+        found = left.pop()
+        if isinstance(found, dict | list):
+            yield found
+            left += found.values() if isinstance(found, dict) else found
 
 
 @lru_cache(maxsize=256)
-def compiled(schema: bytes) -> Checker:
+def compiled(schema: bytes, most_nodes: int | None = None) -> Checker:
     """Return the checker of an encoded schema. Raises ValueError with the reason where it cannot be used."""
     if len(schema) > MOST_SCHEMA:
         raise ValueError(f"is larger than {MOST_SCHEMA} bytes")
     known = orjson.loads(schema)
     if not isinstance(known, dict | bool):
         raise ValueError("is no JSON schema: it must be an object")
+    if most_nodes is not None and sum(1 for _ in _nodes(known)) > most_nodes:
+        raise ValueError(f"has more than {most_nodes} objects and lists")
     _libraries()
     wrong = importlib.import_module("jsonschema.exceptions").SchemaError
     try:

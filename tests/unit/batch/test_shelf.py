@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
 import pytest
 from msgspec.structs import replace
 
@@ -162,3 +164,45 @@ async def test_results_become_files_and_old_things_go() -> None:
     await made.forget([], [])
     again = await shelf(env, store)
     assert not again.files and not again.batches
+
+
+async def test_a_content_that_nobody_knows_of_is_not_kept() -> None:
+    """The store failed behind it, or the client left: it would never go."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    made = await shelf(FakeEnv(), store, blobs)
+    store.error = "full"
+    with pytest.raises(LbdError):
+        await made.add("c", "f", b"123", keep_s=None)
+    assert not made.files and made.held == 0
+    assert not blobs._kept
+
+
+class BusyStore(MoodyStore):
+    """Somebody else comes while it saves."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def save(self, table: str, rows: Mapping[str, bytes], *, gone: Sequence[str] = ()) -> None:
+        comes, self.meanwhile = self.meanwhile, None
+        if comes is not None:
+            await comes()
+        await super().save(table, rows, gone=gone)
+
+
+async def test_a_batch_that_is_about_to_be_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is in use, and a client has no more of them than it may."""
+    store = BusyStore()
+    made = await shelf(FakeEnv(), store)
+    file = await made.add("c", "f", b"1", keep_s=None)
+    monkeypatch.setattr(shelves, "MOST_LIVE", 1)
+    codes = []
+
+    async def meanwhile() -> None:
+        for ask in (made.delete(file), made.begin(batch(made, file=file.id))):
+            with pytest.raises(LbdError) as caught:
+                await ask
+            codes.append(caught.value.failure.code)
+
+    store.meanwhile = meanwhile
+    await made.begin(batch(made, file=file.id))
+    assert codes == ["file_in_use", "too_many_batches"] and len(made.live()) == 1

@@ -344,6 +344,16 @@ async def test_a_file_comes_in_a_form(kind: str) -> None:
         fields = [f"Content-Type: {kind}"] if kind else []
         told = await f.listening.ask(request("POST", "/v1/audio/transcriptions", b"{}", *fields, host="localhost"))
         assert "multipart/form-data" in error(told, 415)["message"]
+
+
+async def test_a_form_is_what_its_content_type_says() -> None:
+    """Else the provider would read another one than lbd."""
+    raw = b'--a\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--a--\r\n'
+    async with front() as f:
+        for mark, code in (("b", "invalid_multipart"), ("a", None)):
+            kind = f"Content-Type: multipart/form-data; boundary={mark}"
+            told = await f.listening.ask(request("POST", "/v1/audio/transcriptions", raw, kind, host="localhost"))
+            assert (error(told, 400)["code"] == "invalid_multipart") is (code is not None)
         assert not f.relay.stage.taken
 
 

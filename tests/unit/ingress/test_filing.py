@@ -161,7 +161,14 @@ def test_pages_together_are_the_list(total: int, limit: int, order: str | None, 
 
 @pytest.mark.parametrize(
     ("query", "param"),
-    [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("order=up", "order"), ("after=x", "after")],
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("limit=" + "9" * 5000, "limit"),
+        ("order=up", "order"),
+        ("after=x", "after"),
+    ],
 )
 def test_a_page_that_cannot_be_is_refused(query: str, param: str) -> None:
     """Never another one in its place."""

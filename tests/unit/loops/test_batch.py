@@ -470,3 +470,75 @@ async def test_trouble_of_the_store_is_not_hidden(monkeypatch: pytest.MonkeyPatc
     batches = Batches(env, made, None, {}, spawn=None, offload=inline, ended=print)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="away"):
         await batches.look()
+
+
+DEEP = b"[" * 20_000 + b"]" * 20_000
+
+
+def test_a_batch_that_is_wrong_holds_up_no_other() -> None:
+    """Whatever is in its lines."""
+
+    async def main(env: VirtualEnv) -> None:
+        world = await World(env).start()
+        raw = b'{"custom_id":"a","method":"POST","url":"%b","body":{"line":"a","x":%b}}' % (CHAT.encode(), DEEP)
+        bad, fine = await world.begin(raw, client="other"), await world.begin(3)
+        await world.until(fine, Status.COMPLETED)
+        await world.until(bad, Status.FAILED, Status.COMPLETED)
+        assert not world.crashes
+        await world.kill()
+
+    run(main)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_that_is_nested_too_deep_is_an_answer(status: int) -> None:
+    """It is recorded once, and not asked for again."""
+
+    async def main(env: VirtualEnv) -> None:
+        body = b'{"error":{"code":%b}}' % DEEP
+        provider = Provider(env, reply=lambda _line, _nth: Answer(status, "r", body))
+        world = await World(env, provider).start()
+        batch = await world.until(await world.begin(2), Status.COMPLETED)
+        assert set(provider.sent.values()) == {1} and batch.counts.completed + batch.counts.failed == 2
+        assert sum(map(len, await world.results(batch.id))) == 2
+        await world.kill()
+
+    run(main)
+
+
+def test_a_line_that_lbd_itself_fails_on_is_given_up_in_the_end() -> None:
+    """After some tries with pauses between them; the others are answered."""
+
+    async def main(env: VirtualEnv) -> None:
+        def reply(line: str, nth: int) -> Answer:
+            if line == "c1":
+                raise RuntimeError(nth)
+            return good(line, nth)
+
+        provider = Provider(env, reply=reply)
+        world = await World(env, provider).start()
+        batch = await world.until(await world.begin(4), Status.COMPLETED)
+        assert provider.sent["c1"] == states.TRIES and len(world.crashes) == states.TRIES
+        done, failed = await world.results(batch.id)
+        assert len(done) == 3 and failed.keys() == {"c1"}
+        await world.kill()
+
+    run(main)
+
+
+def test_zeroes_among_the_results_are_no_end() -> None:
+    """A machine lost its power while it wrote: the lines that are not there are sent again."""
+
+    async def main(env: VirtualEnv) -> None:
+        world = await World(env, Provider(env, takes_s=5)).start()
+        batch = await world.begin(20)
+        await env.sleep(7)
+        output = world.shelf.batches[batch].output_id
+        await world.kill()
+        await world.blobs.append(output or "", b"\x00\x00\n")
+        await world.start()
+        ended = await world.until(batch, Status.COMPLETED)
+        assert ended.counts.completed == 20
+        await world.kill()
+
+    run(main)

@@ -54,7 +54,7 @@ def test_the_request_s_word_holds_where_both_speak() -> None:
     """And every check of the surface that the request does not speak of."""
     surface = Validation(schema=b"{}", regex="a", min_chars=1, max_chars=9, language="de")
     assert joined(surface, Validation(own_schema=True, max_chars=5, refusal=True, language="en")) == Validation(
-        own_schema=True, regex="a", min_chars=1, max_chars=5, refusal=True, language="en"
+        b"{}", own_schema=True, regex="a", min_chars=1, max_chars=5, refusal=True, language="en"
     )
     assert joined(surface, Validation(refusal=True, serve_last=True)) == Validation(
         b"{}", False, "a", 1, 9, True, "de", True

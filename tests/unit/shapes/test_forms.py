@@ -82,6 +82,19 @@ def test_json_is_read_for_its_usage_and_for_errors() -> None:
     assert forms.facts(b'{"text":"a","usage":{"type":"duration","seconds":3}}').usage is None
     wrong = forms.facts(b'{"error":{"message":"no","code":"insufficient_quota"}}').failure
     assert wrong is not None and wrong.kind is FailureKind.MONEY
-    for cut in (b"", b'{"text":"a'):
+    for cut in (b'{"text":"a', b'{\n  "error": {"message": "no"}\n'):
         failure = forms.facts(cut).failure
         assert failure is not None and failure.kind is FailureKind.BAD_BODY
+    printed = forms.facts(b'{\n  "error": {"message": "no", "code": "insufficient_quota"}\n}').failure
+    assert printed is not None and printed.kind is FailureKind.MONEY
+    assert forms.facts(b"").failure is None, "silence, as plain text"
+
+
+def test_a_form_means_one_thing_to_everybody() -> None:
+    """Else a client could ask for one model here, and get another there."""
+    with pytest.raises(ValueError, match="twice"):
+        forms.read(form(("model", b"cheap"), ("model", b"dear")))
+    raw = form(("model", b"cheap")) + form(("model", b"dear"), mark=b"YY")
+    assert forms.agrees("multipart/form-data; boundary=XX", raw)
+    assert not forms.agrees("multipart/form-data; boundary=YY", raw)
+    assert not forms.agrees("multipart/form-data", raw) and not forms.agrees(KIND, b"{}")

@@ -152,3 +152,32 @@ def test_the_two_ways_to_have_no_answer() -> None:
     told = json.loads(unanswered("batch_req_1", "c", jsonl.EXPIRED))
     assert told["response"] is None and told["error"]["code"] == "batch_expired"
     assert set(told) == {"id", "custom_id", "response", "error"}
+
+
+DEEP = b"[" * 20_000 + b"]" * 20_000
+
+
+@pytest.mark.parametrize(
+    "more", [b'"custom_id":"a","body":{"x":%b}', b'"custom_id":%b,"body":{}', b'"custom_id":"a","body":%b']
+)
+def test_what_is_nested_too_deep_is_a_fault_of_its_line(more: bytes) -> None:
+    """Nobody else's."""
+    raw = b'{"method":"POST","url":"/v1/chat/completions",%b}' % (more % DEEP)
+    found = jsonl.read(raw, "/v1/chat/completions")
+    assert all(isinstance(f, jsonl.Line) or f.line == 1 for f in found) and found
+    told = jsonl.answered("r", "a", 200, "q", b'{"a":%b}' % DEEP)
+    assert told.endswith(b"\n") and told.count(b"\n") == 1
+
+
+def test_a_mark_before_the_first_line_is_none_of_it() -> None:
+    """As some editors write it; offsets are the file's."""
+    line = b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{}}'
+    (found,) = jsonl.read(b"\xef\xbb\xbf" + line, "/v1/chat/completions")
+    assert isinstance(found, jsonl.Line) and (found.offset, found.size) == (3, len(line))
+
+
+def test_a_line_of_results_that_cannot_be_read_is_as_none() -> None:
+    """After a loss of power there may be zeroes in it; what follows still counts."""
+    scan = jsonl.Scan()
+    scan.feed(b"\x00\x00\n" + jsonl.answered("r", "a", 200, "q", b"{}"))
+    assert scan.ids == {"a"} and scan.size > 3

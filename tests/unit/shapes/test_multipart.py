@@ -14,6 +14,11 @@ KIND = "multipart/form-data; boundary=XX"
 FIELD = b'Content-Disposition: form-data; name="purpose"'
 
 
+def test_parameters_may_be_quoted() -> None:
+    """Before the boundary, too."""
+    assert boundary('multipart/form-data; charset="utf-8;x"; boundary=abc') == b"abc"
+
+
 def form(*parts: tuple[bytes, bytes], mark: bytes = b"XX") -> bytes:
     return (
         b"".join(b"--%b\r\n%b\r\n\r\n%b\r\n" % (mark, head, content) for head, content in parts) + b"--%b--\r\n" % mark

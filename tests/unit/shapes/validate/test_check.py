@@ -55,6 +55,8 @@ def test_the_request_s_own_schema_is_held_to() -> None:
     assert why(own, "{}", response_format=form) == "json_schema: the answer breaks the schema at required"
     assert why(own, '{"a":1}', response_format=form) is None
     assert why(own, "no JSON") is None
+    both = Validation(schema=SCHEMA, own_schema=True)
+    assert why(both, "{}") == "json_schema: the answer breaks the schema at required", "the surface's"
     form["json_schema"] = {"name": "x", "schema": {"type": "nope"}}
     assert why(own, "{}", response_format=form) is None
 
