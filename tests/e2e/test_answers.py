@@ -115,6 +115,7 @@ def test_a_deployment_s_own_prompt_reaches_every_shape(strict_provider: StrictPr
                 row["prompt"] = {"system": "Be kind.", "prefix": "<<", "suffix": ">>"}
     daemon = Daemon(tmp_path, {"providers": providers, "probes": {"completion": "never"}}, {"STRICT_KEY": "strict"})
     daemon.start()
+    strict_provider.refused.clear()
     versions = set()
     try:
         with openai.OpenAI(base_url=f"{daemon.url}/v1", api_key="x", max_retries=0) as client:
