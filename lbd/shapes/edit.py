@@ -14,7 +14,7 @@ import orjson
 _FIRST_MODEL = re.compile(rb'\s*\{\s*"model"\s*:\s*("[^"\\]*")')
 # Strings, marks, and what stands between them (numbers, literals). Nothing in it backtracks, and a string that is
 # never closed is one token up to the end: whatever comes, it is read once.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[{}\[\]:,]|[^"{}\[\]:,\s]++', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"?+|[{}\[\]:,]|[^"{}\[\]:,\s]++', re.DOTALL)
 
 _DEPTH = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 

@@ -13,10 +13,11 @@ LARGEST_EVENT = 16 * 1024 * 1024  # bytes; an image in an event is some megabyte
 
 # Line ends are LF, CRLF or CR, in any mixture. A CR that is the last byte so far is none yet: its LF may follow.
 _EOL = rb"(?:\r\n|\n|\r(?=[^\n]))"
-# An event ends at a blank line; further blank lines are events of nothing.
-_END = re.compile(_EOL + rb"{2,}+")
-_BLANK = re.compile(_EOL + rb"*+")
-_EVENT = re.compile(rb"(?:[^\r\n]++" + _EOL + rb")*+" + _EOL)
+# An event ends at a blank line; further blank lines are events of nothing. No group is possessive: up to Python 3.11.4
+# such a one keeps what its last, failed round has taken.
+_END = re.compile(_EOL + rb"{2,}")
+_BLANK = re.compile(_EOL + rb"*")
+_EVENT = re.compile(rb"(?:[^\r\n]++" + _EOL + rb")*" + _EOL)
 _LINE = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 _STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")

@@ -33,7 +33,7 @@ _WORDS: dict[str, str] = {
 }
 LITTLE = {name: frozenset(words.split()) for name, words in _WORDS.items()}
 _WORD = re.compile(r"\b[^\W\d_]++\b")
-_CODE = re.compile(r"```[^`]*+(?:```)?+|`[^`\n]*+`|https?://\S++")
+_CODE = re.compile(r"```[^`]*+(?:```)?|`[^`\n]*+`|https?://\S++")
 _LATIN = 0x250  # letters of the languages above lie below it
 
 
