@@ -6,10 +6,12 @@ an answer.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
+from lbd.model.units import WallTime
 from lbd.shapes import sse
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import any_error
@@ -30,18 +32,25 @@ def _after_name(block: bytes) -> int:
     return end + 7 if plain and end > 0 else 0
 
 
-class HeldStream:
+class HeldStream(ABC):
     """Most of a :class:`lbd.shapes.wire.Watch`: a shape adds how an event is read, and when all has come."""
 
     END: ClassVar[bytes]  # what completes a stream whose end mark was lost
-    finished: bool
-    __slots__ = ("_framer", "_held", "_held_size", "committed", "contents", "done", "failure", "usage")
+    __slots__ = ("_framer", "_held", "_held_size", "committed", "contents", "done", "failure", "finished", "usage")
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        _choices: int = 1,
+        _hide_usage: bool = False,
+        *,
+        wants_usage: bool = False,  # noqa: ARG002  most shapes tell it in every stream
+        wall: WallTime = 0.0,  # noqa: ARG002
+    ) -> None:
         self._framer = sse.Framer()
         self._held: list[bytes] = []
         self._held_size = 0
         self.committed = False
+        self.finished = False  # every choice has told why it ended
         self.done = False
         self.usage: Usage | None = None
         self.failure: Failure | None = None
@@ -52,9 +61,9 @@ class HeldStream:
         """Tell whether nothing but the end is missing."""
         return self.finished
 
+    @abstractmethod
     def _event(self, payload: bytes) -> bool:
         """Read one event's data; tell whether the event goes on to the client."""
-        raise NotImplementedError
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return those to forward (none before the first content)."""

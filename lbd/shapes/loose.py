@@ -8,9 +8,11 @@ so it comes second, and it is for reading only: what goes on to a client are the
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+import orjson
 
 T = TypeVar("T")
 BOM = b"\xef\xbb\xbf"
@@ -45,6 +47,42 @@ def read(data: bytes, kind: type[T]) -> T:
     Raises ValueError, RecursionError or what msgspec does.
     """
     return msgspec.convert(sound(loads(data)), kind)
+
+
+def value(data: bytes) -> Any:
+    """Return JSON, strictly read where that can be. Raises ValueError or RecursionError."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return sound(loads(data))
+
+
+def reader(kind: type[T]) -> Callable[[bytes], T]:
+    """Return what reads JSON as a ``kind``, strictly where that can be. It raises what ``UNREADABLE`` names."""
+    strict = msgspec.json.Decoder(kind).decode
+
+    def read_(data: bytes) -> T:
+        try:
+            return strict(data)
+        except UNREADABLE:
+            return read(data, kind)
+
+    return read_
+
+
+def string(told: object) -> str:
+    """Return a text, an empty one where it is none."""
+    return told if isinstance(told, str) else ""
+
+
+def members(told: object) -> dict[str, Any]:
+    """Return an object, an empty one where it is none."""
+    return told if isinstance(told, dict) else {}
+
+
+def items(told: object) -> list[Any]:
+    """Return a list, an empty one where it is none."""
+    return told if isinstance(told, list) else []
 
 
 def _number(digits: str) -> int | float:

@@ -45,7 +45,7 @@ class _Answer(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
-_decode_answer = msgspec.json.Decoder(_Answer).decode
+_read_answer = loose.reader(_Answer)
 
 
 def read(raw: bytes) -> Head:
@@ -75,10 +75,7 @@ def facts(holds: str | None, body: bytes, _wall: WallTime = 0.0) -> Facts:
     if body[:1] not in b"{[\xef \r\n\t" and (holds is None or body.startswith((b"event:", b"data:"))):
         return Facts()
     try:
-        try:
-            answer = _decode_answer(body)
-        except UNREADABLE:
-            answer = loose.read(body, _Answer)
+        answer = _read_answer(body)
     except UNREADABLE as e:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer cannot be read: {e}", status=200))
     error = answer.error or plain_error(body)

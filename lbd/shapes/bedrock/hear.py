@@ -17,6 +17,7 @@ from lbd.shapes import loose, tokens
 from lbd.shapes.bedrock import errors, models
 from lbd.shapes.bedrock.frames import Framer, Message
 from lbd.shapes.chat.usage import count
+from lbd.shapes.loose import items, members, string
 from lbd.shapes.messages.hear import REASONS as CLAUDES
 
 REASONS = CLAUDES | {"guardrail_intervened": Reason.FILTER, "content_filtered": Reason.FILTER}
@@ -24,24 +25,9 @@ REASONS = CLAUDES | {"guardrail_intervened": Reason.FILTER, "content_filtered": 
 MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
-def _members(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _loads(data: bytes) -> Any:
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return loose.sound(loose.loads(data))
-
-
 def usage_of(told: object) -> Usage | None:
     """Return token counts, None where there are none. ``inputTokens`` are those that no cache had to do with."""
-    fields = _members(told)
+    fields = members(told)
     fresh, out = count(fields.get("inputTokens")), count(fields.get("outputTokens"))
     read, written = count(fields.get("cacheReadInputTokens")), count(fields.get("cacheWriteInputTokens"))
     if fresh is None and out is None:
@@ -64,7 +50,7 @@ class _Reader:
         """Begin a call; what a tool at the provider did is no business of the client's."""
         if use.get("type") is None:
             number = self._calls[_index(index)] = len(self._calls)
-            yield Calling(number, _string(use.get("toolUseId")), _string(use.get("name")))
+            yield Calling(number, string(use.get("toolUseId")), string(use.get("name")))
 
     def argued(self, index: object, text: str) -> Iterable[Piece]:
         number = self._calls.get(_index(index))
@@ -76,46 +62,42 @@ class _Reader:
         redacted = self._minted(block.get("redactedContent"))
         if redacted is not None:
             yield Thought(token=redacted, redacted=True)
-        token, text = self._minted(block.get("signature")), _string(block.get("text"))
+        token, text = self._minted(block.get("signature")), string(block.get("text"))
         if token is not None or text:
             yield Thought(text, token=token)
 
     def block(self, index: int, block: dict[str, Any]) -> Iterable[Piece]:
         """Read a block of a unary answer."""
-        if _string(block.get("text")):
+        if string(block.get("text")):
             yield Said(block["text"])
-        use = _members(block.get("toolUse"))
+        use = members(block.get("toolUse"))
         if use:
             yield from self.call(index, use)
             if use.get("input"):
                 yield from self.argued(index, orjson.dumps(use["input"]).decode())
-        thought = _members(block.get("reasoningContent"))
-        yield from self.thought(_members(thought.get("reasoningText")) | thought)
-        for part in _list(_members(block.get("citationsContent")).get("content")):
-            if _string(_members(part).get("text")):
+        thought = members(block.get("reasoningContent"))
+        yield from self.thought(members(thought.get("reasoningText")) | thought)
+        for part in items(members(block.get("citationsContent")).get("content")):
+            if string(members(part).get("text")):
                 yield Said(part["text"])
 
     def delta(self, index: object, delta: dict[str, Any]) -> Iterable[Piece]:
-        if _string(delta.get("text")):
+        if string(delta.get("text")):
             yield Said(delta["text"])
-        yield from self.argued(index, _string(_members(delta.get("toolUse")).get("input")))
-        yield from self.thought(_members(delta.get("reasoningContent")))
+        yield from self.argued(index, string(members(delta.get("toolUse")).get("input")))
+        yield from self.thought(members(delta.get("reasoningContent")))
 
 
 def _index(value: object) -> object:
     return value if isinstance(value, int) else 0
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
 def _finished(told: dict[str, Any]) -> Finished:
     """Return why it ended. Raises LbdError for an answer that is none."""
-    word = _string(told.get("stopReason"))
+    word = string(told.get("stopReason"))
     if word in MALFORMED:
         raise LbdError(Failure(FailureKind.BAD_BODY, f"the model's output was malformed: {word}", status=200))
-    stop = _string(_members(told.get("additionalModelResponseFields")).get("stop_sequence"))
+    stop = string(members(told.get("additionalModelResponseFields")).get("stop_sequence"))
     return Finished(REASONS.get(word, Reason.STOP), stop=stop or None)
 
 
@@ -158,7 +140,7 @@ class ConverseListener:
             self.failure = errors.in_stream(name, message.payload, message.headers.get(":error-message", ""))
             return False
         try:
-            out += self._event(message.headers.get(":event-type", ""), _loads(message.payload or b"{}"))
+            out += self._event(message.headers.get(":event-type", ""), loose.value(message.payload or b"{}"))
         except LbdError as e:
             self.failure = e.failure
         except loose.UNREADABLE as e:
@@ -166,15 +148,15 @@ class ConverseListener:
         return self.failure is None and not self.done
 
     def _event(self, kind: str, told: object) -> list[Piece]:
-        event = _members(told)
+        event = members(told)
         index = event.get("contentBlockIndex")
         if kind == "messageStart":
             return [Begin("", "")]
         if kind == "contentBlockStart":
-            use = _members(_members(event.get("start")).get("toolUse"))
+            use = members(members(event.get("start")).get("toolUse"))
             return list(self._reader.call(index, use)) if use else []
         if kind == "contentBlockDelta":
-            return list(self._reader.delta(index, _members(event.get("delta"))))
+            return list(self._reader.delta(index, members(event.get("delta"))))
         if kind == "messageStop":
             finished = _finished(event)
             self._stopped = True
@@ -197,19 +179,19 @@ class ConverseListener:
 def read(body: bytes, model: str) -> list[Piece]:
     """Return the pieces of a unary answer. Raises LbdError."""
     try:
-        told = _members(_loads(body))
+        told = members(loose.value(body))
     except loose.UNREADABLE as e:
         raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer is not a message: {e}", status=200)) from e
-    content = _members(_members(told.get("output")).get("message")).get("content")
+    content = members(members(told.get("output")).get("message")).get("content")
     if not isinstance(content, list):
-        name, words = _string(told.get("__type")), errors.message(told)
+        name, words = string(told.get("__type")), errors.message(told)
         if name or words:
             raise LbdError(errors.in_stream(name, body))
         raise LbdError(Failure(FailureKind.BAD_BODY, "the answer has no content", status=200))
     reader = _Reader(model)
     out: list[Piece] = [Begin("", "")]
     for index, block in enumerate(content):
-        out += reader.block(index, _members(block))
+        out += reader.block(index, members(block))
     out.append(_finished(told))
     usage = usage_of(told.get("usage"))
     return out if usage is None else [*out, Used(usage)]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
-from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.failure import LbdError
 from lbd.model.messages import (
     Argued,
     Begin,
@@ -20,10 +18,11 @@ from lbd.model.messages import (
     Thought,
     Used,
 )
-from lbd.model.outcome import Usage
-from lbd.shapes import loose, sse, tokens
+from lbd.shapes import loose, tokens
 from lbd.shapes.chat import passing, usage
 from lbd.shapes.chat.stream import ChatWatch
+from lbd.shapes.heard import WatchedListener, arguments, loads
+from lbd.shapes.loose import string
 
 FAMILY = "openai"
 REASONS = {
@@ -33,22 +32,6 @@ REASONS = {
     "function_call": Reason.CALLS,
     "content_filter": Reason.FILTER,
 }
-
-
-def _loads(data: bytes) -> dict[str, Any]:
-    """Return what a watch has read before. Raises LbdError for what is nested deeper than can be followed."""
-    try:
-        out: dict[str, Any] = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        try:
-            out = loose.sound(loose.loads(data))
-        except loose.UNREADABLE as e:
-            raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer cannot be read: {e}", status=200)) from None
-    return out
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 class _Reader:
@@ -65,10 +48,10 @@ class _Reader:
         self._begun = True
         created = top.get("created")
         yield Begin(
-            _string(top.get("id")),
-            _string(top.get("model")),
+            string(top.get("id")),
+            string(top.get("model")),
             created if isinstance(created, int) else None,
-            _string(top.get("system_fingerprint")) or None,
+            string(top.get("system_fingerprint")) or None,
         )
 
     def choice(self, choice: dict[str, Any], place: int = 0) -> Iterable[Piece]:
@@ -96,10 +79,10 @@ class _Reader:
         yield from _thoughts(delta, number)
         content = delta.get("content")
         if isinstance(content, list):
-            content = "".join(_string(p.get("text")) for p in content if isinstance(p, dict))
+            content = "".join(string(p.get("text")) for p in content if isinstance(p, dict))
         logprobs = logprobs if isinstance(logprobs, dict) and logprobs else None
         if (isinstance(content, str) and content) or logprobs:
-            yield Said(_string(content), number, logprobs)
+            yield Said(string(content), number, logprobs)
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             yield Refused(delta["refusal"], number)
         calls = delta.get("tool_calls")
@@ -118,7 +101,7 @@ class _Reader:
         if isinstance(id_, str) and id_:
             return id_
         function = call.get("function")
-        begins = isinstance(function, dict) and _string(function.get("name"))
+        begins = isinstance(function, dict) and string(function.get("name"))
         return f"{len(known)} without id" if begins or not known else list(known)[-1]
 
     def _call(self, call: dict[str, Any], key: object, number: int) -> Iterable[Piece]:
@@ -131,27 +114,20 @@ class _Reader:
             google = extra.get("google") if isinstance(extra, dict) else None
             value = google.get("thought_signature") if isinstance(google, dict) else None
             token = tokens.read(value, "gemini") if isinstance(value, str) else None
-            id_ = _string(call.get("id")) or f"call_{number}_{known[key]}"
-            yield Calling(known[key], id_, _string(function.get("name")), number, token)
-        arguments = function.get("arguments")
-        if isinstance(arguments, dict):  # servers that do not write them as a string
-            arguments = _dumps(arguments)
-        if isinstance(arguments, str) and arguments:
-            yield Argued(known[key], arguments, number)
-
-
-def _dumps(arguments: dict[str, Any]) -> str:
-    try:
-        return orjson.dumps(arguments).decode()
-    except TypeError:
-        raise LbdError(Failure(FailureKind.BAD_BODY, "the arguments of a tool call are nested too deep")) from None
+            id_ = string(call.get("id")) or f"call_{number}_{known[key]}"
+            yield Calling(known[key], id_, string(function.get("name")), number, token)
+        given = function.get("arguments")
+        if isinstance(given, dict):  # servers that do not write them as a string
+            given = arguments(given)
+        if isinstance(given, str) and given:
+            yield Argued(known[key], given, number)
 
 
 def _thoughts(delta: dict[str, Any], number: int) -> Iterable[Piece]:
     """Yield what was thought: the details where they hold more than the bare text, which is a token."""
     told = delta.get("reasoning_details")
     details = [_detail(d, number) for d in told if isinstance(d, dict)] if isinstance(told, list) else []
-    bare = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning"))
+    bare = string(delta.get("reasoning_content")) or string(delta.get("reasoning"))
     if bare and all(d.token is None for d in details):
         yield Thought(bare, number)
     else:
@@ -161,60 +137,18 @@ def _thoughts(delta: dict[str, Any], number: int) -> Iterable[Piece]:
 def _detail(detail: dict[str, Any], number: int) -> Thought:
     value = detail.get("signature") or detail.get("data")
     token = tokens.read(value, "") if isinstance(value, str) and value else None
-    text = _string(detail.get("text")) or _string(detail.get("summary"))
+    text = string(detail.get("text")) or string(detail.get("summary"))
     return Thought(text, number, token, redacted=token is not None and value == detail.get("data"))
 
 
-class ChatListener:
-    """See :class:`lbd.shapes.dialect.Listener`. A watch judges the stream; what it lets pass is read."""
+class ChatListener(WatchedListener):
+    """See :class:`lbd.shapes.dialect.Listener`."""
 
     def __init__(self, _model: str, choices: int) -> None:
-        self._watch = ChatWatch(choices, False, wants_usage=True)
+        super().__init__(ChatWatch(choices, False, wants_usage=True))
         self._reader = _Reader()
-        self._failure: Failure | None = None
 
-    @property
-    def done(self) -> bool:
-        """Tell whether the end mark came."""
-        return self._watch.done
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens of the answer, as far as they were told."""
-        return self._watch.usage
-
-    @property
-    def failure(self) -> Failure | None:
-        """What the provider said has gone wrong, or that it sent what cannot be read."""
-        return self._failure or self._watch.failure
-
-    @property
-    def whole(self) -> bool:
-        """Tell whether nothing but the end is missing."""
-        return self._watch.whole
-
-    def feed(self, data: bytes) -> Sequence[Piece]:
-        """Take bytes."""
-        return self._read(self._watch.feed(data))
-
-    def end(self) -> tuple[Sequence[Piece], Failure | None]:
-        """The provider closed."""
-        tail, failure = self._watch.end()
-        if failure is not None and failure.kind is FailureKind.BROKEN_STREAM and self._watch.finished:
-            failure = None  # the answer itself is complete; only its count is missing
-        return self._read(tail), self._failure or failure
-
-    def _read(self, block: bytes) -> list[Piece]:
-        out: list[Piece] = []
-        try:
-            for frame in sse.frames(block) if block and self._failure is None else ():
-                if frame.data is not None and frame.data.strip() != b"[DONE]":
-                    out += self._chunk(_loads(frame.data))
-        except LbdError as e:  # what came before it was good
-            self._failure = e.failure
-        return out
-
-    def _chunk(self, chunk: dict[str, Any]) -> Iterable[Piece]:
+    def _event(self, chunk: dict[str, Any]) -> Iterable[Piece]:
         yield from self._reader.begin(chunk)
         for choice in chunk.get("choices") or ():
             yield from self._reader.choice(choice)
@@ -229,7 +163,7 @@ def read(body: bytes, _model: str) -> list[Piece]:
     facts = passing.facts(body)
     if facts.failure is not None:
         raise LbdError(facts.failure)
-    answer, reader = _loads(body.removeprefix(loose.BOM)), _Reader()
+    answer, reader = loads(body.removeprefix(loose.BOM)), _Reader()
     out = list(reader.begin(answer))
     for place, choice in enumerate(answer["choices"]):
         out += reader.choice(choice, place)

@@ -75,7 +75,7 @@ class ChatWatch(HeldStream):
     """See :class:`lbd.shapes.wire.Watch`."""
 
     END = b"data: [DONE]\n\n"
-    __slots__ = ("_choices", "_counted", "_finishes", "_hide_usage", "_wants_usage", "finished")
+    __slots__ = ("_choices", "_counted", "_finishes", "_hide_usage", "_wants_usage")
 
     def __init__(
         self,
@@ -91,7 +91,6 @@ class ChatWatch(HeldStream):
         self._hide_usage = hide_usage
         self._wants_usage = wants_usage
         self._counted = False  # the usage of the whole answer came, whatever could be read of it
-        self.finished = False
 
     @property
     def whole(self) -> bool:

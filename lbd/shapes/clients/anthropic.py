@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import zlib
 from typing import Any
 
 import msgspec
 
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import sse
+from lbd.shapes import asked, sse
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.clients.openai import PREFIX_BYTES, refusal
-from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.messages import errors
 from lbd.shapes.messages.voice import VOICE
 
@@ -49,35 +46,24 @@ _BLOCKS = {b"image": "images", b"document": "files"}
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
-    try:
-        request = _decode(raw)
-    except msgspec.ValidationError as e:
-        return refusal(str(e))
-    except UNREADABLE as e:
-        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
-    if not request.model:
-        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
-    size = len(memoryview(request.messages)) + len(memoryview(request.system))
-    limit = request.max_tokens
+    request = asked.read(_decode, raw)
+    if isinstance(request, Failure):
+        return request
+    system, messages = memoryview(request.system), memoryview(request.messages)
     return Head(
         model=request.model,
         stream=bool(request.stream),
         include_usage=True,  # an answer without it is none of this shape
-        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+        max_output_tokens=asked.bound(request.max_tokens),
         needs=_needs(request, raw),
-        text_bytes=size,
-        prefix_hash=_prefix(request) if size >= PREFIX_BYTES else 0,
+        text_bytes=len(system) + len(messages),
+        prefix_hash=asked.prefix(system, messages),
         metadata=request.metadata,
     )
 
 
-def _prefix(request: _Request) -> int:
-    start = zlib.crc32(memoryview(request.system)[:PREFIX_BYTES])
-    return zlib.crc32(memoryview(request.messages)[:PREFIX_BYTES], start)
-
-
 def _needs(request: _Request, raw: bytes) -> frozenset[str]:
-    needs: set[str] = set()
+    needs = set(asked.sampling(request.temperature, request.top_p))
     tools = request.tools if isinstance(request.tools, list) else []
     if tools:
         needs.add("tools")
@@ -90,18 +76,11 @@ def _needs(request: _Request, raw: bytes) -> frozenset[str]:
         config is not None and config.effort
     ):
         needs.add("reasoning")
-    if _sampled(request.temperature, request.top_p):
-        needs.add("sampling")
     if request.top_k is not None:
         needs.add("top_k")
     if b'"type"' in raw:
         needs |= {_BLOCKS[block] for block in _BLOCK.findall(memoryview(request.messages))}
     return frozenset(needs)
-
-
-def _sampled(temperature: object, top_p: object) -> bool:
-    """Tell whether the sampling is another than everybody's default."""
-    return temperature not in (None, 1) or top_p not in (None, 1)
 
 
 def error_event(failure: Failure) -> bytes:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import msgspec
 
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import sse
+from lbd.shapes import asked, sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.clients.openai import PREFIX_BYTES, error_event, refusal, sampling
+from lbd.shapes.clients.openai import error_event
 from lbd.shapes.completions.read import USUAL_TOKENS
 from lbd.shapes.completions.voice import VOICE
 from lbd.shapes.loose import UNREADABLE
@@ -44,15 +43,13 @@ _decode_prompt = msgspec.json.Decoder(list[Any] | str | None).decode
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
+    request = asked.read(_decode, raw)
+    if isinstance(request, Failure):
+        return request
     try:
-        request = _decode(raw)
         prompts = _prompts(request.prompt)
-    except msgspec.ValidationError as e:
-        return refusal(str(e))
     except UNREADABLE as e:
-        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
-    if not request.model:
-        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
+        return asked.unreadable(e)
     text = memoryview(request.prompt)
     options = request.stream_options
     n = request.n if isinstance(request.n, int) and request.n > 0 else 1
@@ -61,11 +58,11 @@ def read(raw: bytes) -> Head | Failure:
         model=request.model,
         stream=bool(request.stream),
         include_usage=options is not None and options.include_usage is True,
-        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+        max_output_tokens=asked.bound(limit),
         n=n * prompts,
         needs=_needs(request, n),
         text_bytes=max(1, len(text)),
-        prefix_hash=zlib.crc32(text[:PREFIX_BYTES]) if len(text) >= PREFIX_BYTES else 0,
+        prefix_hash=asked.prefix(text),
         metadata=request.metadata,
     )
 
@@ -77,7 +74,9 @@ def _needs(request: _Request, n: int) -> frozenset[str]:
         "penalties": request.frequency_penalty or request.presence_penalty,
         "logit_bias": request.logit_bias,
     }
-    return frozenset([*sampling(request.temperature, request.top_p), *(w for w, wanted in given.items() if wanted)])
+    return frozenset(
+        [*asked.sampling(request.temperature, request.top_p), *(w for w, wanted in given.items() if wanted)]
+    )
 
 
 def _prompts(raw: msgspec.Raw) -> int:

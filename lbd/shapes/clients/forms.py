@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
-from lbd.shapes import forms, sse
+from lbd.shapes import asked, forms, sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.clients.openai import error_event
@@ -16,9 +16,7 @@ def read(raw: bytes) -> Head | Failure:
         head = forms.read(raw)
     except ValueError as e:
         return Failure(FailureKind.BAD_REQUEST, f"the form cannot be read: {e}", code="invalid_multipart")
-    if not head.model:
-        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
-    return head
+    return head if head.model else asked.nameless()
 
 
 for name in forms.FORMS:

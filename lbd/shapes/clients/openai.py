@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import re
-import zlib
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import sse, tokens
+from lbd.shapes import asked, sse, tokens
 from lbd.shapes.chat import errors
 from lbd.shapes.chat.voice import VOICE
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.loose import UNREADABLE
-
-# A prompt cache works on blocks from the start of the conversation. Below some thousand bytes re-reading it
-# costs a server next to nothing, and pinning short prompts to one server would only unbalance the load.
-PREFIX_BYTES = 4096
 
 
 class _StreamOptions(msgspec.Struct):
@@ -65,17 +59,11 @@ _PARTS = {b"image_url": "images", b"input_audio": "audio", b"file": "files"}
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
-    try:
-        request = _decode(raw)
-    except msgspec.ValidationError as e:
-        return refusal(str(e))
-    except UNREADABLE as e:
-        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
-    if not request.model:
-        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
+    request = asked.read(_decode, raw)
+    if isinstance(request, Failure):
+        return request
     options = request.stream_options
     messages = memoryview(request.messages)
-    size = len(messages)
     # one look settles it for plain text: no parts of other types, and nothing that lbd put there
     marks = _MARKS.search(messages) is not None
     limit = request.max_completion_tokens or request.max_tokens
@@ -83,11 +71,11 @@ def read(raw: bytes) -> Head | Failure:
         model=request.model,
         stream=bool(request.stream),
         include_usage=options is not None and options.include_usage is True,
-        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+        max_output_tokens=asked.bound(limit),
         n=request.n if isinstance(request.n, int) and request.n > 0 else 1,
         needs=_needs(request, marks=marks),
-        text_bytes=size,
-        prefix_hash=zlib.crc32(messages[:PREFIX_BYTES]) if size >= PREFIX_BYTES else 0,
+        text_bytes=len(messages),
+        prefix_hash=asked.prefix(messages),
         service_tier=request.service_tier if isinstance(request.service_tier, str) else None,
         metadata=request.metadata,
         marked=marks and tokens.MARK_BYTES in raw,
@@ -100,7 +88,7 @@ _NO_NEEDS: frozenset[str] = frozenset()
 def _needs(request: _Request, *, marks: bool) -> frozenset[str]:
     needs: list[str] = []
     if request.temperature is not None or request.top_p is not None:
-        needs += sampling(request.temperature, request.top_p)
+        needs += asked.sampling(request.temperature, request.top_p)
     if request.tools or request.functions:
         needs.append("tools")
     if request.response_format is not None and request.response_format.type in ("json_schema", "json_object"):
@@ -134,23 +122,6 @@ def _rare(request: _Request) -> list[str]:
         (request.web_search_options is not None, "server_tools"),
     )
     return [word for value, word in given if value]
-
-
-def sampling(temperature: object, top_p: object) -> list[str]:
-    """Return the word for a sampling that is another than everybody's default."""
-    return [] if temperature in (None, 1) and top_p in (None, 1) else ["sampling"]
-
-
-def refusal(error: str) -> Failure:
-    """Return what a request is refused with whose types are not as they must be."""
-    # msgspec says: Expected `str`, got `int` - at `$.model`
-    text, _, at = error.partition(" - at `$.")
-    param = at.rstrip("`") or None
-    if "missing required field `model`" in error:
-        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
-    # told as a JSON pointer; ``param`` is as OpenAI writes it
-    where = f"/{param.replace('.', '/').replace('[', '/').replace(']', '')}: " if param else ""
-    return Failure(FailureKind.BAD_REQUEST, f"{where}{text}", param=param, code="invalid_type")
 
 
 def error_event(failure: Failure) -> bytes:

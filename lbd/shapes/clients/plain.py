@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import plain, sse
+from lbd.shapes import asked, plain, sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.clients.openai import error_event, refusal
-from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.clients.openai import error_event
 
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
-    try:
-        head = plain.read(raw)
-    except msgspec.ValidationError as e:
-        return refusal(str(e))
-    except UNREADABLE as e:
-        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
-    if not head.model:
-        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
-    return head
+    return asked.read(plain.read, raw)
 
 
 for name in plain.PLAIN:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import zlib
 from typing import Any
 
 import msgspec
 
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import sse
+from lbd.shapes import asked, sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.clients.openai import PREFIX_BYTES, refusal, sampling
-from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.responses import state
 from lbd.shapes.responses.voice import VOICE
 
@@ -63,42 +60,31 @@ _PARTS = {b"input_image": "images", b"input_file": "files"}
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs, and refuse what would have to be kept. The rest is left to the provider to judge."""
-    try:
-        request = _decode(raw)
-    except msgspec.ValidationError as e:
-        return refusal(str(e))
-    except UNREADABLE as e:
-        return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {e}", code="invalid_json")
-    if not request.model:
-        return Failure(FailureKind.BAD_REQUEST, "you must name a model", param="model", code="model_required")
+    request = asked.read(_decode, raw)
+    if isinstance(request, Failure):
+        return request
     wants = state.kept(request.previous_response_id, request.conversation, request.background, request.store)
     if wants is not None:
         return wants
     said = memoryview(request.input)
     if state.refers(said):
         return state.reference()
-    size = len(said) + len(memoryview(request.instructions))
-    limit = request.max_output_tokens
+    instructions = memoryview(request.instructions)
     return Head(
         model=request.model,
         stream=bool(request.stream),
         include_usage=True,  # the last event of every stream tells it
-        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+        max_output_tokens=asked.bound(request.max_output_tokens),
         needs=_needs(request, raw),
-        text_bytes=size,
-        prefix_hash=_prefix(request) if size >= PREFIX_BYTES else 0,
+        text_bytes=len(instructions) + len(said),
+        prefix_hash=asked.prefix(instructions, said),
         service_tier=request.service_tier if isinstance(request.service_tier, str) else None,
         metadata=request.metadata,
     )
 
 
-def _prefix(request: _Request) -> int:
-    start = zlib.crc32(memoryview(request.instructions)[:PREFIX_BYTES])
-    return zlib.crc32(memoryview(request.input)[:PREFIX_BYTES], start)
-
-
 def _needs(request: _Request, raw: bytes) -> frozenset[str]:
-    needs = set(sampling(request.temperature, request.top_p))
+    needs = set(asked.sampling(request.temperature, request.top_p))
     tools = request.tools if isinstance(request.tools, list) else []
     if tools:
         needs.add("tools")

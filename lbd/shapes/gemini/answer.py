@@ -21,6 +21,7 @@ from lbd.shapes.gather import NO_ARGUMENTS
 from lbd.shapes.gemini import finish
 from lbd.shapes.gemini.errors import in_band
 from lbd.shapes.gemini.usage import Counts
+from lbd.shapes.loose import items, members, string
 
 FAMILY = "gemini"
 MOST_CANDIDATES = 128  # beyond it an index is none
@@ -33,18 +34,6 @@ _UNSAYABLE = {
 }
 _ODD = re.compile(r"[^A-Za-z0-9_-]", re.ASCII)
 _OF_ID = 22  # of a call's id, so that the whole keeps within the 40 characters that OpenAI takes
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _members(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _items(value: object) -> Iterable[Any]:
-    return value if isinstance(value, list) else ()
 
 
 def _minted(part: dict[str, Any]) -> Token | None:
@@ -83,14 +72,14 @@ class Reader:
         if answer.get("error"):
             raise LbdError(in_band(answer["error"]))
         self._counts.add(answer.get("usageMetadata"))
-        candidates = [c for c in _items(answer.get("candidates")) if isinstance(c, dict)]
+        candidates = [c for c in items(answer.get("candidates")) if isinstance(c, dict)]
         block = finish.blocked(answer.get("promptFeedback"))
         if block is not None and not candidates:
             raise LbdError(block)
         out: list[Piece] = []
         if self._id is None and (candidates or answer.get("responseId")):
-            self._id = _string(answer.get("responseId"))
-            out.append(Begin(self._id, _string(answer.get("modelVersion")), usage=self.usage))
+            self._id = string(answer.get("responseId"))
+            out.append(Begin(self._id, string(answer.get("modelVersion")), usage=self.usage))
         for place, candidate in enumerate(candidates):
             out += self._candidate(candidate, place)
         return out
@@ -112,7 +101,7 @@ class Reader:
             number = place
         self._ends.setdefault(number, None)
         out: list[Piece] = []
-        for part in _items(_members(candidate.get("content")).get("parts")):
+        for part in items(members(candidate.get("content")).get("parts")):
             if isinstance(part, dict):
                 out += self._part(part, number)
         logprobs = _logprobs(candidate.get("logprobsResult"))
@@ -126,7 +115,7 @@ class Reader:
         return out
 
     def _end(self, candidate: dict[str, Any], number: int) -> None:
-        word = _string(candidate.get("finishReason"))
+        word = string(candidate.get("finishReason"))
         if word in finish.OPEN:
             return
         failure = finish.failed(word, candidate.get("finishMessage"))
@@ -137,7 +126,7 @@ class Reader:
 
     def _part(self, part: dict[str, Any], number: int) -> Iterable[Piece]:
         """Return the pieces of a part. A signature beside text that is no thought is a token of its own after it."""
-        token, text = _minted(part), _string(part.get("text"))
+        token, text = _minted(part), string(part.get("text"))
         call = part.get("functionCall")
         if isinstance(call, dict):
             yield from self._call(call, number, token)
@@ -157,11 +146,11 @@ class Reader:
     def _call(self, call: dict[str, Any], number: int, token: Token | None) -> Iterable[Piece]:
         index = self._calls.get(number, 0)
         self._calls[number] = index + 1
-        id_ = _string(call.get("id"))
+        id_ = string(call.get("id"))
         if not id_:  # older models give none: one that is the same however the answer comes
             of = _ODD.sub("", self._id or "")[-_OF_ID:]
             id_ = "_".join(["call", *([of] if of else []), str(number), str(index)])
-        yield Calling(index, id_, _string(call.get("name")), number, token)
+        yield Calling(index, id_, string(call.get("name")), number, token)
         yield Argued(index, _arguments(call.get("args")), number)
 
 
@@ -178,17 +167,17 @@ def _arguments(args: object) -> str:
 
 def _logprobs(result: object) -> dict[str, Any] | None:
     """Return log-probabilities in OpenAI's form."""
-    told = _members(result)
-    tops = list(_items(told.get("topCandidates")))
+    told = members(result)
+    tops = list(items(told.get("topCandidates")))
     content = []
-    for place, chosen in enumerate(_items(told.get("chosenCandidates"))):
-        top = _items(_members(tops[place]).get("candidates")) if place < len(tops) else ()
+    for place, chosen in enumerate(items(told.get("chosenCandidates"))):
+        top = items(members(tops[place]).get("candidates")) if place < len(tops) else ()
         content.append({**_likely(chosen), "top_logprobs": [_likely(t) for t in top]})
     return {"content": content, "refusal": None} if content else None
 
 
 def _likely(token: object) -> dict[str, Any]:
-    told = _members(token)
-    text, logprob = _string(told.get("token")), told.get("logProbability")
+    told = members(token)
+    text, logprob = string(told.get("token")), told.get("logProbability")
     number = float(logprob) if isinstance(logprob, int | float) else 0.0
     return {"token": text, "logprob": number, "bytes": list(text.encode("utf-8", "replace"))}

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Piece
 from lbd.model.outcome import Usage
@@ -28,10 +26,7 @@ _DONE = b"[DONE]"  # not Google's, but servers that speak like it may end like o
 def _read(payload: bytes) -> dict[str, Any]:
     """Return an event or an answer as an object. Raises LbdError."""
     try:
-        try:
-            found = orjson.loads(payload)
-        except orjson.JSONDecodeError:
-            found = loose.sound(loose.loads(payload))
+        found = loose.value(payload)
     except UNREADABLE as e:
         raise LbdError(Failure(FailureKind.BAD_BODY, f"what came is not JSON: {e}", status=200)) from None
     if isinstance(found, list) and found and isinstance(found[0], dict):

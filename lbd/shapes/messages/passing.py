@@ -162,17 +162,14 @@ class _Message(msgspec.Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Message).decode
+_read = loose.reader(_Message)
 
 
 def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
     """Read a whole answer. Anything that is no message is a failure in spite of its 200."""
     body = body.removeprefix(loose.BOM)
     try:
-        try:
-            message = _decode(body)
-        except UNREADABLE:
-            message = loose.read(body, _Message)
+        message = _read(body)
     except UNREADABLE as e:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is not a message: {e}", status=200))
     if message.error or message.type == "error":

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from lbd.model.failure import Failure, FailureKind
-from lbd.model.units import WallTime
 from lbd.shapes import loose
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.held import HeldStream
@@ -47,38 +46,23 @@ class _Event(msgspec.Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Event).decode
+_read = loose.reader(_Event)
 
 
 class MessagesWatch(HeldStream):
     """See :class:`lbd.shapes.wire.Watch`."""
 
     END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-    __slots__ = ("finished",)
-
-    def __init__(
-        self,
-        _choices: int = 1,
-        _hide_usage: bool = False,
-        *,
-        wants_usage: bool = False,  # noqa: ARG002
-        wall: WallTime = 0.0,  # noqa: ARG002
-    ) -> None:
-        super().__init__()
-        self.finished = False
 
     def _event(self, payload: bytes) -> bool:
         """Read one event's data; tell whether the event goes on to the client."""
         if not payload.strip():
             return False
         try:
-            event = _decode(payload)
-        except UNREADABLE:
-            try:
-                event = loose.read(payload, _Event)
-            except UNREADABLE as e:
-                self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream cannot be read: {e}")
-                return False
+            event = _read(payload)
+        except UNREADABLE as e:
+            self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream cannot be read: {e}")
+            return False
         if event.error or event.type == "error":
             self.failure = in_band(event.error)
             return False

@@ -100,17 +100,14 @@ class _Response(msgspec.Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Response).decode
+_read = loose.reader(_Response)
 
 
 def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
     """Read a whole answer. Anything that is no response, or one that failed, is a failure in spite of its 200."""
     body = body.removeprefix(loose.BOM)
     try:
-        try:
-            found = _decode(body)
-        except UNREADABLE:
-            found = loose.read(body, _Response)
+        found = _read(body)
     except UNREADABLE as e:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is not a response: {e}", status=200))
     if found.error or found.status in FAILED:

@@ -80,3 +80,29 @@ def test_what_is_another_thing_is_refused(raw: bytes) -> None:
     """A second look is no blind eye."""
     with pytest.raises((ValueError, RecursionError, msgspec.MsgspecError)):
         loose.read(raw, Named)
+
+
+class Told(msgspec.Struct):
+    """A kind of JSON."""
+
+    text: str = ""
+
+
+def test_what_is_strict_is_read_strictly_and_the_rest_all_the_same() -> None:
+    """And what can be neither is told."""
+    reader = loose.reader(Told)
+    assert reader(b'{"text":"a"}') == Told("a") and reader(b'{"text":"\\ud83d"}') == Told("\ufffd")
+    assert loose.value(b'{"a":NaN}') == {"a": None} and loose.value(b"[1]") == [1]
+    for read in (reader, loose.value):
+        with pytest.raises(loose.UNREADABLE):
+            read(b"{")
+    with pytest.raises(loose.UNREADABLE):
+        reader(b'{"text":5}')
+
+
+@pytest.mark.parametrize("told", [None, 1, "a", ["a"], {"a": 1}])
+def test_what_is_of_another_kind_is_nothing(told: object) -> None:
+    """Who asks for a text gets one."""
+    assert loose.string(told) == (told if isinstance(told, str) else "")
+    assert loose.items(told) == (told if isinstance(told, list) else [])
+    assert loose.members(told) == (told if isinstance(told, dict) else {})

@@ -28,6 +28,7 @@ from lbd.model.outcome import Usage
 from lbd.shapes.chat import hear
 from lbd.shapes.chat.fold import ChatFold
 from lbd.shapes.gather import gather
+from lbd.shapes.heard import loads
 from tests.unit.shapes.conversations import DEEP, spoiled
 from tests.unit.shapes.streams import (
     DONE,
@@ -351,5 +352,5 @@ def test_oddities_are_read_and_what_is_too_deep_is_told() -> None:
     said, failure = heard(b"data: %b\n\n" % odd + DONE)
     assert failure is None and Said("a\ufffd", logprobs={"x": None}) in said
     with pytest.raises(LbdError) as raised:
-        hear._loads(b"[" * 5000)
+        loads(b"[" * 5000)
     assert raised.value.failure.kind is FailureKind.BAD_BODY

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
 from lbd.shapes import sse
+from lbd.shapes.asked import PREFIX_BYTES
 from lbd.shapes.clients import anthropic
-from lbd.shapes.clients.openai import PREFIX_BYTES
 from tests.unit.shapes.conversations import junk, spoiled
 from tests.unit.shapes.messages.test_read import EVERYTHING
 from tests.unit.shapes.streams import spec_events

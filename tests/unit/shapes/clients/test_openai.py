@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
+from lbd.shapes.asked import PREFIX_BYTES
 from lbd.shapes.clients import openai
 from tests.unit.shapes.streams import spec_events
 
@@ -169,16 +170,16 @@ def test_the_conversation_is_measured_not_the_rest() -> None:
 
 def test_a_long_conversation_has_a_prefix() -> None:
     """Turns are added at its end, so its start finds the server that has it in its cache."""
-    start = '[{"role":"system","content":"' + "s" * openai.PREFIX_BYTES
+    start = '[{"role":"system","content":"' + "s" * PREFIX_BYTES
     one = f'{{"model":"m","messages":{start}"}}]}}'.encode()
     two = f'{{"temperature":1,"messages":{start}"}},{{"role":"user","content":"more"}}],"model":"other"}}'.encode()
-    assert head(one).prefix_hash == head(two).prefix_hash == zlib.crc32(start.encode()[: openai.PREFIX_BYTES])
+    assert head(one).prefix_hash == head(two).prefix_hash == zlib.crc32(start.encode()[:PREFIX_BYTES])
     other = one.replace(b'"ss', b'"ts')
     assert head(one).prefix_hash != 0
     assert head(other).prefix_hash != head(one).prefix_hash
 
 
-@pytest.mark.parametrize(("size", "has"), [(openai.PREFIX_BYTES - 1, False), (openai.PREFIX_BYTES, True)])
+@pytest.mark.parametrize(("size", "has"), [(PREFIX_BYTES - 1, False), (PREFIX_BYTES, True)])
 def test_a_short_conversation_has_none(size: int, has: bool) -> None:
     """Reading it again costs less than an unbalanced load."""
     raw = b'{"model":"m","messages":"' + b"x" * (size - 2) + b'"}'

@@ -15,6 +15,7 @@ from openai.types.responses import ResponseErrorEvent
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
+from lbd.shapes.asked import PREFIX_BYTES
 from lbd.shapes.clients import responses
 from tests.unit.shapes.responses.answers import ANSWERS, STREAMS, events, spoken
 
@@ -136,7 +137,7 @@ def test_long_conversations_are_known_by_their_beginning() -> None:
     """Instructions first, which stand before all input."""
     long = "x" * 5000
     found = head(input=long, instructions="a").prefix_hash
-    assert found == zlib.crc32(json.dumps(long)[: responses.PREFIX_BYTES].encode(), zlib.crc32(b'"a"'))
+    assert found == zlib.crc32(json.dumps(long)[:PREFIX_BYTES].encode(), zlib.crc32(b'"a"'))
     assert found == head(input=long + "y", instructions="a").prefix_hash
     assert found != head(input=long, instructions="b").prefix_hash
     assert head(input="short").prefix_hash == 0

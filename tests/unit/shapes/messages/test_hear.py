@@ -13,6 +13,7 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Answer, Argued, Begin, Calling, Finished, Piece, Reason, Said, Thought, Token, Used
 from lbd.model.outcome import Usage
 from lbd.shapes.gather import gather
+from lbd.shapes.heard import loads
 from lbd.shapes.messages import hear
 from tests.unit.shapes.conversations import DEEP, spoiled
 from tests.unit.shapes.messages.transcripts import (
@@ -241,5 +242,5 @@ def test_oddities_are_read_and_what_is_too_deep_is_told() -> None:
     said, failure = heard(START + b"data: %b\n\n" % odd + finish() + STOP)
     assert failure is None and Said("a\ufffd") in said
     with pytest.raises(LbdError) as raised:
-        hear._loads(b"[" * 5000)
+        loads(b"[" * 5000)
     assert raised.value.failure.kind is FailureKind.BAD_BODY

@@ -1,0 +1,86 @@
+"""Hearing a provider out whose stream a watch can follow: the watch judges it, and what it lets pass is read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.messages import Piece
+from lbd.model.outcome import Usage
+from lbd.shapes import loose, sse
+from lbd.shapes.held import HeldStream
+
+
+def loads(data: bytes) -> dict[str, Any]:
+    """Return what a watch has read before. Raises LbdError for what is nested deeper than can be followed."""
+    try:
+        out: dict[str, Any] = loose.value(data)
+    except loose.UNREADABLE as e:
+        raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer cannot be read: {e}", status=200)) from None
+    return out
+
+
+def arguments(given: dict[str, Any]) -> str:
+    """Return the arguments of a call as JSON again, which reads deeper nesting than it writes. Raises LbdError."""
+    try:
+        return orjson.dumps(given).decode()
+    except TypeError:
+        why = "the arguments of a tool call are nested too deep"
+        raise LbdError(Failure(FailureKind.BAD_BODY, why, status=200)) from None
+
+
+class WatchedListener(ABC):
+    """Most of a :class:`lbd.shapes.dialect.Listener`: a shape adds what an event says."""
+
+    def __init__(self, watch: HeldStream) -> None:
+        self._watch = watch
+        self._failure: Failure | None = None
+
+    @property
+    def done(self) -> bool:
+        """Tell whether the end mark came."""
+        return self._watch.done
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, as far as they were told."""
+        return self._watch.usage
+
+    @property
+    def failure(self) -> Failure | None:
+        """What the provider said has gone wrong, or that it sent what cannot be read."""
+        return self._failure or self._watch.failure
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether nothing but the end is missing."""
+        return self._watch.whole
+
+    def feed(self, data: bytes) -> Sequence[Piece]:
+        """Take bytes."""
+        return self._read(self._watch.feed(data))
+
+    def end(self) -> tuple[Sequence[Piece], Failure | None]:
+        """The provider closed. Where an answer itself is complete, and only its count is missing, it is whole."""
+        tail, failure = self._watch.end()
+        if failure is not None and failure.kind is FailureKind.BROKEN_STREAM and self._watch.finished:
+            failure = None
+        return self._read(tail), self._failure or failure
+
+    def _read(self, block: bytes) -> list[Piece]:
+        out: list[Piece] = []
+        try:
+            for frame in sse.frames(block) if block and self._failure is None else ():
+                if frame.data is not None and frame.data.strip() != b"[DONE]":
+                    out += self._event(loads(frame.data))
+        except LbdError as e:  # what came before it was good
+            self._failure = e.failure
+        return out
+
+    @abstractmethod
+    def _event(self, event: dict[str, Any]) -> Iterable[Piece]:
+        """Return what an event says."""
