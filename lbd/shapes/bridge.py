@@ -160,9 +160,9 @@ class BridgeWatch:
         if self._said_end:
             return b""
         self._said_end = True
-        if self.gathered is None:
-            return self._speaker.end()
         try:
+            if self.gathered is None:
+                return self._speaker.end()
             self.answer = self._voice.whole(gather(self.gathered))
         except LbdError as e:
             self.failure = e.failure

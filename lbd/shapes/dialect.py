@@ -58,7 +58,7 @@ class Speaker(Protocol):
         """Return the events of these pieces. Raises LbdError for what the shape cannot say."""
 
     def end(self) -> bytes:
-        """Return what ends the stream."""
+        """Return what ends the stream. Raises LbdError as ``say`` does."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,13 +51,20 @@ def _shown(token: Token | None) -> str:
 
 
 class MessagesSpeaker:
-    """See :class:`lbd.shapes.dialect.Speaker`: blocks one after the other, each begun and ended."""
+    """See :class:`lbd.shapes.dialect.Speaker`: blocks one after the other, each begun and ended.
+
+    Providers may write several calls side by side. What belongs to another block waits until the arguments of the
+    open call are whole, which they are once they are an object.
+    """
 
     def __init__(self, _wants_usage: bool) -> None:
         self._begun = False
         self._index = -1  # of the block that is open, or was last
         # what the open block holds: text, thoughts, a call's number
         self._open: type[Said | Thought] | int | None = None
+        self._arguments: list[str] = []  # of the open call
+        self._waiting: list[Said | Thought | Refused | Calling | Argued] = []
+        self._pending: set[int] = set()  # numbers of the calls among what waits
         self._signed = self._called = False
         self._finished: Finished | None = None
         self._usage: Usage | None = None
@@ -84,6 +91,12 @@ class MessagesSpeaker:
     def _piece(self, piece: Said | Thought | Refused | Calling | Argued | Finished) -> Iterable[bytes]:
         if isinstance(piece, Finished):
             self._finished = piece
+        elif isinstance(piece, Argued) and piece.index not in self._pending:
+            yield from self._argue(piece)
+        elif isinstance(self._open, int) and not self._argued():
+            self._waiting.append(piece)
+            if isinstance(piece, Calling):
+                self._pending.add(piece.index)
         elif isinstance(piece, Said | Refused):
             if piece.text:
                 yield from self._enter(Said, {"type": "text", "text": ""})
@@ -92,15 +105,36 @@ class MessagesSpeaker:
             yield from self._thought(piece)
         elif isinstance(piece, Calling):
             self._called = True
+            self._pending.discard(piece.index)
             yield from self._close()
             yield from self._enter(
                 piece.index,
                 {"type": "tool_use", "id": piece.id, "name": piece.name, "input": {}, **_signed(piece.token)},
             )
-        elif self._open != piece.index:
-            raise _bad("pieces of two calls at once, which this shape cannot say")
-        else:
+            self._arguments = []
+
+    def _argue(self, piece: Argued) -> Iterable[bytes]:
+        if piece.index == self._open:
+            self._arguments.append(piece.arguments)
             yield self._delta({"type": "input_json_delta", "partial_json": piece.arguments})
+            if self._waiting and self._argued():
+                yield from self._go_on()
+        elif piece.arguments.strip():
+            raise _bad("the arguments of a tool call go on behind their end")
+
+    def _argued(self) -> bool:
+        """Tell whether the arguments of the open call are whole."""
+        try:
+            return isinstance(loose.value("".join(self._arguments).encode("utf-8", "surrogatepass")), dict)
+        except loose.UNREADABLE:
+            return False
+
+    def _go_on(self) -> Iterable[bytes]:
+        """Say what waited for the open call."""
+        yield from self._close()
+        waiting, self._waiting = self._waiting, []
+        for piece in waiting:
+            yield from self._piece(piece)
 
     def _thought(self, piece: Thought) -> Iterable[bytes]:
         if piece.redacted:
@@ -142,6 +176,8 @@ class MessagesSpeaker:
     def end(self) -> bytes:
         """Return the reason and the usage, and the end."""
         start = b"" if self._begun else self._begin(Begin("", ""))
+        while self._waiting:  # a call without arguments, or cut by the limit on tokens, is as whole as it gets
+            start += b"".join(self._go_on())
         finished = self._finished or Finished(Reason.CALLS if self._called else Reason.STOP)
         delta = {"stop_reason": _WORDS[finished.reason], "stop_sequence": finished.stop}
         close = b"".join(self._close())

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
 from lbd.shapes import loose
-from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.loose import UNREADABLE, string
 
 
 class Said(NamedTuple):
@@ -26,10 +25,7 @@ def said(shape: str, answer: bytes) -> tuple[Said, ...]:
     if reader is None:
         return ()
     try:
-        try:
-            found = orjson.loads(answer)
-        except ValueError:
-            found = loose.loads(answer)
+        found = loose.value(answer)
     except UNREADABLE:
         return ()
     return tuple(reader(found)) if isinstance(found, dict) else ()
@@ -64,15 +60,11 @@ def _objects(value: object) -> Iterator[dict[str, Any]]:
         yield from (item for item in value if isinstance(item, dict))
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _parts(value: object, *kinds: str) -> str:
     """Return the words of a content: a text, or a list of parts."""
     if isinstance(value, str):
         return value
-    return "".join(_text(part.get("text")) for part in _objects(value) if part.get("type") in kinds)
+    return "".join(string(part.get("text")) for part in _objects(value) if part.get("type") in kinds)
 
 
 def _chat(answer: dict[str, Any]) -> Iterator[Said]:
@@ -80,7 +72,7 @@ def _chat(answer: dict[str, Any]) -> Iterator[Said]:
         message = choice.get("message")
         if not isinstance(message, dict):
             continue
-        refusal = _text(message.get("refusal"))
+        refusal = string(message.get("refusal"))
         refused = bool(refusal) or choice.get("finish_reason") in ("refusal", "content_filter")
         calls = bool(message.get("tool_calls") or message.get("function_call"))
         yield Said(_parts(message.get("content"), "text") or refusal, refused, calls)
@@ -88,7 +80,7 @@ def _chat(answer: dict[str, Any]) -> Iterator[Said]:
 
 def _completions(answer: dict[str, Any]) -> Iterator[Said]:
     for choice in _objects(answer.get("choices")):
-        yield Said(_text(choice.get("text")), choice.get("finish_reason") in ("refusal", "content_filter"))
+        yield Said(string(choice.get("text")), choice.get("finish_reason") in ("refusal", "content_filter"))
 
 
 def _messages(answer: dict[str, Any]) -> Iterator[Said]:
@@ -112,7 +104,7 @@ def _responses(answer: dict[str, Any]) -> Iterator[Said]:
         if kind == "message":
             words.append(_parts(item.get("content"), "output_text"))
             refusals += [
-                _text(part.get("refusal")) for part in _objects(item.get("content")) if part.get("type") == "refusal"
+                string(part.get("refusal")) for part in _objects(item.get("content")) if part.get("type") == "refusal"
             ]
     yield Said("".join(words) or "".join(refusals), bool(refusals), calls)
 

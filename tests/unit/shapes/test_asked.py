@@ -25,7 +25,7 @@ decode = msgspec.json.Decoder(Request).decode
 @pytest.mark.parametrize(
     ("raw", "code", "param", "words"),
     [
-        (b"", "invalid_json", None, "no"),
+        (b"", "invalid_json", None, "the body is not a JSON object"),
         (b'{"model":', "invalid_json", None, "the body is not a JSON object"),
         (b'{"model":"\xff"}', "invalid_json", None, "the body is not a JSON object"),
         (b'{"model":"m","x":' + b"[" * 100_000, "invalid_json", None, "the body is not a JSON object"),
@@ -41,7 +41,7 @@ def test_what_is_no_request_is_told_with_its_place(raw: bytes, code: str, param:
     found = asked.read(decode, raw)
     assert isinstance(found, Failure) and found.kind is FailureKind.BAD_REQUEST
     assert (found.code, found.param) == (code, param)
-    assert words in found.message or words == "no"
+    assert words in found.message
 
 
 def test_a_request_is_what_was_decoded() -> None:

@@ -229,15 +229,60 @@ def test_only_the_first_choice_is_said() -> None:
     "pieces",
     [
         [Argued(0, "{")],
-        [Calling(0, "a", "f"), Calling(1, "b", "g"), Argued(0, "{")],
-        [Calling(0, "a", "f"), Said("x"), Argued(0, "{")],
+        [Calling(0, "a", "f"), Argued(0, "{}"), Calling(1, "b", "g"), Argued(0, "{")],
     ],
 )
-def test_calls_that_interleave_cannot_be_said(pieces: list[Piece]) -> None:
+def test_arguments_behind_their_end_cannot_be_said(pieces: list[Piece]) -> None:
     """A block that has ended cannot go on: the provider's fault, and another one may do better."""
     with pytest.raises(LbdError) as raised:
         MessagesSpeaker(True).say(pieces)
     assert raised.value.failure.kind is FailureKind.BAD_BODY
+
+
+@st.composite
+def side_by_side(draw: st.DrawFn) -> list[Piece]:
+    """Return the pieces of calls that a provider writes side by side, and of words among them."""
+    texts = draw(st.lists(objects.map(json.dumps) | st.just(""), min_size=1, max_size=4))
+    queues: list[list[Piece]] = []
+    for number, text in enumerate(texts):
+        at = sorted(draw(st.lists(st.integers(0, len(text)), max_size=3)))
+        parts = [text[a:b] for a, b in zip([0, *at], [*at, len(text)], strict=True)]
+        queues.append([Calling(number, f"c{number}", "f"), *(Argued(number, part) for part in parts if part)])
+    out: list[Piece] = [BEGIN]
+    while any(queues):
+        left = [q for q in queues if q]
+        out.append(draw(st.sampled_from(left)).pop(0))
+        if draw(st.booleans()) and draw(st.booleans()):
+            out.append(Said("word"))
+    return [*out, Finished(Reason.CALLS), USED]
+
+
+@given(side_by_side(), st.data())
+def test_calls_side_by_side_are_said_one_after_the_other(pieces: list[Piece], data: st.DataObject) -> None:
+    """Each whole, in blocks that begin and end in order; the words beside them are all there."""
+    speaker = MessagesSpeaker(True)
+    stream = b"".join(speaker.say([piece]) for piece in pieces) + speaker.end()
+    message = accumulated(*data.draw(cuts(stream)))
+    answer = gather(pieces).choices[0]
+    calls = {p.id: json.loads(p.arguments or "{}") for p in answer.parts if isinstance(p, Call)}
+    assert {b["id"]: b["input"] for b in message["content"] if b["type"] == "tool_use"} == calls
+    words = "".join(b["text"] for b in message["content"] if b["type"] == "text")
+    assert words == "word" * sum(isinstance(p, Said) for p in pieces)
+    kinds = [(e["type"], e["index"]) for e in events(stream) if e["type"].startswith("content_block_")]
+    opened = [i for kind, i in kinds if kind == "content_block_start"]
+    assert opened == list(range(len(opened))), kinds
+    for kind, at in kinds:
+        if kind == "content_block_start":
+            open_ = at
+        assert at == open_
+
+
+def test_a_call_that_is_whole_waits_for_nothing() -> None:
+    """Calls one after the other go out as they come."""
+    speaker = MessagesSpeaker(True)
+    speaker.say([BEGIN, Calling(0, "a", "f"), Argued(0, '{"a":1}')])
+    assert b'"b"' in speaker.say([Calling(1, "b", "g")]) and b"{}" in speaker.say([Argued(1, "{}")])
+    assert b"after" in speaker.say([Said("after")])
 
 
 @pytest.mark.parametrize("arguments", ["{", "no", "[1]", "1", '"x"', "null", '{"a":' * 2000])
