@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,13 +25,24 @@ MOST_LIVE = 200  # batches of one client that have not ended
 _encode = msgspec.msgpack.encode
 
 
-class Shelf:
-    """Owns what is known of files and batches; ``blobs`` holds the contents."""
+class Strays(NamedTuple):
+    """Contents that belong to no file and no batch: a crash came between their writing and that of their record."""
 
-    def __init__(self, env: Env, store: Store, blobs: Blobs) -> None:
+    contents: int
+    bytes: int
+    why_kept: str | None  # None where they are gone
+
+
+class Shelf:
+    """Owns what is known of files and batches; ``blobs`` holds the contents. ``swept`` is told of strays."""
+
+    def __init__(
+        self, env: Env, store: Store, blobs: Blobs, swept: Callable[[Strays], object] = lambda _strays: None
+    ) -> None:
         self.env = env
         self.blobs = blobs
         self._store = store
+        self._swept = swept
         self.loaded = False
         self.files: dict[str, StoredFile] = {}
         self.batches: dict[str, Batch] = {}
@@ -48,7 +60,8 @@ class Shelf:
         return f"{prefix}{int(self.env.wall() * 1e6):014x}{self.env.bits():016x}"
 
     async def restore(self) -> None:
-        """Find again what was kept; what cannot be read is left out. Raises StoreError."""
+        """Find again what was kept; what cannot be read is left out, and strays go. Raises StoreError."""
+        contents = await self._contents()  # before the records are: nothing that comes later is taken for a stray
         files, batches = await self._store.load(FILES), await self._store.load(BATCHES)
         for data in files.values():
             with contextlib.suppress(msgspec.MsgspecError, ValueError):
@@ -58,7 +71,37 @@ class Shelf:
             with contextlib.suppress(msgspec.MsgspecError, ValueError):
                 batch = msgspec.msgpack.decode(data, type=Batch)
                 self.batches[batch.id] = batch
+        await self._sweep(contents, files.keys(), unread=len(batches) - len(self.batches))
         self.loaded = True
+
+    async def _contents(self) -> dict[str, int] | StoreError:
+        try:
+            return await self.blobs.sizes()
+        except StoreError as e:  # files and batches can do without the sweep
+            return e
+
+    async def _sweep(self, contents: dict[str, int] | StoreError, files: Collection[str], *, unread: int) -> None:
+        """Drop strays. Only at start: later there are contents whose record is about to be written.
+
+        ``files`` are the ids of all records, those that cannot be read among them; ``unread`` batches cannot be.
+        """
+        if isinstance(contents, StoreError):
+            self._swept(Strays(0, 0, str(contents)))
+            return
+        lost = states.strays(contents, files, self.batches.values())
+        if not lost:
+            return
+        why = None
+        if unread:  # of a later version, perhaps, which somebody has gone back from
+            why = f"{unread} batches cannot be read, and may need them"
+        elif not files and not self.batches:  # the store was lost, and may be brought back from a copy
+            why = "the store knows of no file and no batch: once it does, they go with the next start"
+        else:
+            try:
+                await self.blobs.drop(lost)
+            except StoreError as e:
+                why = str(e)
+        self._swept(Strays(len(lost), sum(contents[name] for name in lost), why))
 
     # --- files ---------------------------------------------------------------------------------------
 
@@ -78,7 +121,7 @@ class Shelf:
             raise LbdError(Failure(FailureKind.TOO_LARGE, text, code="storage_full", param="file"))
         now = self.now()
         expires = None if keep_s is None else now + keep_s
-        file = StoredFile(self.new_id("file-"), client, filename, "batch", len(data), now, expires)
+        file = StoredFile(self.new_id(states.FILE), client, filename, "batch", len(data), now, expires)
         self._coming += len(data)
         try:
             await self.blobs.put(file.id, data)

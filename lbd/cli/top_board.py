@@ -155,6 +155,8 @@ def _detail(tier: dict[str, Any], row: dict[str, Any], time: str, width: int, br
     facts = [f"{row['upstream_model']} at {row['base_url']} ({row['shape']}{region})", cost]
     facts += [f"quality {row['quality']['default']:g}"] if "default" in row["quality"] else []
     out.append(printable("; ".join(facts)))
+    if (checked := row["quality_failures"])["n"]:
+        out.append(f"answers that failed a check in 1 h: {checked['n']} of {checked['of']}")
     if row["probes"]:
         told = "; ".join(
             f"{p['kind']} {p['verdict']} {span(p['age_s'])} ago, {p['took_ms']:.0f}ms" for p in row["probes"]

@@ -32,6 +32,7 @@ COLUMNS = (
     Column("slo", "SLO ms", right=True, rank=1),
     Column("n", "n", right=True, rank=10),
     Column("errors", "ERR %", right=True, rank=1),
+    Column("quality", "QUALITY", right=True, rank=10),
     Column("inflight", "IN FLIGHT", right=True, rank=3),
     Column("rps", "REQ/S", right=True, rank=6),
     Column("tps", "TOK/S", right=True, rank=12),
@@ -92,6 +93,7 @@ def cells(tier: dict[str, Any], row: dict[str, Any], time: str) -> dict[str, Cel
         "slo": Cell(ms(slo["ttft_p95_s"])),
         "n": Cell(str(ttft["n"]) if ttft["n"] else NONE),
         "errors": Cell(f"{percent(errors['ratio'])}{'!' if failing else ''}", "warn" if failing else ""),
+        "quality": _quality(row),
         "inflight": Cell(f"{row['inflight']}{limit}"),
         "rps": Cell(f"{row['rps']:.1f}"),
         "tps": Cell(NONE if row["throughput_tps"] is None else f"{row['throughput_tps']:.0f}"),
@@ -107,6 +109,14 @@ def _admin(admin: dict[str, Any]) -> Cell:
     ready = admin["state"] == "ready"
     weight = "" if admin["weight"] is None else f" weight {admin['weight']:g}"
     return Cell(f"{admin['state']}{weight}", "" if ready and not weight else "note")
+
+
+def _quality(row: dict[str, Any]) -> Cell:
+    """Write what it is held for, and how many answers of the last hour failed a check; that is none of its health."""
+    known, failed = row["quality"].get("default"), row["quality_failures"]["n"]
+    told = [] if known is None else [f"{known:g}"]
+    told += [f"({failed} failed)"] if failed else []
+    return Cell(" ".join(told) or NONE, "warn" if failed else "")
 
 
 def _breaker(breaker: dict[str, Any], time: str) -> Cell:

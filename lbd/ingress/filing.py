@@ -10,6 +10,7 @@ import msgspec
 
 from lbd.model.batch import ENDPOINTS, Batch, Status, StoredFile
 from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.outcome import Usage
 from lbd.shapes.multipart import Part
 from lbd.state import batch as states
 
@@ -111,6 +112,7 @@ def new_batch(body: bytes, client: str, batch_id: str, now: int, find: Callable[
         expires_at=now + within,
         metadata=asked.metadata,
         output_keep_s=keep_s,
+        usage=Usage(),
     )
 
 
@@ -149,7 +151,19 @@ def batch_object(batch: Batch) -> dict[str, object]:
         "expires_at": batch.expires_at,
         **{f"{status}_at": batch.stamps.get(status) for status in _STAMPED},
         "request_counts": msgspec.to_builtins(batch.counts),
+        "usage": None if batch.usage is None else _usage(batch.usage),
+        "model": batch.model,
         "metadata": batch.metadata,
+    }
+
+
+def _usage(usage: Usage) -> dict[str, object]:
+    return {
+        "input_tokens": usage.prompt,
+        "input_tokens_details": {"cached_tokens": usage.cached},
+        "output_tokens": usage.completion,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.prompt + usage.completion,
     }
 
 

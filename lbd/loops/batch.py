@@ -17,9 +17,10 @@ from typing import Any
 
 import msgspec
 
+from lbd.batch.results import Results
 from lbd.batch.shelf import Shelf
 from lbd.loops.errand import Answer, Errands
-from lbd.model.batch import Batch, Fault, Status, StoredFile
+from lbd.model.batch import Batch, Fate, Fault, Status
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Env, Offload, StoreError
 from lbd.shapes import jsonl
@@ -36,7 +37,6 @@ CLOSING: Seconds = 1.0  # before a window ends: its lines have their deadline he
 GRACE: Seconds = 600.0  # for lines under way when a batch is cancelled, as OpenAI's
 SWEEP_EVERY: Seconds = 3600.0
 WRITE_AGAIN: Seconds = 5.0
-PIECE = 1024 * 1024  # bytes of results that are read at once after a restart
 
 
 class Work(msgspec.Struct):
@@ -44,10 +44,7 @@ class Work(msgspec.Struct):
 
     id: str
     pending: list[Line]  # the next one last
-    completed: int
-    failed: int
-    expired: int  # of those that failed
-    sizes: list[int]  # bytes of good and of failed results
+    results: Results
     flying: dict[str, asyncio.Task[None]] = {}
     recording: set[str] = set()  # their answers are there
     tries: dict[str, int] = {}  # of lines whose answers did not stand
@@ -79,6 +76,7 @@ class Batches:
         self._works: dict[str, Work] = {}
         self._sweep_at: WallTime = 0.0
         self.closing = False
+        self.lines = dict.fromkeys(Fate, 0)  # that ended so since the daemon began
 
     async def run(self) -> None:
         """Move batches on for ever."""
@@ -137,8 +135,9 @@ class Batches:
         if faults:
             await self._keep(states.fail(batch, now, faults))
             return
-        names = (self._shelf.new_id("file-"), self._shelf.new_id("file-"))
-        batch = states.begin(batch, now, total=len(found), output_id=names[0], error_id=names[1])
+        names = (self._shelf.new_id(states.FILE), self._shelf.new_id(states.FILE))
+        model = jsonl.model_of(x for x in found if isinstance(x, Line))
+        batch = states.begin(batch, now, total=len(found), output_id=names[0], error_id=names[1], model=model)
         await self._shelf.keep(batch)
         await self._open(batch)
 
@@ -151,20 +150,11 @@ class Batches:
         if len(self._works) >= OPEN or of_same >= OPEN_OF_ONE:
             return
         lines = [found for found in await self._read(batch) if isinstance(found, Line)]
-        good, bad = await self._scan(batch.output_id), await self._scan(batch.error_id)
-        done = good.ids | bad.ids
-        pending = [line for line in reversed(lines) if line.custom_id not in done]
-        work = Work(batch.id, pending, len(good.ids), len(bad.ids), bad.expired, [good.size, bad.size])
+        results = Results(self._shelf.blobs, self._offload, (batch.output_id, batch.error_id))
+        done = await results.find()
+        work = Work(batch.id, [line for line in reversed(lines) if line.custom_id not in done], results)
         self._works[batch.id] = work
         self._count(work)
-
-    async def _scan(self, name: str) -> jsonl.Scan:
-        scan, at = jsonl.Scan(), 0
-        while piece := await self._shelf.blobs.read(name, at, PIECE):
-            await self._offload(partial(scan.feed, piece))
-            at += len(piece)
-        await self._shelf.blobs.cut(name, scan.size)
-        return scan
 
     async def _advance(self, work: Work) -> None:
         batch = self._shelf.batches[work.id]
@@ -178,43 +168,34 @@ class Batches:
         if batch.status is Status.IN_PROGRESS:
             if work.pending and self._left(batch) > 0:
                 return
-            await self._write_off(work, jsonl.EXPIRED)
+            await self._write_off(work, Fate.EXPIRED)
             # a client may have cancelled it while that was written: then it is cancelled
             batch = self._shelf.batches[work.id]
             if batch.status is Status.IN_PROGRESS:
-                batch = states.finalize(batch, now, unanswered=work.expired)
+                batch = states.finalize(batch, now, unanswered=work.results.expired)
                 await self._shelf.keep(batch)
         elif cancelling:
-            await self._write_off(work, jsonl.CANCELLED)
+            await self._write_off(work, Fate.CANCELLED)
         await self._finish(self._shelf.batches[work.id], work)
 
-    async def _write_off(self, work: Work, error: tuple[str, str]) -> None:
+    async def _write_off(self, work: Work, fate: Fate) -> None:
         """Say of the lines that are left why they have no answer."""
         lines, work.pending = work.pending[::-1], []
-        new_id = self._shelf.new_id
         if lines:
+            error = jsonl.EXPIRED if fate is Fate.EXPIRED else jsonl.CANCELLED
             try:
-                text = await self._offload(
-                    lambda: b"".join(jsonl.unanswered(new_id("batch_req_"), x.custom_id, error) for x in lines)
-                )
-                await self._append(work, text, good=False)
+                await work.results.write_off(lines, error, partial(self._shelf.new_id, "batch_req_"))
             except StoreError:
                 work.pending = lines[::-1]
                 raise
-            work.failed += len(lines)
-            work.expired += len(lines) if error is jsonl.EXPIRED else 0
+            self.lines[fate] += len(lines)
             self._count(work)
 
     async def _finish(self, batch: Batch, work: Work) -> None:
         now = self._shelf.now()
-        expires = None if batch.output_keep_s is None else now + batch.output_keep_s
-        files = [
-            StoredFile(name, batch.client, f"{batch.id}_{what}.jsonl", "batch_output", size, now, expires)
-            for name, what, size in zip((batch.output_id, batch.error_id), ("output", "error"), work.sizes, strict=True)
-            if name is not None and size
-        ]
-        await self._shelf.results(files)
-        await self._keep(states.end(batch, now, output=work.sizes[0] > 0, errors=work.sizes[1] > 0))
+        output, errors = work.results.files(batch, now)
+        await self._shelf.results([file for file in (output, errors) if file is not None])
+        await self._keep(states.end(batch, now, output=output is not None, errors=errors is not None))
 
     async def _keep(self, batch: Batch) -> None:
         """Take the last state of a batch."""
@@ -224,8 +205,9 @@ class Batches:
         self._ended(batch)
 
     def _count(self, work: Work) -> None:
-        self._shelf.note(states.count(self._shelf.batches[work.id], work.completed, work.failed))
-        self._shelf.growing[work.id] = sum(work.sizes)
+        found = work.results
+        self._shelf.note(states.count(self._shelf.batches[work.id], found.completed, found.failed, found.usage))
+        self._shelf.growing[work.id] = found.held
 
     # --- lines ---------------------------------------------------------------------------------------
 
@@ -307,15 +289,9 @@ class Batches:
         work.recording.add(line.custom_id)
         while True:
             try:
-                await self._append(work, text, good=answer.good)
+                await work.results.add(text, good=answer.good)
                 break
             except StoreError:  # the disk is full, or gone: the answer is kept here meanwhile
                 await self._env.sleep(WRITE_AGAIN)
-        work.completed += answer.good
-        work.failed += not answer.good
+        self.lines[Fate.COMPLETED if answer.good else Fate.FAILED] += 1
         self._count(work)
-
-    async def _append(self, work: Work, text: bytes, *, good: bool) -> None:
-        batch = self._shelf.batches[work.id]
-        await self._shelf.blobs.append((batch.output_id if good else batch.error_id) or "", text)
-        work.sizes[not good] += len(text)

@@ -167,7 +167,7 @@ class ProbeTarget:
         if not 200 <= got.status < 300:
             failure = self._shape.classify(got.status, got.headers, bytes(got.body), self._env.wall())
         elif watch is None:
-            facts = wire.facts(bytes(got.body), self._env.wall())
+            facts = wire.read(bytes(got.body), got.headers, self._env.wall())
             failure, usage = facts.failure, facts.usage
         else:
             failure, usage = watch.end()[1], watch.usage

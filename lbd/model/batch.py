@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from lbd.model.outcome import Usage
+
 # The routes whose requests may come in a batch: what answers with one JSON body and can wait.
 ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/moderations")
 
@@ -24,6 +26,15 @@ class Status(StrEnum):
 
 
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
+
+
+class Fate(StrEnum):
+    """How a line of a batch ended: with a good answer, with a failure, or unanswered, out of time or cancelled."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
 
 
 class StoredFile(msgspec.Struct, frozen=True):
@@ -77,6 +88,8 @@ class Batch(msgspec.Struct, frozen=True):
     error_id: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
+    model: str | None = None  # that all of its lines ask for; None before that is known, and where they differ
+    usage: Usage | None = None  # of its answers so far; None where none of them says what it used
 
     @property
     def ended(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -37,7 +37,8 @@ def wires(
     ``serves``: what the deployment is for; ``ignores``: what is left out of requests to it; ``prompted``:
     something is added to them.
     """
-    out = {name: wire for name, wire in shape.speaks.items() if wire.serves in serves}
+    own = {name: w if w.of_model is None else w.of_model(model) for name, w in shape.speaks.items()}
+    out = {name: wire for name, wire in own.items() if wire.serves in serves}
     if ignores:
         out = {n: dataclasses.replace(w, encode=ignore.of_body(w.encode, ignores)) for n, w in out.items()}
     if prompted:
@@ -59,7 +60,14 @@ def _wire(voice: Voice, dialect: Dialect, model: str) -> Wire:
         fold=_Fold,
         stream_path=dialect.stream_path,
         native=False,
+        finish=None if voice.echo is None else partial(_echoed, voice.echo),
     )
+
+
+def _echoed(
+    echo: Callable[[bytes, bytes], bytes], answer: bytes, body: Body, _row: DeploymentSpec, _usage: Usage | None = None
+) -> bytes:
+    return echo(answer, body.raw)
 
 
 def _encode(voice: Voice, dialect: Dialect, body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
@@ -96,10 +104,11 @@ class BridgeWatch:
         *,
         wants_usage: bool = False,
         wall: WallTime = 0.0,
+        asked: bytes = b"",
     ) -> None:
         self._listener: Listener = dialect.listen(model, choices)
         self._voice = voice
-        self._speaker: Speaker = voice.speak(wants_usage)
+        self._speaker: Speaker = voice.speak(wants_usage, asked)
         self._model = model
         self._wall = wall
         self._held: list[bytes] = []

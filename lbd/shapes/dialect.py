@@ -67,5 +67,6 @@ class Voice:
 
     family: str  # whose opaque tokens its clients carry untagged
     read: Callable[[bytes], Prompt]  # raises LbdError
-    speak: Callable[[bool], Speaker]  # (the client wants usage in its stream)
+    speak: Callable[[bool, bytes], Speaker]  # (the client wants usage in its stream, what it asked)
     whole: Callable[[Answer], bytes]  # a unary answer
+    echo: Callable[[bytes, bytes], bytes] | None = None  # puts into a unary answer what it says again of what was asked

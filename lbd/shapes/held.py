@@ -45,6 +45,7 @@ class HeldStream(ABC):
         *,
         wants_usage: bool = False,  # noqa: ARG002  most shapes tell it in every stream
         wall: WallTime = 0.0,  # noqa: ARG002
+        asked: bytes = b"",  # noqa: ARG002
     ) -> None:
         self._framer = sse.Framer()
         self._held: list[bytes] = []

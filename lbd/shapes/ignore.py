@@ -22,7 +22,12 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "reasoning": {"effort": None},
     "logprobs": {"logprobs": False, "top_logprobs": None},
     "n": {"n": 1},
+    # no prompt holds them
+    "names": {},
+    "citations": {},
 }
+# Members that hold, somewhere inside, what may be ignored.
+_INSIDE = ("output_config", "include", "name", "citations")
 # As the clients' shapes call them.
 _MEMBERS = {"reasoning": ("reasoning_effort", "reasoning", "thinking")}
 
@@ -39,7 +44,7 @@ def of_body(encode: Encode, ignored: Collection[str]) -> Encode:
     if not ignored:
         return encode
     names = frozenset(name for word in ignored for name in _MEMBERS.get(word, tuple(_FIELDS[word])))
-    marks = [f'"{name}"'.encode() for name in sorted({*names, "output_config", "include"})]
+    marks = [f'"{name}"'.encode() for name in sorted({*names, *_INSIDE})]
 
     def without(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
         raw = encode(body, row, stream, ask_usage)
@@ -58,4 +63,27 @@ def _inner(name: str, value: Any, ignored: Collection[str]) -> Any:
         return {k: v for k, v in value.items() if k != "effort"} or None
     if name == "include" and "logprobs" in ignored and isinstance(value, list):
         return [v for v in value if v != "message.output_text.logprobs"] or None
+    if name == "messages" and isinstance(value, list) and not {"names", "citations"}.isdisjoint(ignored):
+        return [_message(message, ignored) for message in value]
     return value
+
+
+def _message(message: Any, ignored: Collection[str]) -> Any:
+    """Return a message without its participant's name, or its documents without the wish for citations."""
+    if not isinstance(message, dict):
+        return message
+    out = dict(message)
+    if "names" in ignored and message.get("role") not in ("tool", "function"):
+        out.pop("name", None)
+    content = message.get("content")
+    if "citations" in ignored and isinstance(content, list):
+        out["content"] = [_uncited(block, ignored) for block in content]
+    return out
+
+
+def _uncited(block: Any, ignored: Collection[str]) -> Any:
+    if not isinstance(block, dict):
+        return block
+    if block.get("type") == "tool_result":
+        return _message(block, ignored)
+    return {k: v for k, v in block.items() if k != "citations"} if block.get("type") == "document" else block

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 import orjson
 
 from lbd.model.batch import Fault
+from lbd.model.outcome import Usage
+from lbd.shapes import loose
+from lbd.shapes.chat.usage import odd
 from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.responses import usage as responses
 
 MOST_LINES = 50_000  # as OpenAI's
 MOST_FAULTS = 100  # told of one file; who has more of them has the same one in each line
+LONGEST_MODEL = 256  # characters of a name that is kept with its batch; nobody's model has a longer one
 EXPIRED = ("batch_expired", "This request could not be executed before the completion window expired.")
 CANCELLED = ("batch_cancelled", "The batch was cancelled before this request was executed.")
 
@@ -23,6 +28,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     custom_id: str
     offset: int
     size: int
+    model: str | None = None  # what it asks for; None where that is no name
 
 
 class _Line(msgspec.Struct):
@@ -34,20 +40,32 @@ class _Line(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     stream: Any = None
+    model: msgspec.Raw = msgspec.Raw()
 
 
 class _Why(msgspec.Struct):
     code: str
 
 
+class _Response(msgspec.Struct):
+    body: msgspec.Raw = msgspec.Raw()
+
+
 class _Result(msgspec.Struct):
     custom_id: str
+    response: _Response | None = None
     error: _Why | None = None
+
+
+class _Counted(msgspec.Struct):
+    usage: Any = None
 
 
 _read_line = msgspec.json.Decoder(_Line).decode
 _read_body = msgspec.json.Decoder(_Body).decode
 _read_result = msgspec.json.Decoder(_Result).decode
+_read_text = msgspec.json.Decoder(str).decode
+_read_counted = loose.reader(_Counted)
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, int]]:
@@ -65,20 +83,25 @@ def read(data: bytes, endpoint: str) -> list[Line] | list[Fault]:
     out: list[Line] = []
     faults: list[Fault] = []
     seen: set[str] = set()
+    models: dict[bytes, str | None] = {}  # thousands of lines name the same few: each name is kept once
     for number, (at, stop) in enumerate(_lines(data), 1):
         raw = data[at:stop]
         if not raw.strip():
             continue
         found = _checked(raw, endpoint, number)
-        if isinstance(found, str) and found in seen:
-            found = Fault("duplicate_custom_id", f"custom_id {found[:100]!r} is not the first", number, "custom_id")
+        if isinstance(found, tuple) and found[0] in seen:
+            text = f"custom_id {found[0][:100]!r} is not the first"
+            found = Fault("duplicate_custom_id", text, number, "custom_id")
         if isinstance(found, Fault):
             faults.append(found)
             if len(faults) >= MOST_FAULTS:
                 break
         else:
-            seen.add(found)
-            out.append(Line(found, at, stop - at))
+            custom_id, named = found
+            if named not in models:
+                models[named] = _name(named)
+            seen.add(custom_id)
+            out.append(Line(custom_id, at, stop - at, models[named]))
     if not faults and not out:
         return [Fault("empty_file", "the input file holds no request")]
     if not faults and len(out) > MOST_LINES:
@@ -86,8 +109,8 @@ def read(data: bytes, endpoint: str) -> list[Line] | list[Fault]:
     return faults or out
 
 
-def _checked(raw: bytes, endpoint: str, number: int) -> str | Fault:
-    """Return the custom_id of a good line, or what is wrong with it."""
+def _checked(raw: bytes, endpoint: str, number: int) -> tuple[str, bytes] | Fault:
+    """Return the custom_id of a good line and its model, as it stands there; or what is wrong with it."""
     try:
         raw.decode()
         line = _read_line(raw)
@@ -106,7 +129,21 @@ def _checked(raw: bytes, endpoint: str, number: int) -> str | Fault:
         return Fault("missing_required_parameter", "body must be an object", number, "body")
     if body.stream:
         return Fault("unsupported_value", "a batch cannot stream: leave stream out", number, "body.stream")
-    return line.custom_id
+    return line.custom_id, bytes(body.model)
+
+
+def _name(raw: bytes) -> str | None:
+    try:
+        name = _read_text(raw)
+    except UNREADABLE:  # none, or not a name: its line is refused when it is sent
+        return None
+    return name if 0 < len(name) <= LONGEST_MODEL else None
+
+
+def model_of(lines: Iterable[Line]) -> str | None:
+    """Return the model that all of these ask for, None where they ask for more than one, or one of them for none."""
+    models = {line.model for line in lines}
+    return models.pop() if len(models) == 1 else None
 
 
 def body_of(raw: bytes) -> bytes:
@@ -145,6 +182,42 @@ def _one_line(body: bytes) -> bytes:
         return orjson.dumps(body.decode("utf-8", "replace"))
 
 
+def used(line: bytes) -> Usage | None:
+    """Return what the answer in a result line says it used, None where it says nothing of that."""
+    try:
+        return _used(_read_result(line))
+    except UNREADABLE:
+        return None
+
+
+def _used(result: _Result) -> Usage | None:
+    if result.response is None:
+        return None
+    body = bytes(result.response.body)
+    try:
+        if body.startswith(b'"'):  # what is not quite JSON was kept as a text
+            body = _read_text(body).encode()
+        told = _read_counted(body).usage
+    except UNREADABLE:
+        return None
+    counted = odd(told)
+    usage = None if counted is None else counted.usage()
+    return responses.read(told) if usage is None else usage
+
+
+def together(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Return what two answers used; one that says nothing of it adds nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return Usage(
+        one.prompt + other.prompt,
+        one.completion + other.completion,
+        one.cached + other.cached,
+        one.reasoning + other.reasoning,
+        written=one.written + other.written,
+    )
+
+
 class Scan:
     """Reads a file of results that was being written, in pieces: which requests have theirs already.
 
@@ -154,6 +227,7 @@ class Scan:
     def __init__(self) -> None:
         self.ids: set[str] = set()
         self.expired = 0
+        self.usage: Usage | None = None  # of all answers that say what they used
         self.size = 0
         self._rest = b""
 
@@ -169,5 +243,7 @@ class Scan:
                 result = _read_result(raw)
             except UNREADABLE:  # a machine that lost its power: the request is sent again
                 continue
-            self.ids.add(result.custom_id)
+            if result.custom_id not in self.ids:
+                self.ids.add(result.custom_id)
+                self.usage = together(self.usage, _used(result))
             self.expired += result.error is not None and result.error.code == EXPIRED[0]

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from lbd.model.failure import Failure
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
+from lbd.ports import Headers
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -67,8 +69,20 @@ class Watch(Protocol):
 class Watching(Protocol):
     """Makes the watch of one stream: how many choices it will have, and whose wish its usage event is."""
 
-    def __call__(self, choices: int, hide_usage: bool, /, *, wants_usage: bool = False, wall: WallTime = 0.0) -> Watch:
-        """``hide_usage``: lbd asked for usage, the client did not. ``wants_usage``: the client did."""
+    def __call__(
+        self,
+        choices: int,
+        hide_usage: bool,
+        /,
+        *,
+        wants_usage: bool = False,
+        wall: WallTime = 0.0,
+        asked: bytes = b"",
+    ) -> Watch:
+        """``hide_usage``: lbd asked for usage, the client did not. ``wants_usage``: the client did.
+
+        ``asked``: the body of the client's request, which some answers say again.
+        """
 
 
 class Fold(Protocol):
@@ -99,5 +113,15 @@ class Wire:
     stream_path: str | None = None
     native: bool = True
     names_deployment: bool = True  # where paths hold the deployment's name (Azure), this one does
-    finish: Callable[[bytes, Body, DeploymentSpec], bytes] | None = None  # a unary answer as the client asked for it
+    # a unary answer as the client asked for it: (answer, body, row, usage as far as it was told)
+    finish: Callable[[bytes, Body, DeploymentSpec, Usage | None], bytes] | None = None
     serves: str = "chat"  # the word of a deployment's ``serves`` that it takes
+    head_usage: Callable[[Headers], Usage | None] | None = None  # of a unary answer whose body tells none
+    of_model: Callable[[str], Wire] | None = None  # the one for an upstream model, where not all are asked alike
+
+    def read(self, body: bytes, headers: Headers, wall: WallTime) -> Facts:
+        """Read a unary answer: its body, and of its head what the body does not tell."""
+        facts = self.facts(body, wall)
+        if self.head_usage is None or facts.usage is not None:
+            return facts
+        return replace(facts, usage=self.head_usage(headers))

@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from lbd.model.batch import ENDED, Batch, Counts, Fault, Status, StoredFile
 from lbd.model.failure import FailureKind
-from lbd.model.units import Seconds
+from lbd.model.outcome import Usage
+from lbd.model.units import Seconds, WallTime
 
 KEPT: Seconds = 30 * 86400.0  # files after their batch ended; OpenAI keeps a batch's files as long
 LONGEST_WINDOW_H = 24 * 14
 TRIES = 3  # for a line that a provider could not answer; lbd has tried everybody each time
 FIRST_WAIT: Seconds = 1.0
 LONGEST_WAIT: Seconds = 60.0
+FILE = "file-"  # how the id of a file begins
 # What lbd itself says while nobody can serve: no line is spent on an outage, it waits until its window ends
 TRANSIENT = frozenset(str(kind) for kind in (FailureKind.UNAVAILABLE, FailureKind.BUSY, FailureKind.DRAINING))
 
@@ -50,10 +53,10 @@ def _to(batch: Batch, status: Status, now: int) -> Batch:
     return replace(batch, status=status, stamps={**batch.stamps, status: now})
 
 
-def begin(batch: Batch, now: int, *, total: int, output_id: str, error_id: str) -> Batch:
-    """Its input is good: lines may be sent."""
+def begin(batch: Batch, now: int, *, total: int, output_id: str, error_id: str, model: str | None = None) -> Batch:
+    """Its input is good: lines may be sent. ``model`` is what all of them ask for."""
     begun = _to(batch, Status.IN_PROGRESS, now)
-    return replace(begun, counts=Counts(total), output_id=output_id, error_id=error_id)
+    return replace(begun, counts=Counts(total), output_id=output_id, error_id=error_id, model=model)
 
 
 def fail(batch: Batch, now: int, faults: Iterable[Fault]) -> Batch:
@@ -66,9 +69,11 @@ def cancel(batch: Batch, now: int) -> Batch:
     return batch if batch.status is Status.CANCELLING else _to(batch, Status.CANCELLING, now)
 
 
-def count(batch: Batch, completed: int, failed: int) -> Batch:
-    """Return it with so many lines ended."""
-    return replace(batch, counts=Counts(batch.counts.total, completed, failed))
+def count(batch: Batch, completed: int, failed: int, usage: Usage | None = None) -> Batch:
+    """Return it with so many lines ended, whose answers used so much; None where none of them says."""
+    if usage is None and not completed:
+        usage = Usage()  # nothing was used, which is known
+    return replace(batch, counts=Counts(batch.counts.total, completed, failed), usage=usage)
 
 
 def finalize(batch: Batch, now: int, *, unanswered: int) -> Batch:
@@ -86,6 +91,26 @@ def end(batch: Batch, now: int, *, output: bool, errors: bool) -> Batch:
         output_file_id=batch.output_id if output else None,
         error_file_id=batch.error_id if errors else None,
     )
+
+
+class Standing(NamedTuple):
+    """How all batches stand together."""
+
+    by_status: dict[Status, int]  # every status, also those that no batch is in
+    waiting: int  # lines without a result, those under way among them; of batches whose input has been read
+    oldest_s: Seconds  # since the oldest batch that has not ended came; 0 where all have
+
+
+def standing(batches: Iterable[Batch], now: WallTime) -> Standing:
+    """Return how batches stand."""
+    by_status = dict.fromkeys(Status, 0)
+    waiting, oldest = 0, now
+    for batch in batches:
+        by_status[batch.status] += 1
+        if not batch.ended:
+            waiting += batch.counts.total - batch.counts.completed - batch.counts.failed
+            oldest = min(oldest, batch.created_at)
+    return Standing(by_status, waiting, now - oldest)
 
 
 def transient(status: int, code: object) -> bool:
@@ -133,3 +158,16 @@ def outdated(files: Iterable[StoredFile], batches: Iterable[Batch], now: int) ->
 
 def _over(file: StoredFile, since: int, now: int) -> bool:
     return now >= file.expires_at if file.expires_at is not None else now - max(since, file.created_at) > KEPT
+
+
+def strays(contents: Iterable[str], files: Iterable[str], batches: Iterable[Batch]) -> list[str]:
+    """Return which contents belong to nothing that is known.
+
+    ``files`` are the ids of all files. Besides them a batch that has not ended has its input, and its results, which
+    are files at its end only. What lbd does not name so is not its own.
+    """
+    known = set(files)
+    for batch in batches:
+        if not batch.ended:
+            known |= {batch.input_file_id, batch.output_id or "", batch.error_id or ""}
+    return [name for name in contents if name.startswith(FILE) and name not in known]

@@ -52,6 +52,10 @@ class MemoryBlobs:
         for name in names:
             self._kept.pop(name, None)
 
+    async def sizes(self) -> dict[str, int]:
+        """Return the bytes of every content."""
+        return {name: len(data) for name, data in self._kept.items()}
+
     async def close(self) -> None:
         """Let go."""
 
@@ -148,6 +152,19 @@ class FolderBlobs:
                 self._path(name).unlink(missing_ok=True)
 
         await self._run(drop)
+
+    async def sizes(self) -> dict[str, int]:
+        """Return the bytes of every content; a folder that is not there holds none, and is not made."""
+
+        def sizes() -> dict[str, int]:
+            try:
+                with os.scandir(self._folder) as found:
+                    files = [x for x in found if x.is_file(follow_symlinks=False)]
+                    return {x.name: x.stat().st_size for x in files if not x.name.endswith(_UNFINISHED)}
+            except FileNotFoundError:
+                return {}
+
+        return await self._run(sizes)
 
     async def close(self) -> None:
         """Finish what was begun."""

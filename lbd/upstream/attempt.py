@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import QuotaReading, Usage
-from lbd.model.units import Instant, Seconds
+from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Exchange, Headers
 from lbd.shapes.fingerprint import fingerprint
 from lbd.shapes.sse import looks_like_events
@@ -66,7 +67,6 @@ class Attempt:
         "_slot",
         "_sniffing",
         "_total_by",
-        "_watch",
         "_wheel",
         "answer",
         "bounds",
@@ -89,6 +89,7 @@ class Attempt:
         "ttft_s",
         "upstream_id",
         "usage",
+        "watch",
         "wire",
     )
 
@@ -108,7 +109,7 @@ class Attempt:
         self.bounds = bounds
         self._cut_at, self._first_by, self._total_by, self._headers_at, self._idle_s, self._leave_at, _ = bounds
         self._exchange: Exchange | None = None
-        self._watch: Watch | None = None
+        self.watch: Watch | None = None
         self._fold: Fold | None = None
         self._folded = 0  # bytes
         self._body: Gathered | None = None
@@ -141,10 +142,11 @@ class Attempt:
         self.upstream_id: str | None = None  # the provider's own id of the request
         self.quota = _NO_QUOTA
 
-    async def run(
-        self, endpoint: Endpoint, body: bytes, *, choices: int, hide_usage: bool, wants_usage: bool = False
-    ) -> None:
-        """Make the attempt; afterwards ``failure`` says how it ended. Cancelled: the provider is stopped at once."""
+    async def run(self, endpoint: Endpoint, body: bytes, follow: Callable[[WallTime], Watch] | None = None) -> None:
+        """Make the attempt; afterwards ``failure`` says how it ended. Cancelled: the provider is stopped at once.
+
+        ``follow``: makes what follows the answer, where it is to be a stream.
+        """
         self.sent_at = self.last_at = self._env.now()
         self._slot = self._wheel.add(self._due(), self)
         try:
@@ -152,7 +154,7 @@ class Attempt:
                 done = self._done = self._wheel.future()
                 if fresh:
                     self._body, self._deaf, self.usage = None, False, None
-                self._begin(choices, hide_usage, wants_usage)
+                self._begin(follow)
                 exchange = None if fresh else self.line.transport.reuse(endpoint, body, self)
                 if exchange is None:
                     exchange = await self._open(endpoint, body)
@@ -168,11 +170,11 @@ class Attempt:
         finally:
             self._stop()
 
-    def _begin(self, choices: int, hide_usage: bool, wants_usage: bool) -> None:
-        wire = self.wire
-        if self.manner is not WHOLE and wire.watch is not None:
-            self._watch = wire.watch(choices, hide_usage, wants_usage=wants_usage, wall=self._env.wall())
-            self._fold = wire.fold(self._watch) if self.manner is FOLD and wire.fold is not None else None
+    def _begin(self, follow: Callable[[WallTime], Watch] | None) -> None:
+        if follow is not None:
+            fold = self.wire.fold
+            self.watch = follow(self._env.wall())
+            self._fold = fold(self.watch) if self.manner is FOLD and fold is not None else None
 
     async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
         task = self._connecting = asyncio.current_task()
@@ -236,7 +238,7 @@ class Attempt:
         if self._deaf:
             return
         now = self.last_at = self._env.now()
-        watch = self._watch
+        watch = self.watch
         if self._body is not None or watch is None:
             self._gather(chunk)
             if not self._sniffing or watch is None or not (chunk := self._events()):
@@ -322,7 +324,7 @@ class Attempt:
             self._draining = False
             return
         now = self.last_at = self._env.now()
-        watch = self._watch
+        watch = self.watch
         if self._body is not None or watch is None:
             self._whole(b"" if self._body is None else self._body.whole())
             return
@@ -342,7 +344,7 @@ class Attempt:
         if not 200 <= self.status < 300:
             self._settle(self.line.shape.classify(self.status, self.headers, body, self._env.wall()))
             return
-        facts = self.wire.facts(body, self._env.wall())
+        facts = self.wire.read(body, self.headers, self._env.wall())
         self.usage = facts.usage
         if facts.failure is not None:
             self._settle(facts.failure)
@@ -360,7 +362,7 @@ class Attempt:
         if self._deaf:
             self._draining = False
             return
-        watch = self._watch
+        watch = self.watch
         if watch is not None and watch.whole and self._body is None:  # only its end mark was lost
             self._close(watch, self._env.now(), failure)
         else:
@@ -375,8 +377,8 @@ class Attempt:
         self.settled_at = self._env.now()
         if self.paused:
             self.held_s += self.settled_at - self._paused_at
-        if self._watch is not None and self._watch.usage is not None:
-            self.usage = self._watch.usage
+        if self.watch is not None and self.watch.usage is not None:
+            self.usage = self.watch.usage
         if self.status:
             self._read_limits()
         done.set_result(None)
@@ -478,7 +480,7 @@ class Attempt:
         if self.paused:
             self.last_at = now
             return None
-        watch = self._watch
+        watch = self.watch
         if watch is not None and watch.whole:  # nothing is missing but its end
             self._close(watch, now)
             return None

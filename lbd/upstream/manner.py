@@ -7,10 +7,12 @@ whole     both unary: read to the end
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
-from lbd.model.request import Head
-from lbd.shapes.wire import Wire
+from lbd.model.request import Body, Head
+from lbd.model.units import WallTime
+from lbd.shapes.wire import Watch, Wire
 from lbd.upstream.line import Line
 
 
@@ -31,3 +33,17 @@ def manner_of(line: Line, wire: Wire, head: Head) -> Manner:
     if head.stream:
         return FORWARD
     return FOLD if line.spec.unary_via_stream and wire.fold is not None else WHOLE
+
+
+def following(manner: Manner, wire: Wire, body: Body, ask_usage: bool) -> Callable[[WallTime], Watch] | None:
+    """Return what makes the watch of one answer's stream to this request, None where no stream is to come.
+
+    ``ask_usage``: the provider is asked for its usage, whether the client wants it or not.
+    """
+    watch, head = wire.watch, body.head
+    if manner is WHOLE or watch is None:
+        return None
+    shown = manner is FORWARD
+    wants = shown and head.include_usage
+    hides = shown and ask_usage and not head.include_usage
+    return lambda wall: watch(head.n, hides, wants_usage=wants, wall=wall, asked=body.raw)

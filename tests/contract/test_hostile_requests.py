@@ -103,7 +103,18 @@ ANSWERS = st.one_of(
     st.binary(max_size=60),
     junk.map(lambda v: json.dumps(v).encode()),
     st.sampled_from([whole("hi"), stream("hi"), b'{"content":[{"type":"text","text":"hi"}],"type":"message"}', b"{}"]),
+    st.sampled_from(
+        [
+            b'{"data":[{"index":0,"embedding":[0.5]}]}',
+            b'{"embeddings":[[0.5,1e300]]}',
+            b'{"embeddings":{"float":[[0.5]]}}',
+            b'{"embeddings":[{"values":[0.5]}],"usageMetadata":{"promptTokenCount":-1}}',
+            b'{"predictions":[{"embeddings":{"values":[0.5],"statistics":{"token_count":"x"}}}]}',
+        ]
+    ),
 )
+EMBEDDING = {"e": "up-m", "eg": "gemini-embedding-001", "ev": "text-embedding-005", "eb": "cohere.embed-v4:0"}
+EMBED_SHAPES = {"e": "openai", "eg": "gemini", "ev": "vertex", "eb": "bedrock"}
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -144,10 +155,12 @@ def test_a_spoiled_request_is_answered_in_its_client_s_shape(client: str, data: 
 
     async def main(env: VirtualEnv) -> None:
         shapes = ("openai", "anthropic", "gemini", "bedrock")
-        relay = Relay(
-            env, *(row(s, shape=s) for s in shapes), row("e", model="e", deployment={"serves": ["embeddings"]})
+        embedding = (
+            row(n, model="e", shape=EMBED_SHAPES[n], deployment={"serves": ["embeddings"], "upstream_model": upstream})
+            for n, upstream in EMBEDDING.items()
         )
-        for host in (*shapes, "e"):
+        relay = Relay(env, *(row(s, shape=s) for s in shapes), *embedding)
+        for host in (*shapes, *EMBEDDING):
             if given_.startswith(b"data:"):
                 relay.stage.always(0.1, head(content_type="text/event-stream"), say(given_), end, host=host)
             else:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import openai
 import pytest
@@ -125,6 +126,48 @@ def test_good_and_failing_lines_part(strict_daemon: Daemon) -> None:
     assert f'"subject":"{batch.id}"' in strict_daemon.log().replace(": ", ":")
 
 
+@pytest.mark.parametrize("shape", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
+        ("/v1/completions", {"prompt": "hi"}),
+        ("/v1/responses", {"input": "hi"}),
+    ],
+)
+def test_usage_and_model_are_told(strict_daemon: Daemon, shape: str, endpoint: str, asked: dict[str, Any]) -> None:
+    """The tokens of all answers together, whatever the words of their shape; a line that failed used none."""
+    client = sdk(strict_daemon)
+    lines = [line(i, url=endpoint) | {"body": {"model": f"m-{shape}", **asked}} for i in range(5)]
+    lines[4]["body"] = {"model": f"m-{shape}", **dict.fromkeys(asked, 7)}
+    batch = begin(client, jsonl(*lines), endpoint=endpoint)
+    assert batch.usage.total_tokens == 0 and batch.model is None
+    batch = until(client, batch.id, "completed", "failed")
+    assert (batch.request_counts.completed, batch.request_counts.failed) == (4, 1), results(client, batch.error_file_id)
+    assert batch.model == f"m-{shape}"
+    used = batch.usage
+    assert (used.input_tokens, used.output_tokens, used.total_tokens) == (4 * 20, 4 * 9, 4 * 29)
+    if endpoint != "/v1/completions":  # which knows no details where it is translated
+        assert used.input_tokens_details.cached_tokens == 4 * 8
+    if shape == "openai" and endpoint != "/v1/completions":
+        assert used.output_tokens_details.reasoning_tokens == 4 * 3
+
+
+def test_lines_of_more_than_one_model_have_no_model_together(strict_daemon: Daemon) -> None:
+    """None is told; usage all the same."""
+    client = sdk(strict_daemon)
+    lines = [line(i, {"model": f"m-{shape}"}) for i, shape in enumerate(("openai", "anthropic", "gemini"))]
+    batch = until(client, begin(client, jsonl(*lines)).id, "completed")
+    assert batch.model is None and batch.usage.output_tokens >= 3 * 9
+
+
+def metrics(daemon: Daemon) -> dict[str, float]:
+    """Return the samples on batches by their name with labels. The page is drawn at most once a second."""
+    with urlopen(f"{daemon.admin}/metrics", timeout=5) as response:
+        lines = [text.rpartition(" ") for text in response.read().decode().splitlines() if text.startswith("lbd_batch")]
+    return {name: float(value) for name, _, value in lines}
+
+
 def test_an_input_that_is_none_is_told_line_by_line(strict_daemon: Daemon) -> None:
     """With numbers, and nothing is sent."""
     client = sdk(strict_daemon)
@@ -206,6 +249,11 @@ def test_a_cancelled_batch_keeps_what_is_done(slow: StubProvider, tmp_path: Path
         assert 5 <= len(done) < 40 and len(done) + len(rest) == 100 and not done.keys() & rest.keys()
         assert {x["error"]["code"] for x in rest.values()} == {"batch_cancelled"}
         assert slow.seen()["completions"] == len(done) == batch.request_counts.completed
+        told = metrics(daemon)
+        assert told['lbd_batch_lines_total{outcome="completed"}'] == len(done)
+        assert told['lbd_batch_lines_total{outcome="cancelled"}'] == len(rest)
+        assert told['lbd_batches{state="cancelled"}'] == 1 and told["lbd_batch_lines_waiting"] == 0
+        assert told["lbd_batch_oldest_age_seconds"] == 0
         with pytest.raises(openai.ConflictError):
             client.batches.cancel(batch.id)
         client.files.delete(batch.input_file_id)
@@ -226,8 +274,21 @@ def test_a_batch_goes_on_after_a_restart(slow: StubProvider, tmp_path: Path, sig
             while client.batches.retrieve(batch.id).request_counts.completed < n:
                 time.sleep(0.02)
             daemon.stop(signum)
+            (tmp_path / "state.files" / "file-stray").write_bytes(b"left by a crash")
             daemon.start()
+        told = metrics(daemon)
+        assert told['lbd_batches{state="in_progress"}'] == 1 and told["lbd_batch_lines_waiting"] > 0
+        assert told["lbd_batch_oldest_age_seconds"] >= 1
         batch = until(client, batch.id, "completed")
+        tokens = [x["response"]["body"]["usage"] for x in results(client, batch.output_file_id).values()]
+        assert batch.usage.input_tokens == sum(u["prompt_tokens"] for u in tokens) == 60 * 20
+        assert batch.usage.output_tokens == sum(u["completion_tokens"] for u in tokens) and batch.model == "m"
+        time.sleep(1.1)
+        assert 0 < metrics(daemon)['lbd_batch_lines_total{outcome="completed"}'] < 60  # those of this run
+        kept = {p.name for p in (tmp_path / "state.files").iterdir()}
+        assert kept == {batch.input_file_id, batch.output_file_id}
+        told = [e for e in daemon.get("/v1/events")["events"] if e["kind"] == "strays_dropped"]
+        assert [e["evidence"] for e in told] == [{"contents": 1, "bytes": 15}]
         counts = batch.request_counts
         assert (counts.total, counts.completed, counts.failed) == (60, 60, 0)
         assert set(results(client, batch.output_file_id)) == {f"line-{i}" for i in range(60)}

@@ -217,6 +217,7 @@ def test_responses_say_the_same(chat: openai.OpenAI, shape: str, stream: bool) -
     assert (told.output_text, told.status) == (HELLO, "completed")
     assert (told.usage.input_tokens, told.usage.output_tokens) == (20, 9)
     assert told.usage.input_tokens_details.cached_tokens == 8
+    assert told.instructions == "Be brief."
 
 
 @every_shape
@@ -250,6 +251,15 @@ def test_what_needs_state_is_refused_by_name(chat: openai.OpenAI, asked: dict[st
 
 
 # --- what cannot be carried ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["anthropic", "bedrock", "gemini"])
+def test_who_speaks_is_told_to_those_alone_who_can_hear_it(chat: openai.OpenAI, shape: str) -> None:
+    """The names of participants have no place in other shapes; a tool's own name is told by its call."""
+    told: Any = [{"role": "user", "name": "ann", "content": "x"}]
+    with pytest.raises(openai.BadRequestError, match="names"):
+        chat.chat.completions.create(model=f"m-{shape}", messages=told)
+    assert chat.chat.completions.create(model="m-openai", messages=told).choices[0].message.content
 
 
 @pytest.mark.parametrize(

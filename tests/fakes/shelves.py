@@ -52,6 +52,16 @@ class MoodyBlobs(MemoryBlobs):
             raise StoreError(self.error)
         return await super().read(name, offset, size)
 
+    async def drop(self, names: Sequence[str]) -> None:
+        if self.error is not None:
+            raise StoreError(self.error)
+        await super().drop(names)
+
+    async def sizes(self) -> dict[str, int]:
+        if self.error is not None:
+            raise StoreError(self.error)
+        return await super().sizes()
+
 
 async def shelf(env: Env, store: MemoryStore | None = None, blobs: MemoryBlobs | None = None) -> Shelf:
     """Return a shelf that knows what is kept there."""

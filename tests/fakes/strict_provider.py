@@ -27,15 +27,13 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnio
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from pydantic import TypeAdapter, ValidationError
 
+from tests.fakes import strict_embeddings
+from tests.fakes.strict_embeddings import Wrong
 from tests.unit.shapes.amazon import event as message
 
 HELLO = "Hällo, wörld 🌍!"
 CALLS = ({"city": "Bern"}, {"city": "Röm"})
 THOUGHT, SIGNATURE = "They want the weather.", "c2lnbmF0dXJl"
-
-
-class Wrong(Exception):
-    """A request that the shape does not allow."""
 
 
 class StrictProvider:
@@ -64,13 +62,14 @@ class StrictProvider:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def config(self) -> list[dict[str, Any]]:
-        """Return the configuration of a provider of each shape, each with one model called like it."""
+        """Return the configuration of a provider of each shape: a model called like it, and those that embed."""
         price = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}
         bases = {
             "openai": "/openai/v1",
             "anthropic": "/anthropic/v1",
             "gemini": "/gemini/v1beta",
             "bedrock": "/bedrock",
+            "vertex": "/vertex/v1/projects/p/locations/l/publishers/google",
         }
         models = {
             "anthropic": "claude-opus-4-5",
@@ -83,6 +82,10 @@ class StrictProvider:
             "price": price,
             "serves": ["transcriptions", "images"],
         }
+
+        def chat(shape: str) -> dict[str, Any]:
+            return {"model": f"m-{shape}", "upstream_model": models.get(shape, "gpt-4.1"), "price": price}
+
         return [
             {
                 "name": shape,
@@ -90,8 +93,9 @@ class StrictProvider:
                 "base_url": self.url(base),
                 "api_key": {"env": "STRICT_KEY"},
                 "deployments": [
-                    {"model": f"m-{shape}", "upstream_model": models.get(shape, "gpt-4.1"), "price": price},
+                    *([] if shape == "vertex" else [chat(shape)]),
                     *([files] if shape == "openai" else []),
+                    *strict_embeddings.deployments(shape, price),
                 ],
             }
             for shape, base in bases.items()
@@ -107,6 +111,7 @@ class StrictProvider:
             ("/gemini/v1beta/models/{model}:streamGenerateContent", google),
             ("/bedrock/model/{model}/converse", bedrock),
             ("/bedrock/model/{model}/converse-stream", bedrock),
+            *strict_embeddings.ROUTES,
         ):
             app.router.add_post(path, self._checked(handler))
         for path in ("audio/transcriptions", "audio/translations", "images/edits"):
@@ -124,7 +129,8 @@ class StrictProvider:
 
     async def _get(self, request: web.Request) -> web.Response:
         if request.path.startswith("/gemini"):
-            return web.json_response({"models": [{"name": "models/gemini-2.5-pro"}]})
+            listed = ("gemini-2.5-pro", *strict_embeddings.MODELS["gemini"].values())
+            return web.json_response({"models": [{"name": f"models/{name}"} for name in listed]})
         return web.json_response({"data": [{"id": "gpt-4.1"}, {"id": "claude-opus-4-5"}], "object": "list"})
 
     async def _filed(self, request: web.Request) -> web.Response:

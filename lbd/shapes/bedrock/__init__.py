@@ -1,1 +1,1 @@
-"""AWS Bedrock's Converse API: asked, heard, and its requests signed."""
+"""AWS Bedrock: its Converse API asked and heard, its embeddings, and its requests signed."""

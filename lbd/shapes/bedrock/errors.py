@@ -127,6 +127,12 @@ def in_stream(name: str, payload: bytes, words: str = "") -> Failure:
     )
 
 
+def in_answer(told: Mapping[str, Any], body: bytes) -> Failure | None:
+    """Return the Failure that a body with a good status is where an answer should be, None where it names no error."""
+    name = loose.string(told.get("__type"))
+    return in_stream(name, body) if name or message(told) else None
+
+
 def read(body: bytes) -> dict[str, Any]:
     """Return the members of an error body; none where it has none."""
     try:
@@ -136,7 +142,7 @@ def read(body: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def message(told: dict[str, Any]) -> str:
+def message(told: Mapping[str, Any]) -> str:
     """Return what an error body says in words."""
     found = next((told[k] for k in ("message", "Message", "originalMessage", "errorMessage") if told.get(k)), "")
     return found if isinstance(found, str) else ""

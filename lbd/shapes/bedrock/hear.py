@@ -184,10 +184,8 @@ def read(body: bytes, model: str) -> list[Piece]:
         raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer is not a message: {e}", status=200)) from e
     content = members(members(told.get("output")).get("message")).get("content")
     if not isinstance(content, list):
-        name, words = string(told.get("__type")), errors.message(told)
-        if name or words:
-            raise LbdError(errors.in_stream(name, body))
-        raise LbdError(Failure(FailureKind.BAD_BODY, "the answer has no content", status=200))
+        nothing = Failure(FailureKind.BAD_BODY, "the answer has no content", status=200)
+        raise LbdError(errors.in_answer(told, body) or nothing)
     reader = _Reader(model)
     out: list[Piece] = [Begin("", "")]
     for index, block in enumerate(content):

@@ -248,6 +248,8 @@ OPENAI_CODE: dict[FailureKind, str] = {
     K.CONTENT_FILTER: "content_filter",
     K.RATE: "rate_limit_exceeded",
     K.LIMITED: "rate_limit_exceeded",
+    K.RATE_LIMIT: "rate_limit_exceeded",
+    K.BUDGET: "insufficient_quota",
     K.UNKNOWN_MODEL: "model_not_found",
 }
 

@@ -43,6 +43,7 @@ CAPABILITIES = frozenset(
         "top_k",
         "penalties",
         "logit_bias",
+        "names",
         "server_tools",
     }
 )

@@ -91,7 +91,7 @@ class _Speaking:
 class ChatSpeaker:
     """See :class:`lbd.shapes.dialect.Speaker`: one id, the role once, the usage last, one end mark."""
 
-    def __init__(self, wants_usage: bool) -> None:
+    def __init__(self, wants_usage: bool, _asked: bytes = b"") -> None:
         self._wants_usage = wants_usage
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Speaking] = {}

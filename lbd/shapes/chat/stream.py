@@ -84,6 +84,7 @@ class ChatWatch(HeldStream):
         *,
         wants_usage: bool = False,
         wall: WallTime = 0.0,  # noqa: ARG002
+        asked: bytes = b"",  # noqa: ARG002
     ) -> None:
         super().__init__()
         self._choices = choices

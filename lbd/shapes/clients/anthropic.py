@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ from lbd.model.failure import Failure
 from lbd.model.request import Head
 from lbd.shapes import asked, sse
 from lbd.shapes.clients import CLIENTS, ClientShape
-from lbd.shapes.messages import errors
+from lbd.shapes.messages import errors, parts
 from lbd.shapes.messages.voice import VOICE
 
 
@@ -39,9 +38,6 @@ class _Request(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
-# Types of blocks inside ``messages``; a quote in a prompt is escaped, so these bytes can only be JSON structure.
-_BLOCK = re.compile(rb'"type"\s*:\s*"(image|document)"')
-_BLOCKS = {b"image": "images", b"document": "files"}
 
 
 def read(raw: bytes) -> Head | Failure:
@@ -55,14 +51,14 @@ def read(raw: bytes) -> Head | Failure:
         stream=bool(request.stream),
         include_usage=True,  # an answer without it is none of this shape
         max_output_tokens=asked.bound(request.max_tokens),
-        needs=_needs(request, raw),
+        needs=_needs(request),
         text_bytes=len(system) + len(messages),
         prefix_hash=asked.prefix(system, messages),
         metadata=request.metadata,
     )
 
 
-def _needs(request: _Request, raw: bytes) -> frozenset[str]:
+def _needs(request: _Request) -> frozenset[str]:
     needs = set(asked.sampling(request.temperature, request.top_p))
     tools = request.tools if isinstance(request.tools, list) else []
     if tools:
@@ -78,9 +74,7 @@ def _needs(request: _Request, raw: bytes) -> frozenset[str]:
         needs.add("reasoning")
     if request.top_k is not None:
         needs.add("top_k")
-    if b'"type"' in raw:
-        needs |= {_BLOCKS[block] for block in _BLOCK.findall(memoryview(request.messages))}
-    return frozenset(needs)
+    return frozenset(needs | parts.needs(memoryview(request.messages)))
 
 
 def error_event(failure: Failure) -> bytes:

@@ -14,6 +14,7 @@ from lbd.shapes import asked, sse, tokens
 from lbd.shapes.chat import errors
 from lbd.shapes.chat.voice import VOICE
 from lbd.shapes.clients import CLIENTS, ClientShape
+from lbd.shapes.loose import UNREADABLE
 
 
 class _StreamOptions(msgspec.Struct):
@@ -53,7 +54,8 @@ class _Request(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Request).decode
 # Types of parts inside ``messages``; a quote in a prompt is escaped, so these bytes can only be JSON structure.
 _PART = re.compile(rb'"type"\s*:\s*"(image_url|input_audio|file)"')
-_MARKS = re.compile(rb'"(?:type"|lbd\.)')
+_MARKS = re.compile(rb'"(?:type"|name"|lbd\.)')
+_NAME = re.compile(rb'"name"')
 _PARTS = {b"image_url": "images", b"input_audio": "audio", b"file": "files"}
 
 
@@ -64,7 +66,7 @@ def read(raw: bytes) -> Head | Failure:
         return request
     options = request.stream_options
     messages = memoryview(request.messages)
-    # one look settles it for plain text: no parts of other types, and nothing that lbd put there
+    # one look settles it for plain text: no parts of other types, no names, and nothing that lbd put there
     marks = _MARKS.search(messages) is not None
     limit = request.max_completion_tokens or request.max_tokens
     return Head(
@@ -102,7 +104,10 @@ def _needs(request: _Request, *, marks: bool) -> frozenset[str]:
     if _RARE(request) != _NOTHING_RARE:
         needs += _rare(request)
     if marks:
-        needs += {_PARTS[part] for part in _PART.findall(memoryview(request.messages))}
+        messages = memoryview(request.messages)
+        needs += {_PARTS[part] for part in _PART.findall(messages)}
+        if _NAME.search(messages) is not None and _named(messages):
+            needs.append("names")
     return frozenset(needs) if needs else _NO_NEEDS
 
 
@@ -122,6 +127,22 @@ def _rare(request: _Request) -> list[str]:
         (request.web_search_options is not None, "server_tools"),
     )
     return [word for value, word in given if value]
+
+
+class _Message(msgspec.Struct):
+    role: Any = None
+    name: Any = None
+
+
+_messages = msgspec.json.Decoder(list[_Message]).decode
+
+
+def _named(messages: memoryview) -> bool:
+    """Tell whether a participant has a name; that of a tool says nothing that its call does not."""
+    try:
+        return any(m.name is not None and m.role not in ("tool", "function") for m in _messages(messages))
+    except UNREADABLE:  # its provider's to refuse
+        return False
 
 
 def error_event(failure: Failure) -> bytes:

@@ -15,7 +15,7 @@ from lbd.shapes.chat.speak import WORDS, head, usage_fields
 class CompletionsSpeaker:
     """See :class:`lbd.shapes.dialect.Speaker`."""
 
-    def __init__(self, wants_usage: bool) -> None:
+    def __init__(self, wants_usage: bool, _asked: bytes = b"") -> None:
         self._wants_usage = wants_usage
         self._head = _head(Begin("", ""))
         self._usage: Usage | None = None

@@ -1,1 +1,1 @@
-"""Google's generateContent, of the Gemini API and of Vertex AI: written and read."""
+"""Google's generateContent and its embeddings, of the Gemini API and of Vertex AI: written and read."""

@@ -41,6 +41,7 @@ _MONEY = (
 # A file that is not there is told as one that may not be read; the key is in order.
 _FILE = r"access the file|file .{0,80}may not exist"
 _SIZE = r"payload size exceeds|text fields that are too large|request entity too large"
+_CONTEXT = r"input token count is \d+ but (?:the )?model (?:only )?supports up to"
 _UNSUPPORTED = (
     r"\bis not (?:enabled|supported) (?:for|by|in|with|on) |\bis unsupported\b|unsupported mime type"
     r"|only works in thinking mode|thought_?\s?signature|does not support|thinking level|thinking budget"
@@ -137,6 +138,8 @@ def _of_request(failure: Failure, status: int) -> FailureKind:
     if status == 400 and failure.kind is K.BAD_REQUEST:
         if _says(_SIZE, failure):
             return K.TOO_LARGE
+        if _says(_CONTEXT, failure):
+            return K.CONTEXT
         if _says(_UNSUPPORTED, failure):
             return K.UNSUPPORTED
     return failure.kind

@@ -36,3 +36,10 @@ class Counts:
         prompt, thought = told.get(_PROMPT, 0) + told.get(_TOOLS, 0), told.get(_THOUGHT, 0)
         # cached is a part of the prompt: more of it than there is would make the answer's cost negative
         return Usage(prompt, told.get(_SAID, 0) + thought, min(told.get(_CACHED, 0), prompt), thought)
+
+
+def usage_of(metadata: object) -> Usage | None:
+    """Return the usage that a whole answer tells, None where it tells none."""
+    counts = Counts()
+    counts.add(metadata)
+    return counts.usage()

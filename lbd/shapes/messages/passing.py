@@ -32,6 +32,7 @@ CAPABILITIES = frozenset(
         "json_schema",
         "reasoning",
         "cache_control",
+        "citations",
         "server_tools",
         "sampling",
         "top_k",

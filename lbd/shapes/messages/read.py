@@ -101,7 +101,19 @@ def _texts(value: object, at: str) -> list[Text]:
 def _content(content: object, at: str, names: dict[str, str]) -> list[Part]:
     if isinstance(content, str):
         return [Text(content)] if content else []
-    return [_block(block, place, names) for block, place in dig.objects(content, at)]
+    out: list[Part] = []
+    for block, place in dig.objects(content, at):
+        out += _about(block, place)
+        out.append(_block(block, place, names))
+    return out
+
+
+def _about(block: dict[str, Any], at: str) -> list[Text]:
+    """Return what is told of a document beside it: to a model it is text that stands before it."""
+    if block.get("type") != "document":
+        return []
+    context = dig.maybe_text(block.get("context"), f"{at}/context")
+    return [Text(context)] if context else []
 
 
 def _block(block: dict[str, Any], at: str, names: dict[str, str]) -> Part:
@@ -136,6 +148,7 @@ def _given(content: object, at: str) -> Iterator[Text | Media]:
     for block, place in dig.objects(content, at):
         if block.get("type") not in ("text", "image", "document"):
             raise dig.unsupported(f"{place}/type", f"a tool that gives a {block.get('type')!r} cannot be translated")
+        yield from _about(block, place)
         part = _block(block, place, {})
         if isinstance(part, Text | Media):
             yield part

@@ -57,7 +57,7 @@ class MessagesSpeaker:
     open call are whole, which they are once they are an object.
     """
 
-    def __init__(self, _wants_usage: bool) -> None:
+    def __init__(self, _wants_usage: bool, _asked: bytes = b"") -> None:
         self._begun = False
         self._index = -1  # of the block that is open, or was last
         # what the open block holds: text, thoughts, a call's number

@@ -32,8 +32,23 @@ Slug = Annotated[
     ),
 ]
 # Words about the form of a request: a list of what a model supports does not speak of them.
-FORMAL = frozenset({"n", "seed", "sampling", "top_k", "penalties", "logit_bias", "parallel_tools", "cache_control"})
-Ignorable = Literal["sampling", "top_k", "seed", "penalties", "logit_bias", "reasoning", "logprobs", "n"]
+FORMAL = frozenset(
+    {
+        "cache_control",
+        "citations",
+        "logit_bias",
+        "n",
+        "names",
+        "parallel_tools",
+        "penalties",
+        "sampling",
+        "seed",
+        "top_k",
+    }
+)
+Ignorable = Literal[
+    "sampling", "top_k", "seed", "penalties", "logit_bias", "reasoning", "logprobs", "n", "names", "citations"
+]
 Service = Literal["chat", "completions", "responses", "embeddings", "moderations", "images", "speech", "transcriptions"]
 Ratio01 = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -47,11 +62,39 @@ class PriceConfig(Price, frozen=True, forbid_unknown_fields=True):
     input_usd_per_mtok: of prompts.
     output_usd_per_mtok: of answers.
     cached_input_usd_per_mtok: of the part of a prompt that the provider had cached; as input when not given.
+    cache_write_usd_per_mtok: of the part of a prompt that it put into its cache; as input when not given.
     """
 
     input_usd_per_mtok: NonNegative
     output_usd_per_mtok: NonNegative
     cached_input_usd_per_mtok: NonNegative | None = None
+    cache_write_usd_per_mtok: NonNegative | None = None
+
+
+class DatedPriceConfig(PriceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"since": "from"}):
+    """A price that holds from a day on.
+
+    from: the day, as 2026-12-01, or the instant, as 2026-12-01T06:00:00Z; a day begins at midnight UTC.
+    """
+
+    since: str
+
+
+class BudgetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may be spent in each hour, day and month of the calendar (UTC).
+
+    usd_per_hour: in an hour.
+    usd_per_day: in a day.
+    usd_per_month: in a month.
+    hard: what would pass a limit is refused before it is sent; with false it is only told.
+    warn_at: share of a limit from which on it is told that it is low.
+    """
+
+    usd_per_hour: NonNegative | None = None
+    usd_per_day: NonNegative | None = None
+    usd_per_month: NonNegative | None = None
+    hard: bool = True
+    warn_at: Ratio01 = 0.8
 
 
 class PromptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +123,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         itself, and embeddings, moderations, images, speech, transcriptions.
     ignores: what of a request is left out for this model where it takes none, instead of keeping the request from it.
     price: list price; without one the cost is unknown, and what has a cost cap is not sent here.
+    price_changes: prices that hold from a day on, in place of the list price.
     quality: 0 to 1 by task family; default speaks for the others.
     weight: its share among equals; 0 takes it out of the choice.
     max_concurrency: requests that it is given at once.
@@ -95,6 +139,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     serves: Annotated[list[Service], msgspec.Meta(min_length=1)] | None = None
     ignores: list[Ignorable] = []
     price: PriceConfig | None = None
+    price_changes: list[DatedPriceConfig] = []
     quality: dict[str, Ratio01] = {}
     weight: NonNegative = 1.0
     max_concurrency: Count | None = None
@@ -116,6 +161,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     connect_timeout_s: for name, connection and TLS.
     keepalive_s: how long an idle connection is kept; shorter than the server does.
     max_concurrency: requests that all its deployments together are given at once.
+    budget: what may be spent there.
     """
 
     name: Slug
@@ -130,6 +176,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     connect_timeout_s: Positive = 3.0
     keepalive_s: Positive | None = None
     max_concurrency: Count | None = None
+    budget: BudgetConfig | None = None
 
 
 @dataclasses.dataclass(frozen=True)

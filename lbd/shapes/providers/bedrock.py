@@ -1,4 +1,4 @@
-"""AWS Bedrock's runtime, through Converse and ConverseStream.
+"""AWS Bedrock's runtime: Converse and ConverseStream for conversations, InvokeModel for embeddings.
 
 It lists no models and has no endpoint that is free: whether its host answers at all is asked with a path that any
 host of AWS answers, be it with a refusal.
@@ -7,6 +7,7 @@ host of AWS answers, be it with a refusal.
 from __future__ import annotations
 
 from lbd.model.secret import SecretRef
+from lbd.shapes.bedrock.embed import EMBED
 from lbd.shapes.bedrock.errors import classify
 from lbd.shapes.bedrock.sign import SECRETS, sign
 from lbd.shapes.bedrock.voice import DIALECT
@@ -31,7 +32,7 @@ SHAPE = PROVIDERS.add("bedrock")(
     Shape(
         name="bedrock",
         config=Bedrock,
-        speaks={},
+        speaks={"openai.embeddings": EMBED},
         headers=bearer,
         classify=classify,
         limits=lambda _headers, _wall: (),

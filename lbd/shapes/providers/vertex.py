@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lbd.shapes.chat.passing import bearer
 from lbd.shapes.gemini.errors import classify
+from lbd.shapes.gemini.predict import PREDICT
 from lbd.shapes.gemini.voice import DIALECT
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
@@ -23,7 +24,7 @@ SHAPE = PROVIDERS.add("vertex")(
     Shape(
         name="vertex",
         config=Vertex,
-        speaks={},
+        speaks={"openai.embeddings": PREDICT},
         headers=bearer,
         classify=classify,
         limits=lambda _headers, _wall: (),

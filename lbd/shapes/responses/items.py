@@ -1,8 +1,4 @@
-"""The objects that a Responses API answer is made of: the response, its output items, and their parts.
-
-What the request said is not known where an answer is written, so the members that echo it are what the API gives where
-nothing was asked, or null.
-"""
+"""The objects that a Responses API answer is made of: the response, its output items, and their parts."""
 
 from __future__ import annotations
 
@@ -45,12 +41,13 @@ def why_cut(finished: Finished, refused: bool) -> str | None:
 def response(
     begin: Begin,
     output: list[dict[str, Any]],
+    echo: dict[str, Any],
     *,
     status: str,
     cut: str | None = None,
     usage: Usage | None = None,
 ) -> dict[str, Any]:
-    """Return the response object."""
+    """Return the response object. ``echo``: the members that say the request again."""
     return {
         "id": response_id(begin),
         "object": "response",
@@ -59,23 +56,10 @@ def response(
         "background": False,
         "error": None,
         "incomplete_details": None if cut is None else {"reason": cut},
-        "instructions": None,
-        "max_output_tokens": None,
-        "metadata": {},
         "model": begin.model,
         "output": output,
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "reasoning": {"effort": None, "summary": None},
-        "store": False,
-        "temperature": None,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": None,
-        "truncation": "disabled",
         "usage": None if usage is None else fields(usage),
-        "user": None,
+        **echo,
     }
 
 

@@ -29,7 +29,7 @@ from lbd.model.messages import (
 from lbd.model.outcome import Usage
 from lbd.shapes import sse
 from lbd.shapes.gather import pieces_of
-from lbd.shapes.responses import items
+from lbd.shapes.responses import echo, items
 
 _NOTHING = Begin("", "")
 
@@ -84,7 +84,8 @@ class _Call:
 class ResponsesSpeaker:
     """See :class:`lbd.shapes.dialect.Speaker`."""
 
-    def __init__(self, _wants_usage: bool) -> None:
+    def __init__(self, _wants_usage: bool, asked: bytes = b"") -> None:
+        self._echo = echo.members(asked)
         self._number = 0  # of the next event
         self._begin: Begin | None = None
         self._output: list[dict[str, Any]] = []  # each item where it belongs, as it is when it is done
@@ -114,15 +115,14 @@ class ResponsesSpeaker:
         """Return the ends of what is open, and the response as a whole."""
         out = [*self._start(_NOTHING), *self._close_all()]
         response = self.response()
-        out.append(self._event(f"response.{response['status']}", response=response))
-        return b"".join(out)
+        return b"".join(out) + self._event(f"response.{response['status']}", response=response)
 
     def response(self) -> dict[str, Any]:
         """Return the response after its end."""
         cut = self._cut()
         status = "completed" if cut is None else "incomplete"
         usage = self._usage or Usage()
-        return items.response(self._begin or _NOTHING, self._output, status=status, cut=cut, usage=usage)
+        return items.response(self._begin or _NOTHING, self._output, self._echo, status=status, cut=cut, usage=usage)
 
     def _cut(self) -> str | None:
         return items.why_cut(self._finished or Finished(Reason.STOP), self._refused)
@@ -136,7 +136,7 @@ class ResponsesSpeaker:
         if self._begin is not None:
             return
         self._begin = begin
-        started = items.response(begin, [], status="in_progress")
+        started = items.response(begin, [], self._echo, status="in_progress")
         yield self._event("response.created", response=started)
         yield self._event("response.in_progress", response=started)
 

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from lbd.batch import shelf as shelves
-from lbd.batch.shelf import BATCHES, FILES, Shelf
+from lbd.batch.shelf import BATCHES, FILES, Shelf, Strays
 from lbd.model.batch import Batch, Status, StoredFile
 from lbd.model.failure import FailureKind, LbdError
+from lbd.ports import StoreError
 from lbd.state import batch as states
 from tests.fakes.env import FakeEnv
 from tests.fakes.shelves import MoodyBlobs, MoodyStore, shelf
@@ -206,3 +207,134 @@ async def test_a_batch_that_is_about_to_be_counts(monkeypatch: pytest.MonkeyPatc
     store.meanwhile = meanwhile
     await made.begin(batch(made, file=file.id))
     assert codes == ["file_in_use", "too_many_batches"] and len(made.live()) == 1
+
+
+# --- strays ----------------------------------------------------------------------------------------------
+
+
+async def start(store: MoodyStore, blobs: MoodyBlobs) -> tuple[Shelf, list[Strays]]:
+    """Return what a start finds, and what it tells of strays."""
+    told: list[Strays] = []
+    made = Shelf(FakeEnv(), store, blobs, told.append)
+    await made.restore()
+    return made, told
+
+
+async def crowd(store: MoodyStore, blobs: MoodyBlobs) -> set[str]:
+    """Leave files and batches of every kind; return the names of the contents that they need."""
+    made = await shelf(FakeEnv(), store, blobs)
+    names = [(await made.add("c", "in", b"x", keep_s=None)).id for _ in range(3)]
+    waits, runs, done = (batch(made, file=name) for name in names)
+    for one in (waits, runs, done):
+        await made.begin(one)
+    await made.keep(states.begin(runs, 1, total=3, output_id="file-runs-out", error_id="file-runs-err"))
+    done = states.begin(done, 1, total=3, output_id="file-done-out", error_id="file-done-err")
+    await made.results([StoredFile("file-done-out", "c", "out", "batch_output", 3, 1)])
+    await made.keep(states.end(states.finalize(done, 2, unanswered=0), 3, output=True, errors=False))
+    for name in ("file-runs-out", "file-runs-err", "file-done-out"):
+        await blobs.append(name, b"123")
+    return {*names, "file-runs-out", "file-runs-err", "file-done-out"}
+
+
+async def test_what_a_crash_left_goes_and_what_is_needed_stays() -> None:
+    """A start drops contents that no record names, and says how many; the next one finds nothing to say."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    needed = await crowd(store, blobs)
+    await blobs.put("file-upload", b"1234")
+    await blobs.append("file-done-err", b"56")
+    await blobs.put("README", b"not lbd's")
+    made, told = await start(store, blobs)
+    assert set(await blobs.sizes()) == needed | {"README"}
+    assert told == [Strays(2, 6, None)] and made.loaded
+    assert (await start(store, blobs))[1] == []
+
+
+async def test_the_crash_between_content_and_record_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it comes: killed after the one was written and before the other was."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    made = await shelf(FakeEnv(), store, blobs)
+    kept = await made.add("c", "in", b"x", keep_s=None)
+
+    class Killed(BaseException):
+        pass
+
+    async def killed(*_args: object, **_more: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(store, "save", killed)
+        patch.setattr(blobs, "drop", killed)
+        await made.add("c", "in", b"lost", keep_s=None)
+    assert len(await blobs.sizes()) == 2
+    _, told = await start(store, blobs)
+    assert await blobs.sizes() == {kept.id: 1} and told == [Strays(1, 4, None)]
+
+
+async def test_a_file_whose_record_cannot_be_read_keeps_its_content() -> None:
+    """A record that cannot be read is one."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    needed = await crowd(store, blobs)
+    await store.save(FILES, {"file-odd": b"\xc1"})
+    await blobs.put("file-odd", b"1")
+    _, told = await start(store, blobs)
+    assert set(await blobs.sizes()) == needed | {"file-odd"} and told == []
+
+
+async def test_while_a_batch_cannot_be_read_nothing_goes() -> None:
+    """Nobody knows where its results are. It may be of a later version."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    await crowd(store, blobs)
+    await store.save(BATCHES, {"batch_odd": b"\xc1"})
+    await blobs.put("file-results", b"123")
+    made, told = await start(store, blobs)
+    assert "file-results" in await blobs.sizes() and made.loaded
+    assert [(t.contents, t.bytes) for t in told] == [(1, 3)] and "1 batches cannot be read" in str(told[0].why_kept)
+
+
+async def test_a_store_that_knows_nothing_may_be_the_wrong_one() -> None:
+    """Damaged, set aside, not mounted: what it knew of is not thrown away behind it."""
+    blobs = MoodyBlobs()
+    await crowd(MoodyStore(), blobs)
+    before = await blobs.sizes()
+    made, told = await start(MoodyStore(), blobs)
+    assert await blobs.sizes() == before and made.loaded
+    assert told[0].contents == len(before) and "knows of no file" in str(told[0].why_kept)
+    assert (await start(MoodyStore(), MoodyBlobs()))[1] == []
+
+
+async def test_a_folder_that_cannot_be_read_is_told_and_stops_nothing() -> None:
+    """Neither where it cannot be listed, nor where nothing can be dropped; the next start tries again."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    needed = await crowd(store, blobs)
+    await blobs.put("file-upload", b"1234")
+    blobs.error = "Permission denied"
+    made, told = await start(store, blobs)
+    assert told == [Strays(0, 0, "Permission denied")]
+    assert made.loaded and len(made.files) == 4 and len(made.live()) == 2
+    blobs.error = None
+
+    async def locked(names: Sequence[str]) -> None:
+        raise StoreError("Read-only file system")
+
+    blobs.drop, drop = locked, blobs.drop  # type: ignore[method-assign]
+    made, told = await start(store, blobs)
+    assert told == [Strays(1, 4, "Read-only file system")] and made.loaded
+    blobs.drop = drop  # type: ignore[method-assign]
+    assert (await start(store, blobs))[1] == [Strays(1, 4, None)]
+    assert set(await blobs.sizes()) == needed
+
+
+async def test_nothing_is_dropped_before_it_is_known_what_there_is() -> None:
+    """A store that cannot be read yet: the sweep waits for it, and strays are told of once."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    needed = await crowd(store, blobs)
+    await blobs.put("file-upload", b"1234")
+    told: list[Strays] = []
+    made = Shelf(FakeEnv(), store, blobs, told.append)
+    store.error = "away"
+    with pytest.raises(StoreError):
+        await made.restore()
+    assert len(await blobs.sizes()) == len(needed) + 1 and not told
+    store.error = None
+    await made.restore()
+    assert set(await blobs.sizes()) == needed and told == [Strays(1, 4, None)]

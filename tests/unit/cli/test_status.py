@@ -27,7 +27,9 @@ def test_the_verdict_comes_first_then_the_table_then_the_reasons() -> None:
     """What one looks for first stands first."""
     lines = shown(providers(row(), down(), status="warn", summary="local-a/smollm2 down, breaker_open"))
     assert lines[0] == "◐ WARN  local-a/smollm2 down, breaker_open"
-    heads = "TIER DEPLOYMENT STATE ADMIN BREAKER TTFT p50 TTFT p95 TTFT p99 SLO ms n ERR % IN FLIGHT REQ/S TOK/S"
+    heads = (
+        "TIER DEPLOYMENT STATE ADMIN BREAKER TTFT p50 TTFT p95 TTFT p99 SLO ms n ERR % QUALITY IN FLIGHT REQ/S TOK/S"
+    )
     assert " ".join(lines[2].split()) == f"{heads} QUOTA % UP 5m % PROBE"
     assert lines[3].startswith("primary  openai-eu/gpt-4.1  ● up")
     assert lines[6].startswith("✕ local-a/smollm2 down for 4m00s: breaker_open")

@@ -88,6 +88,13 @@ def test_quota_and_history_are_shown_where_there_are_any() -> None:
     assert "price unknown" in told
 
 
+def test_answers_that_failed_a_check_are_told_of_the_selected_row() -> None:
+    """Of how many; the column has no room for that, nor a narrow terminal for the column."""
+    told = frame(board(row(quality_failures=out.QualityOut(3, 40))))
+    assert "answers that failed a check in 1 h: 3 of 40" in told
+    assert "failed a check" not in frame(board(row(quality_failures=out.QualityOut(0, 40))))
+
+
 def test_more_rows_than_lines_are_a_window_around_the_selected_one() -> None:
     """And the view says so."""
     shown = many(50)

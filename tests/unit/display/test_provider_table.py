@@ -40,6 +40,7 @@ def test_a_healthy_row_says_so_in_numbers() -> None:
         "slo": "1500",
         "n": "1841",
         "errors": "0.4",
+        "quality": "0.92",
         "inflight": "14/64",
         "rps": "6.1",
         "tps": "40",
@@ -67,11 +68,11 @@ def test_no_data_is_a_dot_and_never_a_zero() -> None:
     """A row without traffic has not failed nothing of nothing."""
     idle = row(
         ttft_s=windows(), errors=out.ErrorsOut(None, 0, {}, None), uptime=out.UptimeOut(None, None, None), quota=[],
-        quota_left=1.0, limit=None, inflight=0, probe_age_s=None, throughput_tps=None,
+        quota_left=1.0, limit=None, inflight=0, probe_age_s=None, throughput_tps=None, quality={},
     )  # fmt: skip
     shown = text(idle)
     assert {k for k, v in shown.items() if v == "·"} == {
-        "p50", "p95", "p99", "n", "errors", "tps", "uptime", "quota", "probe",
+        "p50", "p95", "p99", "n", "errors", "tps", "uptime", "quota", "probe", "quality",
     }  # fmt: skip
     assert shown["inflight"] == "0"
 
@@ -84,6 +85,25 @@ def test_what_is_over_its_limit_is_marked_and_explained() -> None:
         "● openai-eu/gpt-4.1 up for 20m00s: p95 of 5 minutes 2410 ms over the target of 1500 ms;"
         " 2 of 8 attempts failed in 5 minutes (server_error 2)"
     )
+
+
+@pytest.mark.parametrize(
+    ("quality", "failed", "told"),
+    [
+        ({"default": 0.92}, 0, "0.92"),
+        ({"default": 0.92}, 3, "0.92 (3 failed)"),
+        ({"code": 0.5}, 0, "·"),
+        ({}, 3, "(3 failed)"),
+        ({"default": 1.0}, 1, "1 (1 failed)"),
+    ],
+)
+def test_answers_that_failed_a_check_are_told_beside_the_quality(
+    quality: dict[str, float], failed: int, told: str
+) -> None:
+    """In words, and marked; they are no reason for a row not to be green."""
+    made = row(quality=quality, quality_failures=out.QualityOut(failed, 40))
+    cell = cells(TIER, msgspec.to_builtins(made), TIME)["quality"]
+    assert cell == (told, "warn" if failed else "") and reason(made) is None
 
 
 def test_a_green_row_needs_no_reason() -> None:

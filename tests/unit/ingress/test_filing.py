@@ -15,10 +15,11 @@ from openai.types import FileObject
 from lbd.ingress import filing
 from lbd.model.batch import Batch, Counts, Fault, Status, StoredFile
 from lbd.model.failure import LbdError
+from lbd.model.outcome import Usage
 from lbd.shapes.multipart import Part
 
 FILE = StoredFile("file-1", "c", "in.jsonl", "batch", 3, 100)
-BATCH = Batch("batch_1", "c", "/v1/embeddings", "file-1", "24h", 100, 86500)
+BATCH = Batch("batch_1", "c", "/v1/embeddings", "file-1", "24h", 100, 86500, usage=Usage())
 PURPOSE, CONTENT = Part("purpose", b"batch"), Part("file", b"x", "in.jsonl")
 GOOD = {"input_file_id": "file-1", "endpoint": "/v1/embeddings", "completion_window": "24h"}
 
@@ -127,6 +128,18 @@ def test_a_batch_is_shown_as_openai_shows_it(status: Status) -> None:
     if status is not Status.VALIDATING:
         assert getattr(shown, f"{status}_at") == 7
     assert strict(TheirBatch, filing.batch_object(BATCH)).errors is None
+
+
+def test_usage_and_model_are_shown_as_openai_shows_them() -> None:
+    """Nothing used at the beginning, which is known; and no number where answers do not say."""
+    shown = strict(TheirBatch, filing.batch_object(replace(BATCH, usage=Usage(20, 9, 8, 3, written=2), model="m")))
+    assert shown.model == "m"
+    assert (shown.usage.input_tokens, shown.usage.output_tokens, shown.usage.total_tokens) == (20, 9, 29)
+    assert shown.usage.input_tokens_details.cached_tokens == 8
+    assert shown.usage.output_tokens_details.reasoning_tokens == 3
+    fresh = strict(TheirBatch, filing.batch_object(new()))
+    assert fresh.model is None and fresh.usage.total_tokens == 0
+    assert strict(TheirBatch, filing.batch_object(replace(BATCH, usage=None))).usage is None
 
 
 def test_a_file_is_shown_as_openai_shows_it() -> None:

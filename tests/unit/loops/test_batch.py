@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from lbd.batch.shelf import Shelf
 from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_OF_ONE, Batches
 from lbd.loops.errand import Answer
-from lbd.model.batch import Batch, Status
+from lbd.model.batch import Batch, Fate, Status
+from lbd.model.outcome import Usage
 from lbd.ports import StoreError
 from lbd.state import batch as states
 from lbd.tasks import Tasks
@@ -132,7 +133,7 @@ class World:
 
 
 def text(line: str) -> bytes:
-    return json.dumps({"custom_id": line, "method": "POST", "url": CHAT, "body": {"line": line}}).encode()
+    return json.dumps({"custom_id": line, "method": "POST", "url": CHAT, "body": {"line": line, "model": "m"}}).encode()
 
 
 def play(test: Callable[[World], Any], **provider: Any) -> None:
@@ -374,6 +375,87 @@ def test_nothing_is_lost_or_done_twice_over_restarts(kills: list[float], fates: 
         assert len(output) + len(errors) == len(fates) == done.counts.total
         usual = sum(states.TRIES if f == 502 else 1 for f in fates)
         assert w.provider.sent.total() <= usual + len(kills) * AT_ONCE * states.TRIES
+        await w.kill()
+        assert not w.crashes
+
+    run(main)
+
+
+TOLD = {"usage": {"prompt_tokens": 20, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}}
+
+
+def telling(line: str, _nth: int) -> Answer:
+    return Answer(200, "req_1", json.dumps({"of": line, **TOLD}).encode())
+
+
+@settings(max_examples=25)
+@given(kills=st.lists(st.floats(0.05, 6), max_size=4), fates=st.lists(st.booleans(), min_size=1, max_size=40))
+def test_usage_is_that_of_each_line_once_over_restarts(kills: list[float], fates: list[bool]) -> None:
+    """Whenever it is killed: lines that are sent again are not counted again, those that failed used nothing."""
+
+    def reply(line: str, nth: int) -> Answer:
+        return telling(line, nth) if fates[int(line[1:])] else error(400)
+
+    async def main(env: VirtualEnv) -> None:
+        w = await World(env, Provider(env, 0.7, reply)).start()
+        batch = await w.begin(len(fates))
+        for kill in kills:
+            await env.sleep(kill)
+            await w.kill()
+            before = w.shelf.batches[batch]
+            await w.start()
+            if before.usage is not None:
+                now = w.shelf.batches[batch]
+                assert now.usage == before.usage and now.model == before.model
+        done = await w.until(batch, Status.COMPLETED)
+        n = sum(fates)
+        assert done.usage == Usage(20 * n, 3 * n, 8 * n) and done.model == "m"
+        await w.kill()
+        await w.start()
+        assert w.shelf.batches[batch] == done
+        await w.kill()
+        assert not w.crashes
+
+    run(main)
+
+
+def test_usage_that_no_answer_tells_is_not_known() -> None:
+    """No zero is made up; while nothing was answered, nothing was used."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(3)
+        await w.under_way()
+        assert w.shelf.batches[batch].usage == Usage()
+        assert (await w.until(batch, Status.COMPLETED)).usage is None
+
+    play(test)
+
+
+def test_lines_are_counted_by_their_ends() -> None:
+    """Once each, when they end; those that an earlier run of the daemon wrote are its own."""
+
+    def reply(line: str, nth: int) -> Answer:
+        return error(400) if line == "c0" else good(line, nth)
+
+    async def main(env: VirtualEnv) -> None:
+        w = await World(env, Provider(env, 1.0, reply)).start()
+        await w.until(await w.begin(10), Status.COMPLETED)
+        assert w.batches.lines == {**dict.fromkeys(Fate, 0), Fate.COMPLETED: 9, Fate.FAILED: 1}
+        batch = await w.begin(40)
+        await w.under_way()
+        await env.sleep(1.5)
+        before = w.batches.lines
+        await w.kill()
+        await w.start()
+        assert sum(w.batches.lines.values()) == 0
+        await w.shelf.keep(states.cancel(w.shelf.batches[batch], w.shelf.now()))
+        done = await w.until(batch, Status.CANCELLED)
+        total = {fate: n + w.batches.lines[fate] for fate, n in before.items()}
+        assert total[Fate.CANCELLED] > 0 and sum(total.values()) == 10 + 40
+        assert total[Fate.COMPLETED] == 9 + done.counts.completed
+        w.provider.takes_s = 3000.0
+        await w.until(await w.begin(40, hours=1), Status.EXPIRED)
+        assert w.batches.lines[Fate.EXPIRED] > 0
         await w.kill()
         assert not w.crashes
 

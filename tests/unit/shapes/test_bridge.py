@@ -98,6 +98,13 @@ def test_a_deployment_that_is_for_something_else_is_not_asked_to_chat() -> None:
     assert "anthropic.messages" not in wires(PROVIDERS.load()["openai"], "up", {"embeddings"})
 
 
+def test_a_model_may_be_reached_by_a_way_of_its_own() -> None:
+    """Where not all of a provider's are asked alike."""
+    shape = PROVIDERS.load()["vertex"]
+    paths = {m: wires(shape, m, {"embeddings"})["openai.embeddings"].path for m in ("text-embedding-005", "gemini-9")}
+    assert paths == {"text-embedding-005": "/models/{model}:predict", "gemini-9": "/models/{model}:embedContent"}
+
+
 @pytest.mark.parametrize("client", ["anthropic.messages", "openai.chat"])
 def test_what_a_deployment_ignores_is_left_out(client: str) -> None:
     """Natively and translated."""

@@ -10,16 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.model.batch import Fault
+from lbd.model.outcome import Usage
 from lbd.shapes import jsonl
 from lbd.shapes.jsonl import (
     CANCELLED,
     EXPIRED,
+    LONGEST_MODEL,
     MOST_FAULTS,
     MOST_LINES,
     Line,
     Scan,
     answered,
     body_of,
+    model_of,
     read,
     unanswered,
 )
@@ -181,3 +184,104 @@ def test_a_line_of_results_that_cannot_be_read_is_as_none() -> None:
     scan = jsonl.Scan()
     scan.feed(b"\x00\x00\n" + jsonl.answered("r", "a", 200, "q", b"{}"))
     assert scan.ids == {"a"} and scan.size > 3
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}, Usage(7, 2)),
+        (
+            {
+                "prompt_tokens": 7,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 3},
+            },
+            Usage(7, 5, 4, 3),
+        ),
+        ({"prompt_tokens": 7, "total_tokens": 7}, Usage(7)),  # embeddings
+        (
+            {
+                "input_tokens": 7,
+                "output_tokens": 5,
+                "input_tokens_details": {"cached_tokens": 4},
+                "output_tokens_details": {"reasoning_tokens": 3},
+            },
+            Usage(7, 5, 4, 3),
+        ),
+        ({"prompt_tokens": "7", "completion_tokens": 2.0, "prompt_tokens_details": "none"}, Usage(7, 2)),
+        ({"prompt_tokens": -1, "completion_tokens": 10**400}, None),
+        ({}, None),
+        (None, None),
+        ("many", None),
+    ],
+)
+def test_what_an_answer_used_is_read_in_each_shape(usage: object, told: Usage | None) -> None:
+    """Chat and text completions, embeddings, responses; what is no count is not known."""
+    line = answered("r", "a", 200, "q", json.dumps({"id": "x", "usage": usage, "choices": []}).encode())
+    assert jsonl.used(line) == told
+
+
+@pytest.mark.parametrize("spoilt", [rb'"\ud83d"', b"NaN", b'"\xff"'])
+def test_an_answer_that_is_not_quite_json_still_tells_what_it_used(spoilt: bytes) -> None:
+    """It was kept as a text."""
+    line = answered("r", "a", 200, "q", b'{"choices":[%b],"usage":{"prompt_tokens":7,"completion_tokens":2}}' % spoilt)
+    assert isinstance(json.loads(line)["response"]["body"], str)
+    assert jsonl.used(line) == Usage(7, 2)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[1]", b"7", b"null", b'{"usage":%b}' % DEEP, b'"\xff'])
+def test_an_answer_of_another_kind_tells_of_no_usage(body: bytes) -> None:
+    """Neither does a line that is none."""
+    assert jsonl.used(answered("r", "a", 502, "q", body)) is None
+    assert jsonl.used(unanswered("r", "a", EXPIRED)) is None
+    assert jsonl.used(b"{") is None
+
+
+def test_usage_adds_up() -> None:
+    """What is not known adds nothing, and is no zero."""
+    one, two = Usage(1, 2, 3, 4, written=5), Usage(10, 20, 30, 40, written=50)
+    assert jsonl.together(one, two) == Usage(11, 22, 33, 44, written=55)
+    assert jsonl.together(one, None) is one and jsonl.together(None, two) is two
+    assert jsonl.together(None, None) is None
+
+
+def test_a_line_that_stands_there_twice_counts_once() -> None:
+    """However that came."""
+    scan = Scan()
+    line = answered("r", "a", 200, "q", b'{"usage":{"prompt_tokens":7,"completion_tokens":2}}')
+    scan.feed(line + line)
+    assert (scan.ids, scan.usage) == ({"a"}, Usage(7, 2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "model"),
+    [
+        (["m", "m", "m"], "m"),
+        (["h\u00e4", "h\u00e4"], "h\u00e4"),
+        (["m", "n"], None),
+        (["m", None], None),
+        ([7, 7], None),
+        (["", ""], None),
+        (["m" * (LONGEST_MODEL + 1)], None),
+        (["m" * LONGEST_MODEL], "m" * LONGEST_MODEL),
+    ],
+)
+def test_the_model_is_the_one_that_all_lines_ask_for(asked: list[Any], model: str | None) -> None:
+    """None where they differ, or where there is no name to tell."""
+    data = b"\n".join(one(str(i), body={"model": name}) for i, name in enumerate(asked))
+    lines = [x for x in read(data, CHAT) if isinstance(x, Line)]
+    assert len(lines) == len(asked) and model_of(lines) == model
+
+
+@pytest.mark.parametrize("name", [rb'"\ud83d"', DEEP, b'"\\/"'])
+def test_a_strange_model_is_its_own_lines_trouble(name: bytes) -> None:
+    """As it always was: it is told when the line is sent, and the input is no worse for it."""
+    raw = b'{"custom_id":"a","method":"POST","url":"%b","body":{"model":%b}}' % (CHAT.encode(), name)
+    found = read(raw, CHAT)
+    assert found and model_of(x for x in found if isinstance(x, Line)) in (None, "/")
+
+
+def test_no_line_asks_for_nothing() -> None:
+    """There is no model of none."""
+    assert model_of([]) is None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from lbd.model.outcome import Usage
 from lbd.shapes.bridge import wires
 from lbd.shapes.providers import PROVIDERS, Service
 from lbd.shapes.wire import Facts, Wire
@@ -35,6 +38,15 @@ def test_what_is_no_answer_is_a_failure(wire: Wire, body: bytes) -> None:
     told = wire.facts(body, 0.0)
     assert isinstance(told, Facts)
     assert told.failure is not None or (wire.serves in ("speech", "transcriptions") and body in (b"", b"{", b"null"))
+
+
+def test_a_head_tells_what_a_body_does_not() -> None:
+    """The body's own word goes first; a wire that looks for nothing there finds nothing."""
+    told = iter([Facts(), Facts(usage=Usage(3)), Facts()])
+    wire = Wire("/x", frozenset(), lambda *_: b"", lambda *_: next(told), head_usage=lambda h: Usage(int(h["tokens"])))
+    assert wire.read(b"", {"tokens": "7"}, 0.0).usage == Usage(7)
+    assert wire.read(b"", {"tokens": "7"}, 0.0).usage == Usage(3)
+    assert dataclasses.replace(wire, head_usage=None).read(b"", {"tokens": "7"}, 0.0).usage is None
 
 
 def test_a_provider_s_own_shape_passes_and_all_others_are_translated() -> None:

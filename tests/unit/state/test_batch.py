@@ -9,9 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lbd.model.batch import Batch, Counts, Fault, Status, StoredFile
+from lbd.model.batch import ENDED, Batch, Counts, Fault, Status, StoredFile
+from lbd.model.outcome import Usage
 from lbd.state import batch as states
-from lbd.state.batch import FIRST_WAIT, KEPT, LONGEST_WAIT, STEPS, TRANSIENT, TRIES, outdated, pause, stands, window
+from lbd.state.batch import (
+    FIRST_WAIT,
+    KEPT,
+    LONGEST_WAIT,
+    STEPS,
+    TRANSIENT,
+    TRIES,
+    outdated,
+    pause,
+    standing,
+    stands,
+    strays,
+    window,
+)
 
 NEW = Batch("batch_1", "c", "/v1/chat/completions", "file-in", "24h", 100, 86500)
 MOVES: dict[str, Callable[[Batch, int], Batch]] = {
@@ -145,3 +159,55 @@ def test_nothing_that_is_needed_goes(ages: list[tuple[int, int, bool]], now: int
     for batch in batches:
         if not batch.ended or now * day - (batch.ended_at or 0) <= KEPT:
             assert batch.input_file_id not in gone and batch.id not in batches_gone
+
+
+def test_what_is_used_is_known_or_not() -> None:
+    """Nothing where no line has an answer; not known where those that have one do not say."""
+    batch = states.begin(NEW, 1, total=3, output_id="file-out", error_id="file-err", model="m")
+    assert batch.model == "m" and MOVES["begin"](NEW, 1).model is None
+    assert states.count(batch, 0, 2).usage == Usage()
+    assert states.count(batch, 1, 2).usage is None
+    ended = states.end(
+        states.finalize(states.count(batch, 2, 1, Usage(7, 2)), 2, unanswered=0), 3, output=True, errors=True
+    )
+    assert (ended.usage, ended.model) == (Usage(7, 2), "m")
+
+
+def test_how_batches_stand() -> None:
+    """Every status has its number; lines wait in those that go on, the oldest of which is told."""
+    assert standing([], 500.0) == (dict.fromkeys(Status, 0), 0, 0.0)
+    running = states.count(states.begin(NEW, 1, total=9, output_id="o", error_id="e"), 2, 1)
+    done = replace(running, created_at=50, status=Status.COMPLETED)
+    young = replace(NEW, created_at=300)
+    told = standing([running, done, young, replace(running, created_at=200, status=Status.CANCELLING)], 500.5)
+    assert told.by_status == {
+        **dict.fromkeys(Status, 0), Status.IN_PROGRESS: 1, Status.COMPLETED: 1, Status.VALIDATING: 1,
+        Status.CANCELLING: 1,
+    }  # fmt: skip
+    assert (told.waiting, told.oldest_s) == (12, 400.5)
+    assert standing([replace(NEW, created_at=600)], 500.0).oldest_s == 0.0  # the clock was set back
+
+
+def test_strays_are_what_belongs_to_nothing() -> None:
+    """Neither a file, nor of a batch that goes on; and what lbd does not name so is none of its own."""
+    live = replace(MOVES["begin"](NEW, 1), input_file_id="file-in")
+    fresh = replace(NEW, input_file_id="file-fresh")
+    ended = replace(live, output_id="file-old", error_id="file-gone", status=Status.CANCELLED)
+    names = ["file-in", "file-out", "file-err", "file-fresh", "file-known", "file-old", "file-gone", "notes.txt"]
+    assert strays(names, ["file-known"], [live, fresh, ended]) == ["file-old", "file-gone"]
+    assert strays(names, names, []) == []
+
+
+@given(
+    contents=st.sets(st.integers(0, 20)),
+    files=st.sets(st.integers(0, 20)),
+    ids=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.sampled_from(Status)), max_size=4),
+)
+def test_nothing_that_is_known_is_a_stray(
+    contents: set[int], files: set[int], ids: list[tuple[int, int, Status]]
+) -> None:
+    """And everything else is one."""
+    batches = [replace(NEW, input_file_id=f"file-{a}", output_id=f"file-{b}", status=s) for a, b, s in ids]
+    known = files | {x for a, b, s in ids if s not in ENDED for x in (a, b)}
+    found = strays((f"file-{i}" for i in sorted(contents)), {f"file-{i}" for i in files}, batches)
+    assert found == [f"file-{i}" for i in sorted(contents - known)]

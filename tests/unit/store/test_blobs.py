@@ -165,3 +165,36 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_memory_is_kept_small() -> None:
     """It is the daemon's own."""
     assert isinstance(make("memory:"), MemoryBlobs) and make("memory:").most == MOST_IN_MEMORY < MOST_ON_DISK
+
+
+async def test_what_there_is_is_told(blobs: Blobs) -> None:
+    """Every content with its bytes; none where nothing was kept."""
+    assert await blobs.sizes() == {}
+    await blobs.put("a", b"123")
+    await blobs.append("b", b"1")
+    await blobs.append("b", b"2")
+    await blobs.put("c", b"")
+    await blobs.drop(["c"])
+    assert await blobs.sizes() == {"a": 3, "b": 2}
+
+
+async def test_only_whole_contents_are_told(tmp_path: Path) -> None:
+    """No folder, no link, nothing half written; and who only looks makes no folder."""
+    blobs = FolderBlobs(tmp_path / "x.files")
+    assert await blobs.sizes() == {} and not list(tmp_path.iterdir())
+    await blobs.put("a", b"1")
+    folder = tmp_path / "x.files"
+    (folder / "b.part").write_bytes(b"half")
+    (folder / "c").mkdir()
+    (folder / "d").symlink_to(folder / "a")
+    assert await blobs.sizes() == {"a": 1}
+    await blobs.close()
+
+
+async def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """As the store's trouble."""
+    (tmp_path / "x.files").write_bytes(b"")
+    blobs = FolderBlobs(tmp_path / "x.files")
+    with pytest.raises(StoreError, match=r"x\.files"):
+        await blobs.sizes()
+    await blobs.close()

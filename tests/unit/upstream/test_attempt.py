@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Coroutine
 from typing import Any
@@ -13,16 +14,19 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec
+from lbd.model.request import Body, Head
 from lbd.model.secret import Secret
 from lbd.shapes.chat.fold import ChatFold
 from lbd.shapes.providers import PROVIDERS
+from lbd.shapes.wire import Facts
 from lbd.upstream import attempt as module
 from lbd.upstream import line as lines
 from lbd.upstream.attempt import BODY_GAP, DRAIN, LOOK_AGAIN, QUIET, Attempt
 from lbd.upstream.bounds import Bounds
 from lbd.upstream.headers import RawHeaders
-from lbd.upstream.manner import Manner
+from lbd.upstream.manner import Manner, following
 from lbd.upstream.wheel import TICK, Wheel
 from tests.fakes.env import FakeEnv
 from tests.fakes.stage import (
@@ -112,9 +116,9 @@ class Try:
         line, manner = self.attempt.line, self.attempt.manner
         way = line.ways["openai.chat"]
         endpoint = way.unary if manner is Manner.WHOLE else way.stream
-        work: Coroutine[Any, Any, None] = self.attempt.run(
-            endpoint, b"{}", choices=choices, hide_usage=hide_usage, wants_usage=wants_usage
-        )
+        body = Body("openai.chat", b"{}", Head("m", stream=True, n=choices, include_usage=wants_usage))
+        follow = following(manner, self.attempt.wire, body, hide_usage)
+        work: Coroutine[Any, Any, None] = self.attempt.run(endpoint, b"{}", follow)
         self.task = asyncio.get_running_loop().create_task(work)
         await self.settle()
         return self
@@ -390,6 +394,20 @@ async def test_every_choice_must_have_finished() -> None:
     t.taken.say(content("a"), content("b", 1), STOP, event({}, "stop", 1))
     t.taken.end()
     assert await t.over() is None
+
+
+async def test_usage_of_a_whole_answer_may_stand_in_its_head() -> None:
+    """Where a provider's body tells none."""
+    t = Try(Manner.WHOLE)
+    t.attempt.wire = dataclasses.replace(
+        t.attempt.wire, facts=lambda *_: Facts(), head_usage=lambda headers: Usage(int(headers["x-tokens"]))
+    )
+    await t.start()
+    t.taken.head(200, {**JSON, "x-tokens": "7"})
+    t.taken.say(b"{}")
+    t.taken.end()
+    assert await t.over() is None
+    assert t.attempt.usage == Usage(7)
 
 
 async def test_usage_that_only_lbd_asked_for_is_read_and_not_shown() -> None:

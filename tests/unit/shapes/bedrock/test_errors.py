@@ -191,6 +191,15 @@ def test_a_wait_is_taken_from_the_header_or_the_words() -> None:
     assert errors.in_stream("throttlingException", body("try again in 3 s")).retry_after_s == 3
 
 
+def test_an_error_in_place_of_an_answer_is_named() -> None:
+    """By its type, or by words alone; what says neither is none."""
+    for told, kind in (({"__type": "a#ThrottlingException"}, K.RATE), ({"message": "no"}, K.STREAM_ERROR)):
+        found = errors.in_answer(told, json.dumps(told).encode())
+        assert found is not None and (found.kind, found.status) == (kind, 200)
+    for told in ({}, {"__type": 5}, {"message": ""}):
+        assert errors.in_answer(told, json.dumps(told).encode()) is None
+
+
 json_values = st.recursive(
     st.none() | st.integers() | st.text(max_size=5), lambda v: st.lists(v) | st.dictionaries(st.text(max_size=5), v)
 )

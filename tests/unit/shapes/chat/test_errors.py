@@ -605,6 +605,8 @@ def test_a_failure_is_written_as_openai_writes_it(kind: FailureKind) -> None:
         K.CONTENT_FILTER: "content_filter",
         K.RATE: "rate_limit_exceeded",
         K.LIMITED: "rate_limit_exceeded",
+        K.RATE_LIMIT: "rate_limit_exceeded",
+        K.BUDGET: "insufficient_quota",
         K.UNKNOWN_MODEL: "model_not_found",
     }.get(kind, str(kind))
     assert error == {"message": 'why "so" é', "type": TABLE[kind].type, "param": None, "code": word}

@@ -69,6 +69,8 @@ def test_what_routing_needs_of_it(more: dict[str, Any], field: str, value: Any) 
         ({"messages": user(IMAGE)}, {"images"}),
         ({"messages": user({"type": "tool_result", "content": [IMAGE]}, FILE)}, {"images", "files"}),
         ({"messages": user({"type": "text", "text": '"type": "image"'})}, set()),
+        ({"messages": user({**FILE, "citations": {"enabled": True}})}, {"files", "citations"}),
+        ({"messages": user({"type": "tool_use", "id": "t", "name": "f", "input": IMAGE})}, set()),
         ({"output_config": {"format": {"type": "json_schema"}}}, {"json_schema"}),
         ({"output_format": {"type": "json_schema"}}, {"json_schema"}),
         ({"output_config": {"effort": "low"}}, {"reasoning"}),

@@ -98,6 +98,9 @@ def test_what_routing_needs_is_read(more: dict[str, Any], field: str, value: obj
         ({"messages": user(FILE)}, {"files"}),
         ({"messages": user(IMAGE, AUDIO, FILE, IMAGE), "tools": [TOOL]}, {"images", "audio", "files", "tools"}),
         ({"messages": user(TEXT)}, set()),
+        ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, {"names"}),
+        ({"messages": [{"role": "assistant", "content": "x", "name": "b"}, *user(IMAGE)]}, {"images", "names"}),
+        ({"messages": ["name", {"name": "x"}]}, set()),
     ],
 )
 def test_capabilities_are_read(more: dict[str, Any], needs: set[str]) -> None:
@@ -113,7 +116,8 @@ def test_capabilities_are_read(more: dict[str, Any], needs: set[str]) -> None:
         {"messages": [{"role": "user", "content": 'say "file" and "input_audio"'}]},
         {"messages": user({"type": "text", "text": '"type":"file"'})},
         {"messages": user({"type": "text", "text": "file"})},
-        {"messages": [{"role": "user", "content": "x", "name": "file"}]},
+        {"messages": [{"role": "tool", "tool_call_id": "c", "content": "x", "name": "file"}]},
+        {"messages": [{"role": "user", "content": "x", "name": None}]},
         {
             "messages": [
                 {

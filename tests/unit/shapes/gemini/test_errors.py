@@ -96,6 +96,15 @@ CASES: dict[str, tuple[dict[str, Any], FailureKind]] = {
         ),
         K.CONTEXT,
     ),
+    "context of embeddings": (
+        error(
+            400,
+            "INVALID_ARGUMENT",
+            "Unable to submit request because the input token count is 24145 but model only supports up to 20000. "
+            "Reduce the input token count and try again.",
+        ),
+        K.CONTEXT,
+    ),
     "size": (error(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes."), K.TOO_LARGE),
     "model": (
         error(

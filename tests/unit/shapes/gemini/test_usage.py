@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.model.outcome import Usage
-from lbd.shapes.gemini.usage import Counts
+from lbd.shapes.gemini.usage import Counts, usage_of
 from tests.unit.shapes.gemini.answers import FIRST, USAGE
 
 
@@ -36,6 +36,12 @@ def counted(*told: object) -> Usage | None:
 def test_thoughts_are_part_of_the_answer_and_cached_of_the_prompt(told: list[object], usage: Usage | None) -> None:
     """As OpenAI counts; what a later event leaves out still holds."""
     assert counted(*told) == usage
+
+
+def test_a_whole_answer_tells_its_usage_at_once() -> None:
+    """Or none."""
+    assert usage_of({"promptTokenCount": 5}) == Usage(5)
+    assert usage_of(None) is None
 
 
 json_values = st.recursive(

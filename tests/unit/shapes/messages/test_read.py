@@ -252,6 +252,17 @@ def test_a_thought_that_nobody_signed_has_no_token() -> None:
     assert turn.parts == (Thinking("hm"), Thinking("hm"))
 
 
+def test_what_is_told_of_a_document_is_text_before_it() -> None:
+    """Also of one that a tool gave."""
+    source = {"type": "url", "url": "https://x.test/a.pdf"}
+    document = {"type": "document", "source": source, "context": "of 2024"}
+    given = {"type": "tool_result", "tool_use_id": "t", "content": [document]}
+    said = read(json.dumps({"model": "m", "messages": [{"role": "user", "content": [document, given]}]}).encode())
+    pdf = Media("file", "application/pdf", url=source["url"])
+    about = Text("of 2024")
+    assert said.turns[0].parts == (about, pdf, Result("t", (about, pdf)))
+
+
 def test_results_within_results_are_refused_however_deep() -> None:
     """And do not exhaust the stack."""
     block: dict[str, Any] = {"type": "tool_result", "tool_use_id": "a", "content": "x"}
