@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from lbd import plugins
+from lbd import plugins, router
 from lbd.admit.auth import Clients
-from lbd.batch.shelf import Shelf
+from lbd.admit.judge import Judge
+from lbd.batch.shelf import Shelf, Strays
 from lbd.config.compile import Compiled
 from lbd.config.diff import Diff, diff, forbidden
 from lbd.decide import names
@@ -27,23 +30,30 @@ from lbd.ingress.api import ROUTES, Api, Limits
 from lbd.ingress.files import Filing
 from lbd.loops.batch import Batches
 from lbd.loops.errand import Errands
+from lbd.loops.hours import Peak
+from lbd.loops.money import Money
 from lbd.loops.persist import Persistence
 from lbd.loops.probing import ProbeSettings, Probing
+from lbd.model import money
 from lbd.model.batch import ENDPOINTS, Batch, Status
 from lbd.model.event import Event
+from lbd.model.ledger import Kind
+from lbd.model.outcome import Usage
 from lbd.model.plan import TargetKind
 from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import ProviderSpec
 from lbd.model.record import RequestRecord
-from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, Seconds, WallTime
+from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Seconds, WallTime
 from lbd.observe import log, provenance
 from lbd.observe.journal import Journal
+from lbd.observe.ledger import Ledger
 from lbd.observe.meter import Meter
 from lbd.observe.timeline import Timeline
 from lbd.pipeline import Pipeline, Rules
-from lbd.ports import Env, Store, StoreError, Timer, Transport
+from lbd.ports import Books, Env, Store, StoreError, Timer, Transport
+from lbd.router.judge import Router
 from lbd.state.spend import ProbeSpend
-from lbd.store import STORES, blobs
+from lbd.store import STORES, blobs, books
 from lbd.table.owner import Owner
 from lbd.tasks import Tasks
 from lbd.upstream import line as lines
@@ -83,6 +93,20 @@ async def _elsewhere(work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
+def _known(compiled: Compiled, wall: WallTime, judge: Judge | None) -> Compiled:
+    """Return a configuration with the prices that hold now, and how strong each model is held to be."""
+    rows = [money.priced(spec, wall) for spec in compiled.deployments]
+    if judge is not None:
+        rows = [msgspec.structs.replace(spec, strength=judge.strength(spec.model)) for spec in rows]
+    return msgspec.structs.replace(compiled, deployments=tuple(rows))
+
+
+def _judge() -> Judge | None:
+    """Return the judge of prompts that is shipped, None where its weights are not."""
+    path = Path(router.__file__).with_name("weights.bin")
+    return Judge(Router.from_bytes(path.read_bytes())) if path.exists() else None
+
+
 class Reloads(msgspec.Struct):
     """How loads of the configuration went."""
 
@@ -117,13 +141,20 @@ class App:
         self.timeline = Timeline()
         self.journal = Journal(compiled.config.limits.journal_records)
         self.meter = Meter()
+        self.ledger = Ledger(lambda: self.owner.snapshot)
         self.reloads = Reloads(loaded_at=self.env.wall(), last_at=self.env.wall())
         self.probing = Probing(self.env, self.owner, self._probe_settings(compiled), ProbeSpend())
         self.flights = Flights(self.env, self.owner, self.plugins.terms, self.probing.kick)
         self.pipeline = Pipeline(self.flights)
+        self.pipeline.chooser.judge = _judge()
+        self.peak = Peak(self._peak_changed)
         self.store: Store = self._make_store(compiled)
         self.blobs = blobs.make(compiled.config.store.url)
-        self.shelf = Shelf(self.env, self.store, self.blobs)
+        self.books: Books = books.make(compiled.config.store.url)
+        self.money = Money(
+            self.env, self.ledger, self.books, self.flights.purses, self.store, partial(self._kept_changed, "ledger")
+        )
+        self.shelf = Shelf(self.env, self.store, self.blobs, self._swept)
         self.api = Api(
             self.pipeline,
             self.plugins.clients,
@@ -140,11 +171,13 @@ class App:
             spawn=self.tasks.once,
             offload=_elsewhere,
             ended=self._batch_ended,
+            waits=lambda: self.peak.now and self.peak.background_waits,
         )
-        self.persistence = Persistence(self.env, self.owner, self.store, self._store_changed)
+        self.persistence = Persistence(self.env, self.owner, self.store, partial(self._kept_changed, "store"))
         self.loop_lag_s: Seconds = 0.0
         self.ticked_at: Instant = self.env.now()
         self.draining = False
+        self._prices_until: WallTime = math.inf
         self._direct = transport
         self._proxied: Transport | None = None
         self._reloading = asyncio.Lock()
@@ -153,6 +186,7 @@ class App:
         self.owner.suspected = self.probing.kick
         self.flights.done = self._done
         self.flights.keep = self.journal.keep
+        self.probing.charged = self._charged
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -163,8 +197,10 @@ class App:
         with contextlib.suppress(StoreError):  # then the batch loop tries again
             await self.shelf.restore()
         self.probing.spend = self.persistence.probe_spend
+        await self.money.restore()
         self.tasks.loop("tick", self._tick)
         self.tasks.loop("persist", lambda: self.persistence.run(lambda: self.probing.spend))
+        self.tasks.loop("money", self.money.run)
         self.tasks.loop("batches", self.batches.run)
         await self._start_probes()
 
@@ -179,7 +215,9 @@ class App:
         self.timeline.close()
         await self.tasks.close()
         await self.persistence.save(self.probing.spend)
+        await self.money.close()
         await self.blobs.close()
+        await self.books.close()
         await self.store.close()
         await self._direct.close()
         if self._proxied is not None:
@@ -196,7 +234,7 @@ class App:
             except ConfigError as e:
                 self._reload_failed(e, by)
                 raise
-            change = diff(self.compiled, new)
+            change = diff(self.compiled, _known(new, self.env.wall(), self.pipeline.chooser.judge))
             self.reloads.generation += 1
             self._apply(new)
             await self._start_probes()
@@ -227,15 +265,24 @@ class App:
 
     def _apply(self, new: Compiled) -> None:
         """Swap the configuration. Nothing in here awaits or fails."""
+        wall = self.env.wall()
+        self._prices_until = money.next_change(new.deployments, wall)
+        new = _known(new, wall, self.pipeline.chooser.judge)
         built = self._lines(new)
         config = new.config
         catalogue = names.build(new.deployments, new.tiers, new.rules, new.aliases, self.reloads.generation)
         self.owner.configure(new.deployments, new.providers, new.tiers, catalogue, new.scorer)
         limits = config.limits
+        of = [p.budgets for p in new.providers] + [s.budgets for s in new.surfaces.values()]
+        of += [c.budgets for c in new.clients]
+        self.flights.purses.configure(chain(*of), wall)
+        self.ledger.baseline, self.money.days = config.ledger.baseline, config.ledger.keep_days
         self.flights.configure(built, Settings(limits.headers_after_s, limits.idle_gap_s, limits.queue_size))
         self.probing.lines = built
         self.probing.settings = self._probe_settings(new)
-        self.pipeline.rules = Rules(Clients(new.clients), new.surfaces, new.deadlines)
+        choosing = tuple(rule for rule in new.rules if rule.when is not None)
+        self.pipeline.configure(Rules(Clients(new.clients), new.surfaces, new.deadlines, choosing, new.auto))
+        self.peak.configure(new.peak)
         self.api.configure(Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts)))
         self.journal.set_bound(limits.journal_records)
         if config.log.level != self.compiled.config.log.level:  # at start whoever set up the log has seen to it
@@ -298,10 +345,16 @@ class App:
             self.loop_lag_s = max(0.0, self.ticked_at - before - TICK)
             self.owner.tick()
             self.meter.fold()
+            self.pipeline.chooser.peak = self.peak.look(self.owner.snapshot.rows, self.env.wall())
+            if self.env.wall() >= self._prices_until and not self._reloading.locked():
+                self._apply(self.compiled)
+                self.owner.emit("prices_changed", "config", "a new price holds")
 
     def _done(self, record: RequestRecord) -> None:
         self.journal.add(record)
         self.meter.later(record)
+        self.ledger.note(record)
+        self.pipeline.settle(record)
         wanted = self.compiled.config.log.requests
         if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):
             self._log_request(record)
@@ -361,6 +414,21 @@ class App:
         level = "warning" if batch.status in (Status.FAILED, Status.EXPIRED) else "info"
         self.owner.emit("batch_ended", batch.id, str(batch.status), level=level, evidence=told)
 
+    def _peak_changed(self, begun: bool, why: str) -> None:
+        self.owner.emit("peak_begun" if begun else "peak_over", "peak", why)
+
+    def _charged(self, row: DeploymentId, usage: Usage, cost: NanoUsd) -> None:
+        wall = self.env.wall()
+        self.ledger.own(f"{self.pipeline.next_id()}/0", Kind.PROBE, row, wall, usage, cost)
+
+    def _swept(self, strays: Strays) -> None:
+        told: dict[str, object] = {"contents": strays.contents, "bytes": strays.bytes}
+        if strays.why_kept is None:
+            self.owner.emit("strays_dropped", "files", "left by a crash", evidence=told)
+        else:
+            told["why"] = strays.why_kept
+            self.owner.emit("strays_kept", "files", "not swept", level="warning", evidence=told)
+
     def _request_failed(self, request_id: str, error: BaseException) -> None:
         self.log.error("request_crashed", id=request_id, exc_info=error)
 
@@ -368,8 +436,8 @@ class App:
         """Return how many log lines were dropped because nobody took them."""
         return 0 if self._writer is None else self._writer.dropped
 
-    def _store_changed(self, up: bool, error: str) -> None:
+    def _kept_changed(self, what: str, up: bool, error: str) -> None:
         if up:
-            self.owner.emit("store_up", "store", "recovered")
+            self.owner.emit(f"{what}_up", what, "recovered")
         else:
-            self.owner.emit("store_down", "store", "failed", level="error", evidence={"error": error})
+            self.owner.emit(f"{what}_down", what, "failed", level="error", evidence={"error": error})

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from lbd import __version__
+from lbd.accounts import Accounts
 from lbd.app import App
 from lbd.config.diff import diff, forbidden
 from lbd.decide import explain
 from lbd.decide.classify import PREFIX
+from lbd.ingress.money import Books
 from lbd.ingress.problem import Problem
 from lbd.model import address
 from lbd.model import report as out
@@ -22,9 +24,10 @@ from lbd.model.failure import Failure
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.secret import Secret
 from lbd.model.units import Instant, NanoUsd
-from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
+from lbd.observe.metrics import OPENMETRICS, TEXT, BatchFacts, Facts, RowFacts, render
 from lbd.plugins import read_config
 from lbd.state import health, spend
+from lbd.state.batch import standing
 from lbd.state.row import Row, capacity
 from lbd.table import report, verdict
 
@@ -52,6 +55,7 @@ class Console:
     def __init__(self, app: App) -> None:
         self._app = app
         self.owner = app.owner
+        self.accounts: Books = Accounts(app)
         self._document: tuple[tuple[int, int, int], str, bytes] | None = None
         self._metrics: dict[bool, tuple[int, bytes]] = {}
 
@@ -324,6 +328,7 @@ class Console:
         now = app.env.now()
         r = app.reloads
         events = app.timeline.last(1)
+        batches = standing(app.shelf.batches.values(), app.env.wall())
         rows = [
             RowFacts(
                 row.spec.id,
@@ -354,6 +359,7 @@ class Console:
             app.flights.budget.left(now),
             events[-1].id if events else 0,
             app.log_dropped(),
+            BatchFacts(batches.by_status, dict(app.batches.lines), batches.waiting, batches.oldest_s),
         )
 
 
@@ -379,6 +385,7 @@ def _short(r: RequestRecord) -> dict[str, Any]:
         "slo_missed": r.slo_missed,
         "usage": None if r.usage is None else msgspec.to_builtins(r.usage),
         "cost_usd": r.cost / 1e9,
+        "judged": None if r.judged is None else msgspec.to_builtins(r.judged),
     }
 
 

@@ -17,17 +17,22 @@ import itertools
 import secrets
 import zlib
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
+from lbd.admit import stating
 from lbd.admit.auth import LOCAL, Clients
+from lbd.admit.chooser import Chooser
+from lbd.admit.rate import Rates
 from lbd.decide import classify, explain
-from lbd.decide.classify import NO_WISHES, PREFIX
-from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.decide.classify import NO_WISHES
+from lbd.model.failure import Failure, LbdError
+from lbd.model.judged import NOT_JUDGED, Judged
 from lbd.model.plan import Catalogue
-from lbd.model.provider import ClientSpec, Deadlines, SurfaceSpec
+from lbd.model.provider import AutoSpec, ClientSpec, Deadlines, RuleSpec, SurfaceSpec
+from lbd.model.record import RequestRecord
 from lbd.model.request import Ask, Body, Head, Urgency, Wishes
 from lbd.model.units import Instant, Seconds
 from lbd.model.validation import joined
@@ -59,6 +64,8 @@ class Rules(msgspec.Struct, frozen=True):
     clients: Clients
     surfaces: Mapping[str, SurfaceSpec]
     deadlines: Deadlines
+    choosing: tuple[RuleSpec, ...] = ()  # rules that take requests by themselves
+    auto: AutoSpec = AutoSpec()
 
 
 class Errand(msgspec.Struct, frozen=True):
@@ -66,6 +73,14 @@ class Errand(msgspec.Struct, frozen=True):
 
     client: ClientSpec
     within_s: Seconds
+
+
+class Dry(NamedTuple):
+    """A request that only wants to know what would be decided on."""
+
+    ask: Ask
+    head: Head
+    judged: Judged
 
 
 class Pipeline:
@@ -76,8 +91,16 @@ class Pipeline:
         self._prefix = secrets.token_hex(6)
         self._serial = itertools.count(1)
         self.rules = Rules(Clients(()), {}, Deadlines())
+        self.chooser = Chooser()
         self._asks: dict[tuple[object, ...], Ask] = {}
         self._asks_of: Catalogue | None = None
+        self._rates = Rates()
+
+    def configure(self, rules: Rules) -> None:
+        """Take what a configuration says."""
+        self.rules = rules
+        self.chooser.configure(rules.choosing, rules.auto)
+        self._asks.clear()
 
     def next_id(self) -> str:
         """Return a request id: unique over restarts, in order within one run."""
@@ -94,12 +117,13 @@ class Pipeline:
         elif isinstance(ticket, Ticket):
             if shape.estimate is not None and not self._flights.ranking(ticket.ask).stages:
                 tokens = round(ticket.body.head.text_bytes * self._flights.owner.snapshot.tokens_per_byte)
+                client = self.rules.clients.named(ticket.client)
+                self._rates.settle(request_id, client, (), self._flights.env.now())
                 reply.send(200, self.told(request_id, inbound) + ESTIMATED, shape.estimate(max(1, tokens)))
                 return
             await self._flights.fly(ticket, reply)
         else:
-            ask, head = ticket
-            reply.send(200, self.told(request_id, inbound) + JSON, msgspec.json.encode(self.plan(ask, head)))
+            reply.send(200, self.told(request_id, inbound) + JSON, msgspec.json.encode(self.plan(*ticket)))
 
     def told(self, request_id: str, inbound: Inbound) -> bytes:
         """Return the header lines of an answer that no provider gave."""
@@ -127,7 +151,7 @@ class Pipeline:
         *,
         trusted: bool = False,
         errand: Errand | None = None,
-    ) -> Ticket | Failure | tuple[Ask, Head]:
+    ) -> Ticket | Failure | Dry:
         """Return the ticket of a request, why it is refused, or for a dry run what would be decided on."""
         try:
             if errand is not None:
@@ -146,15 +170,15 @@ class Pipeline:
         shape: ClientShape,
         client: ClientSpec,
         errand: Errand | None,
-    ) -> Ticket | tuple[Ask, Head]:
+    ) -> Ticket | Dry:
         head = shape.read(raw)
         if isinstance(head, Failure):
             raise LbdError(head)
         stated = inbound.wishes()
-        wish = self._wishes(stated, head, client) if stated or head.metadata is not None else NO_WISHES
+        wish = stating.wishes(stated, head, client) if stated or head.metadata is not None else NO_WISHES
         surface, validation = None, wish.validation
         if wish.surface is not None or client.surface is not None:
-            surface = self._surface(wish, client)
+            surface = stating.surface(self.rules.surfaces, wish, client)
             validation = joined(surface.validation, validation)
         if validation is not None and not applies(shape.name, stream=head.stream):
             validation = None
@@ -163,15 +187,26 @@ class Pipeline:
             wish = replace(wish, urgency=Urgency.BACKGROUND)
             surface = None if surface is None else replace(surface, deadline_s=None)
             deadlines = Deadlines(background_total_s=errand.within_s)
-        ask = self._ask(head, wish, client, surface, shape.name, deadlines)
+        judged = self.chooser.judged(self._flights.owner.snapshot, inbound, raw, shape, head, wish, client, surface)
+        ask = self._ask(head, wish, client, surface, shape.name, deadlines, judged)
         if wish.dry_run:
-            return ask, head
+            return Dry(ask, head, judged)
+        if errand is None:  # what a batch does has its own pace
+            refused = self._rates.admit(client, ask, self._flights.env.now(), request_id)
+            if refused is not None:
+                raise LbdError(refused)
         affinity = zlib.crc32(wish.session.encode()) if wish.session is not None else head.prefix_hash
         body = Body(shape.name, raw, head)
         forward: tuple[tuple[str, str], ...] = ()
         if shape.forwards:
             forward = tuple((n, v) for n in shape.forwards if (v := inbound.header(n)) is not None)
-        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity, forward, validation)
+        told = None if judged is NOT_JUDGED else judged
+        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity, forward, validation, told)
+
+    def settle(self, record: RequestRecord) -> None:
+        """Make good what a request that ended was counted for, where its client's tokens are counted."""
+        usages = (a.usage for a in record.attempts)
+        self._rates.settle(record.id, self.rules.clients.named(record.client), usages, self._flights.env.now())
 
     def who(self, inbound: Inbound) -> ClientSpec | Failure:
         """Return whose key a request carries."""
@@ -193,6 +228,7 @@ class Pipeline:
         surface: SurfaceSpec | None,
         shape: str,
         deadlines: Deadlines,
+        judged: Judged,
     ) -> Ask:
         """Return the Ask; like requests share one, and with it their ranking."""
         snapshot = self._flights.owner.snapshot
@@ -211,6 +247,11 @@ class Pipeline:
             head.service_tier,
             client.name,
             shape,
+            judged.rule,
+            judged.family,
+            judged.excess,
+            judged.distance,
+            self.chooser.peak,
         )
         plain = wish is NO_WISHES and surface is None
         known = self._asks.get(key) if plain else None
@@ -225,6 +266,9 @@ class Pipeline:
             surface=surface,
             deadlines=deadlines,
             shape=shape,
+            auto=self.rules.auto,
+            judged=judged,
+            peak=self.chooser.peak,
         )
         if isinstance(made, Failure):
             raise LbdError(made)
@@ -232,39 +276,21 @@ class Pipeline:
             self._asks[key] = made
         return made
 
-    def _wishes(self, stated: Mapping[str, str], head: Head, client: ClientSpec) -> Wishes:
-        if head.metadata is not None:
-            ours = {
-                k.lower().removeprefix(PREFIX): str(v) for k, v in head.metadata.items() if k.lower().startswith(PREFIX)
-            }
-            stated = {**ours, **stated} if ours else stated
-        wish = classify.wishes(stated, client.may) if stated else NO_WISHES
-        if isinstance(wish, Failure):
-            raise LbdError(wish)
-        return wish
-
-    def _surface(self, wish: Wishes, client: ClientSpec) -> SurfaceSpec:
-        name = wish.surface if wish.surface is not None else client.surface or ""
-        surface = self.rules.surfaces.get(name)
-        if surface is None:
-            known = ", ".join(sorted(self.rules.surfaces)) or "none is configured"
-            text = f"no surface is called {name!r}. Known: {known}"
-            raise LbdError(Failure(FailureKind.BAD_REQUEST, text, param="x-lbd-surface"))
-        return surface
-
     def plan_for(self, inbound: Inbound, raw: bytes, shape: ClientShape) -> dict[str, object] | Failure:
         """Return what would be decided for a request; ``inbound`` asks for a dry run and needs no key."""
         prepared = self.prepare("", inbound, raw, shape, trusted=True)
         if isinstance(prepared, Failure):
             return prepared
         if isinstance(prepared, Ticket):
-            return self.plan(prepared.ask, prepared.body.head)
+            return self.plan(prepared.ask, prepared.body.head, prepared.judged)
         return self.plan(*prepared)
 
-    def plan(self, ask: Ask, head: Head) -> dict[str, object]:
+    def plan(self, ask: Ask, head: Head, judged: Judged | None) -> dict[str, object]:
         """Return what would be decided for ``ask`` now; nothing is sent."""
         flights = self._flights
         snapshot = flights.owner.snapshot
         ranking = flights.ranking(ask)
         facts = explain.ranking_facts(ranking, snapshot)
-        return {"object": "lbd.plan", "asked": head.model, "ask": msgspec.to_builtins(ask), **facts}
+        told = None if judged is None or judged is NOT_JUDGED else msgspec.to_builtins(judged)
+        asked = msgspec.to_builtins(ask)
+        return {"object": "lbd.plan", "asked": head.model, "ask": asked, "judged": told, **facts}

@@ -9,6 +9,7 @@ import sys
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--outage", action="store_true", help="freeze, kill and revive servers under traffic")
+    parser.add_argument("--savings", action="store_true", help="send a mixed workload and show choices and money")
     parser.add_argument("--api-port", type=int, default=8080, help="port of the API (another one if taken)")
     parser.add_argument("--admin-port", type=int, default=8081, help="port of the admin API (another one if taken)")
     parser.add_argument("--seconds", type=float, default=None, help="end after so many seconds")
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.outage:
             return demo.outage(console, api=args.api_port, admin=args.admin_port)
+        if args.savings:
+            return demo.savings(console, api=args.api_port, admin=args.admin_port)
         return demo.show(console, api=args.api_port, admin=args.admin_port, seconds=args.seconds)
     except DemoError as e:
         print(f"lbd: {e}", file=sys.stderr)

@@ -36,6 +36,7 @@ _EXCLUSIONS = {
     "weight_zero": "its weight is 0",
     "quality_unknown": "a quality floor is set, and its quality is not known",
     "under_quality_floor": "under the quality floor",
+    "quality_dropped": "its scored answers have become worse",
     "price_unknown": "its price is not known",
     "over_max_usd": "predicted to cost too much",
     "over_max_cost_per_1k": "predicted to cost too much a token",
@@ -63,7 +64,7 @@ def plan(document: dict[str, Any], brush: Paint, room: int | None) -> list[str]:
             head.append(Cell(f" {_capital(_MANNERS[stages[0]['manner']])}.", "warn"))
     else:
         head = [Cell("Nobody could serve it", "bad"), Cell(": every deployment is excluded.")]
-    out = [brush.line(head), _wanted(document["asked"], document["ask"])]
+    out = [brush.line(head), _wanted(document["asked"], document["ask"]), *_judged(document.get("judged"))]
     return out + _ranking(document, brush, room)
 
 
@@ -77,6 +78,7 @@ def record(document: dict[str, Any], brush: Paint, room: int | None) -> list[str
     out.append(brush.line(_circumstances(document)))
     if attempts:
         out.append(_wanted(document["asked"], attempts[0]["ask"]))
+        out += _judged(document.get("judged"))
         out += _time_line([a for a in attempts if a["deployment"] is not None], document["total_s"], brush)
     else:
         now = f"lbd explain --model {document['asked']}"
@@ -136,11 +138,27 @@ def _wanted(asked: str, ask: dict[str, Any]) -> str:
     told.append(f"first content within {ask['first_content_s']:g} s")
     if ask["max_usd"] is not None:
         told.append(f"at most {ask['max_usd']:.6f} USD")
+    if ask["quality_share"]:
+        told.append(f"the cheapest of {ask['quality_share']:g} of the best quality")
     if ask["quality_floor"]:
         told.append(f"quality from {ask['quality_floor']:g}")
     if not ask["fallback"]:
         told.append("no fallback")
     return f"Asked for {asked}{means}: {', '.join(told)}."
+
+
+def _judged(judged: dict[str, Any] | None) -> list[str]:
+    """Say what the prompt was held to be, what spoke for it, and the rule that was taken."""
+    out = []
+    if judged is not None and judged["difficulty"] is not None:
+        fired = ", ".join(f"{name} {part:+.3f}" for name, part in judged["fired"])
+        out.append(
+            f"The prompt is held to be {judged['family']}, difficulty {judged['difficulty']:.2f} (a strong model gains"
+            f" {judged['gain']:+.3f}; distance from what was seen {judged['distance']:.2f}): {fired}."
+        )
+    if judged is not None and judged["rule"] is not None:
+        out.append(f"Rule {judged['rule']} was taken: {', '.join(judged['by'])}.")
+    return out
 
 
 def _time_line(attempts: Sequence[dict[str, Any]], total_s: float, brush: Paint) -> list[str]:

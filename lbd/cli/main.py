@@ -22,8 +22,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "top": ("top", "show the provider table live"),
     "events": ("events", "show what happened; -f follows"),
     "explain": ("explain", "say why a request went where it went, or where one would go"),
+    "report": ("report", "show what requests cost, what was saved, and what lbd itself cost"),
+    "advise": ("advise", "say whether routing pays here, from the ledger's own numbers"),
     "ctl": ("ctl", "drain, ready, maint, weight, reset-breaker, probe-now, reload"),
     "schema": ("schema", "print the JSON Schema of the configuration or of the dashboard's document"),
+    "train": ("train", "train the router's weights from measured answers"),
     "shapes": ("shapes", "print which clients are served by which providers, and what each can be asked"),
 }
 # Over before there is anything to collect. Looking for it all the same, while modules are imported and once more

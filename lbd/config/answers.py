@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import orjson
 
-from lbd.config.schema import ValidateConfig
+from lbd.config.callers import ValidateConfig
 from lbd.model.provider import PromptSpec
 from lbd.model.validation import Validation
 from lbd.shapes.providers import PromptConfig

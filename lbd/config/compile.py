@@ -10,21 +10,23 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import msgspec
 
-from lbd.config import answers, schema
+from lbd.config import answers, choosing, money, schema
 from lbd.config.hint import meant, unknown
 from lbd.config.secrets import SecretError, resolve
 from lbd.config.tree import Path_, Tree
 from lbd.model import address
 from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import (
+    AutoSpec,
     ClientSpec,
     Deadlines,
     DeploymentSpec,
+    PeakSpec,
     Price,
     ProviderSpec,
     RuleSpec,
@@ -66,6 +68,8 @@ class Compiled(msgspec.Struct, frozen=True):
     clients: tuple[ClientSpec, ...]
     deadlines: Deadlines
     scorer: ScorerSpec
+    auto: AutoSpec
+    peak: PeakSpec | None
     probe_kinds: tuple[str, ...]
     admin_token: Secret | None
     provenance_key: Secret | None
@@ -125,8 +129,10 @@ class _Compiler:
             deployments += self._deployments(p, ("providers", i), {t.name for t in tiers}, tiers[0].name)
         self._unique_deployments(deployments)
         models = {d.model for d in deployments}
-        rules = self._rules(models)
+        rules = choosing.rules(config, models, self._own_name, self.error, self.warn)
         self._daemon()
+        if (premium := config.ledger.baseline) is not None and premium not in models:
+            self.error(("ledger", "baseline"), f"no provider offers {premium!r}{unknown(premium, models)}")
         compiled = Compiled(
             config=config,
             providers=tuple(providers),
@@ -138,6 +144,8 @@ class _Compiler:
             clients=self._clients(),
             deadlines=Deadlines(**msgspec.structs.asdict(config.deadlines)),
             scorer=self._scorer(),
+            auto=AutoSpec(config.auto.judge, config.auto.quality_share or 0.0),
+            peak=choosing.peak(config.peak, self.error),
             probe_kinds=self._probe_kinds(),
             admin_token=self._secret(config.admin.token, ("admin", "token")),
             provenance_key=self._secret(config.log.provenance_key, ("log", "provenance_key")),
@@ -200,6 +208,7 @@ class _Compiler:
             unary_via_stream=shape.unary_via_stream,
             api_version=getattr(p, "api_version", None),
             stream_usage=shape.stream_usage,
+            budgets=money.budgets("provider", p.name, p.budget, partial(self.error, (*path, "budget"))),
         )
 
     def _url(self, text: str, path: Path_) -> re.Match[str] | None:
@@ -293,9 +302,13 @@ class _Compiler:
                     (*path, "supports"),
                     f"{word!r} is no capability that shape {shape.name} carries{unknown(word, carried)}",
                 )
-        price = Price(**msgspec.structs.asdict(d.price)) if d.price is not None else None
+        book = money.prices(
+            d.price, d.price_changes, lambda i, why: self.error((*path, "price_changes", i, "from"), why)
+        )
+        price = book[0][1]
         if price is None and shape.self_hosted:
             price = FREE
+            book = ((money.ALWAYS, FREE), *book[1:])
         elif price is None:
             self.warn(path, "no price: its cost counts as unknown, and a cost cap rules it out")
         name = d.name or _NOT_SLUG.sub("-", d.model.lower()).strip("-.") or "model"
@@ -311,6 +324,7 @@ class _Compiler:
             ignores=ignores,
             carries={name: wire.carries | ignores for name, wire in ways.items()},
             price=price,
+            prices=book if len(book) > 1 else (),
             quality=d.quality,
             weight=d.weight,
             max_concurrency=d.max_concurrency,
@@ -324,29 +338,6 @@ class _Compiler:
     def _own_name(self, name: str, path: Path_, what: str) -> None:
         if not name.strip() or not name.isprintable() or name == "auto":
             self.error(path, f"a {what} needs a printable name of its own (auto means lbd's own choice)")
-
-    def _rules(self, models: Collection[str]) -> tuple[RuleSpec, ...]:
-        out = []
-        for name, rule in self.config.routing_rules.items():
-            path: Path_ = ("routing_rules", name)
-            self._own_name(name, path, "rule")
-            groups = (
-                *self._entries(rule.primary, (*path, "primary"), models),
-                *self._entries(rule.fallback, (*path, "fallback"), models),
-            )
-            if not groups:
-                self.error(path, f"no provider offers any model of this rule. Offered: {', '.join(sorted(models))}")
-            latency = None if rule.max_latency_ms is None else rule.max_latency_ms / 1000
-            out.append(RuleSpec(name, groups, rule.max_cost_per_1k, latency))
-        return tuple(out)
-
-    def _entries(self, named: str | list[str], path: Path_, models: Collection[str]) -> Iterable[tuple[str, ...]]:
-        for i, model in enumerate([named] if isinstance(named, str) else named):
-            if model in models:
-                yield (model,)
-            else:
-                at = path if isinstance(named, str) else (*path, i)
-                self.warn(at, f"no provider offers {model!r}{meant(model, models)}: this entry cannot be used")
 
     def _aliases(self, path: Path_, names: Mapping[str, str], models: Collection[str]) -> tuple[tuple[str, str], ...]:
         known = {"auto", *models, *self.config.routing_rules}
@@ -367,6 +358,7 @@ class _Compiler:
                 name=s.name,
                 urgency=s.urgency,
                 quality_floor=s.quality_floor,
+                quality_share=s.quality_share,
                 ttft_p95_s=s.ttft_p95_s,
                 deadline_s=s.deadline_s,
                 max_usd_per_request=s.max_usd_per_request,
@@ -374,6 +366,7 @@ class _Compiler:
                 fallback=s.fallback is None,
                 models=self._aliases((*path, "models"), s.models, models),
                 validation=answers.validation(s.validate, partial(self._invalid, (*path, "validate"))),
+                budgets=money.budgets("surface", s.name, s.budget, partial(self.error, (*path, "budget"))),
             )
         return out
 
@@ -393,7 +386,15 @@ class _Compiler:
             digest = hashlib.sha256(key.reveal().encode()).digest()
             if digest in out:
                 self.error((*path, "key"), f"the same key as client {out[digest].name!r}")
-            out[digest] = ClientSpec(c.name, digest, c.surface, tuple(c.models), frozenset(c.may))
+            out[digest] = ClientSpec(
+                c.name,
+                digest,
+                c.surface,
+                tuple(c.models),
+                frozenset(c.may),
+                money.budgets("client", c.name, c.budget, partial(self.error, (*path, "budget"))),
+                *money.rates(c.limit, partial(self.error, (*path, "limit"))),
+            )
         return tuple(out.values())
 
     def _secrets(self, p: ProviderConfig, shape: Shape, path: Path_) -> tuple[tuple[str, Secret], ...]:
@@ -413,12 +414,15 @@ class _Compiler:
 
     def _scorer(self) -> ScorerSpec:
         weights = self.config.scorer.weights
-        for name in weights:
-            if name not in self.terms:
-                self.error(("scorer", "weights", name), f"no such term{unknown(name, self.terms)}")
+        at_peak = {} if self.config.peak is None else self.config.peak.weights
+        for where, given in (("scorer", weights), ("peak", at_peak)):
+            for name in given:
+                if name not in self.terms:
+                    self.error((where, "weights", name), f"no such term{unknown(name, self.terms)}")
         if not 0 < sum(weights.values()) < math.inf:
             self.error(("scorer", "weights"), "at least one weight must be above 0, and their sum a number")
-        return ScorerSpec(tuple(sorted(weights.items())))
+        peak = tuple(sorted({**weights, **at_peak}.items())) if at_peak else ()
+        return ScorerSpec(tuple(sorted(weights.items())), peak)
 
     def _probe_kinds(self) -> tuple[str, ...]:
         kinds = self.config.probes.kinds

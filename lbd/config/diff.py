@@ -41,9 +41,8 @@ def diff(old: Compiled, new: Compiled) -> Diff:
         for name in ("tiers", "rules", "aliases", "surfaces", "clients", "deadlines", "scorer", "probe_kinds")
         if getattr(old, name) != getattr(new, name)
     ]
-    parts += [
-        n for n in ("probes", "limits", "log", "allowed_hosts") if getattr(old.config, n) != getattr(new.config, n)
-    ]
+    of_config = ("probes", "limits", "ledger", "log", "allowed_hosts")
+    parts += [n for n in of_config if getattr(old.config, n) != getattr(new.config, n)]
     if old.admin_token != new.admin_token:
         parts.append("admin.token")
     return Diff(

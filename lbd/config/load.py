@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from lbd.config import schema
+from lbd.config import callers, routing, schema
 from lbd.config.hint import known, meant
 from lbd.config.tree import Path_, Tree, read
 from lbd.model.problem import ConfigError, Problem
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 MOST_PROBLEMS = 50  # of one entry: nobody reads more
 _LISTS: dict[str, type[msgspec.Struct]] = {
-    "clients": schema.ClientConfig,
+    "clients": callers.ClientConfig,
     "tiers": schema.TierConfig,
-    "surfaces": schema.SurfaceConfig,
+    "surfaces": callers.SurfaceConfig,
 }
 
 
@@ -50,7 +50,7 @@ def typed(tree: Tree, shapes: Mapping[str, type[ProviderConfig]]) -> schema.Conf
             parts[key] = [_convert(tree, (key, i), v, kind, problems) for i, v in entries]
     if isinstance(plain.get("routing_rules"), dict):
         parts["routing_rules"] = {
-            name: _convert(tree, ("routing_rules", name), v, schema.RuleConfig, problems)
+            name: _convert(tree, ("routing_rules", name), v, routing.RuleConfig, problems)
             for name, v in plain.pop("routing_rules").items()
         }
     root = _convert(tree, (), plain, schema.Config, problems)

@@ -12,20 +12,15 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 from msgspec.structs import force_setattr
 
+from lbd.config.callers import ClientConfig, SurfaceConfig
+from lbd.config.routing import AutoConfig, PeakConfig, RuleConfig
+from lbd.config.strict import Strict
 from lbd.decide.terms import DEFAULT_WEIGHTS
-from lbd.model.provider import Permission
-from lbd.model.request import Urgency
 from lbd.model.secret import SecretRef
 from lbd.shapes.providers import Count, NonNegative, Positive, Ratio01, Slug
 
-OneOrMore = str | list[str]
 
-
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A map whose keys are all known."""
-
-
-class AdminConfig(_Strict, frozen=True):
+class AdminConfig(Strict, frozen=True):
     """The admin listener: page, JSON API, metrics.
 
     listen: host:port, or null for none. Beyond this host it needs a token.
@@ -39,24 +34,7 @@ class AdminConfig(_Strict, frozen=True):
     token: SecretRef | str | None = None
 
 
-class ClientConfig(_Strict, frozen=True):
-    """An API key's owner.
-
-    name: shown in records and metrics.
-    key: the API key that the client sends.
-    surface: the product surface whose class, floors and bounds hold for its requests.
-    models: patterns of the names it may ask for, such as gpt-*; none: every name.
-    may: which wishes it may send with a request; all of them when not given.
-    """
-
-    name: Slug
-    key: SecretRef | str
-    surface: str | None = None
-    models: list[str] = []
-    may: list[Permission] = msgspec.field(default_factory=lambda: list(Permission))
-
-
-class TierConfig(_Strict, frozen=True):
+class TierConfig(Strict, frozen=True):
     """A quality and latency level; tiers are listed best first.
 
     name: what deployments call it.
@@ -69,7 +47,7 @@ class TierConfig(_Strict, frozen=True):
     error_rate_max: Ratio01 = 0.02
 
 
-class DeadlineConfig(_Strict, frozen=True):
+class DeadlineConfig(Strict, frozen=True):
     """Bounds counted from a request's arrival.
 
     interactive_first_content_s: until the first content; then the client gets 504.
@@ -82,72 +60,7 @@ class DeadlineConfig(_Strict, frozen=True):
     background_total_s: Positive = 86400.0
 
 
-class RuleConfig(_Strict, frozen=True):
-    """A routing rule, in the shape that routing guides show.
-
-    primary: the model that is asked first, or a list of them in order.
-    fallback: the models that are asked when those before them cannot answer, in order.
-    max_cost_per_1k: bound of the predicted USD for 1,000 tokens, in and out; what is dearer is never used.
-    max_latency_ms: bound of the time to the first content of a stream, or to the whole of a unary answer.
-    """
-
-    primary: OneOrMore
-    fallback: OneOrMore = []
-    max_cost_per_1k: NonNegative | None = None
-    max_latency_ms: Positive | None = None
-
-
-class ValidateConfig(_Strict, frozen=True):
-    """What whole answers are held to; where one fails, the next deployment is asked.
-
-    Streams are not held to it: what a client has seen cannot be taken back.
-
-    json_schema: a schema that the text keeps to as JSON, or true for the one that the request itself asks for.
-    regex: an expression, in Python's syntax, that is found in the text.
-    min_chars: characters that the text has at least.
-    max_chars: characters that the text has at most.
-    refusal: refuse: an answer by which the model refuses is none.
-    language: what the text is written in; only what is clearly in another one fails.
-    on_failure: what the client gets when every answer fails: an error, or with pass the last of them all the same.
-    """
-
-    json_schema: dict[str, Any] | bool | None = None
-    regex: str | None = None
-    min_chars: Count | None = None
-    max_chars: Count | None = None
-    refusal: Literal["refuse"] | None = None
-    language: Literal["de", "en", "es", "fr", "it", "nl", "pt"] | None = None
-    on_failure: Literal["error", "pass"] = "error"
-
-
-class SurfaceConfig(_Strict, frozen=True):
-    """A product surface.
-
-    name: what clients and requests call it.
-    class: interactive, or background, which waits behind interactive work and takes the cheapest.
-    quality_floor: deployments whose quality is lower or not known are never used.
-    ttft_p95_s: only deployments that are predicted to meet it, while there is one.
-    deadline_s: until the end of the answer, from arrival.
-    max_usd_per_request: bound of the predicted cost of a request; what is dearer is never used.
-    pin: the one model, or deployment as provider/name, that may serve it.
-    fallback: none: nothing else than the first choice, or a clear error.
-    models: what names mean for this surface, before the general map is asked.
-    validate: what whole answers are held to.
-    """
-
-    name: Slug
-    urgency: Urgency = msgspec.field(default=Urgency.INTERACTIVE, name="class")
-    quality_floor: Ratio01 = 0.0
-    ttft_p95_s: Positive | None = None
-    deadline_s: Positive | None = None
-    max_usd_per_request: NonNegative | None = None
-    pin: str | None = None
-    fallback: Literal["none"] | None = None
-    models: dict[str, str] = {}
-    validate: ValidateConfig | None = None
-
-
-class ScorerConfig(_Strict, frozen=True):
+class ScorerConfig(Strict, frozen=True):
     """Weights of the scoring terms.
 
     weights: by term; one that is not named keeps its default, 0 switches it off.
@@ -160,7 +73,7 @@ class ScorerConfig(_Strict, frozen=True):
         force_setattr(self, "weights", {**DEFAULT_WEIGHTS, **self.weights})
 
 
-class ProbesConfig(_Strict, frozen=True):
+class ProbesConfig(Strict, frozen=True):
     """Active checks.
 
     every_s: period of the free checks of a provider; 15 to 30 is usual.
@@ -180,7 +93,7 @@ class ProbesConfig(_Strict, frozen=True):
     budget_usd_per_day: NonNegative = 0.50
 
 
-class StoreConfig(_Strict, frozen=True):
+class StoreConfig(Strict, frozen=True):
     """Where state is kept.
 
     url: sqlite:///absolute/path, or memory: to forget everything at the end.
@@ -189,7 +102,7 @@ class StoreConfig(_Strict, frozen=True):
     url: str = "sqlite:///var/lib/lbd/state.db"
 
 
-class LimitsConfig(_Strict, frozen=True):
+class LimitsConfig(Strict, frozen=True):
     """Bounds of the daemon itself.
 
     max_body_bytes: of a request; a longer one gets 413.
@@ -208,7 +121,21 @@ class LimitsConfig(_Strict, frozen=True):
     journal_records: Count = 1000
 
 
-class LogConfig(_Strict, frozen=True):
+class LedgerConfig(Strict, frozen=True):
+    """What is written down of money.
+
+    keep_days: how long single attempts are kept; their sums by the hour stay.
+    baseline: the model that savings are told against; when not given, the model that the application asked for, or
+        the best of the best tier.
+    cpu_usd_per_hour: what an hour of this host's processor costs, for the share that lbd itself takes.
+    """
+
+    keep_days: Count = 90
+    baseline: str | None = None
+    cpu_usd_per_hour: NonNegative = 0.05
+
+
+class LogConfig(Strict, frozen=True):
     """Log lines.
 
     level: the least level that is written.
@@ -230,7 +157,7 @@ def usual_tiers() -> list[TierConfig]:
     ]
 
 
-class Config(_Strict, frozen=True):
+class Config(Strict, frozen=True):
     """A configuration file. Units are in the names of the keys.
 
     providers: accounts and servers, with what each offers.
@@ -242,11 +169,14 @@ class Config(_Strict, frozen=True):
     routing_rules: rules by name; a request asks for one by its name, or through models.
     models: what names in unchanged applications mean here: pattern to auto, a rule or a model.
     surfaces: product surfaces with their floors and bounds.
+    auto: how requests that leave the choice to lbd are judged.
+    peak: peak hours.
     scorer: how deployments of one level are weighed.
     probes: active checks.
     store: where state is kept.
     workers: processes on this host; 1 in this version.
     limits: bounds of the daemon itself.
+    ledger: what is written down of money.
     log: log lines.
     allowed_hosts: names in a Host or Origin header that are served beside loopback names and addresses.
     allow_inline_secrets: whether keys may stand in the file itself.
@@ -261,11 +191,14 @@ class Config(_Strict, frozen=True):
     routing_rules: dict[str, RuleConfig] = {}
     models: dict[str, str] = {}
     surfaces: list[SurfaceConfig] = []
+    auto: AutoConfig = AutoConfig()
+    peak: PeakConfig | None = None
     scorer: ScorerConfig = ScorerConfig()
     probes: ProbesConfig = ProbesConfig()
     store: StoreConfig = StoreConfig()
     workers: int = 1
     limits: LimitsConfig = LimitsConfig()
+    ledger: LedgerConfig = LedgerConfig()
     log: LogConfig = LogConfig()
     allowed_hosts: list[str] = []
     allow_inline_secrets: bool = False
@@ -276,8 +209,6 @@ EDITOR_KEY = "$schema"  # a JSON file names its schema in itself; editors read i
 # Keys of the contract that this version does not have yet, by the struct they belong to.
 PLANNED: dict[str, frozenset[str]] = {
     "Config": frozenset({"experiments", "alerts"}),
-    "ClientConfig": frozenset({"budget", "limit"}),
-    "RuleConfig": frozenset({"when"}),
     "LimitsConfig": frozenset({"journal_days"}),
 }
 

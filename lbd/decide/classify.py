@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lbd.decide import names, wanted
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.judged import NOT_JUDGED, Judged
 from lbd.model.plan import Catalogue, Target, TargetKind
-from lbd.model.provider import ClientSpec, Deadlines, Permission, SurfaceSpec
+from lbd.model.provider import AutoSpec, ClientSpec, Deadlines, Permission, SurfaceSpec
 from lbd.model.request import Ask, Head, Urgency, Wishes
-from lbd.model.units import Tokens
+from lbd.model.units import Ratio, Tokens
 
 PREFIX = "x-lbd-"
 # Header -> the permission a client's ``may`` must hold for it.
@@ -26,6 +27,7 @@ WISHES: dict[str, Permission] = {
     "validate": Permission.VALIDATE,
 }
 NO_WISHES = Wishes()
+AUTO = AutoSpec()
 _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "max-latency-ms": (lambda ms: ms > 0, "above 0"),
     "max-usd": (lambda usd: usd >= 0, "of at least 0"),  # nothing: free deployments only
@@ -115,11 +117,14 @@ def ask(
     surface: SurfaceSpec | None,
     deadlines: Deadlines,
     shape: str = "openai.chat",
+    auto: AutoSpec = AUTO,
+    judged: Judged = NOT_JUDGED,
+    peak: bool = False,
 ) -> Ask | Failure:
     """Return the Ask of a request, or why it cannot be served.
 
     ``input_tokens`` is the rounded estimate, ``surface`` the one in force (asked for, or the client's own), ``shape``
-    what the client speaks.
+    what the client speaks, ``judged`` what its prompt is held to be, where it leaves the choice to lbd.
     """
     patterns: Sequence[str] = client.models if client is not None else ()
     pin = wish.pin or (surface.pin if surface is not None else None)
@@ -132,10 +137,9 @@ def ask(
     target = names.resolve(catalogue, head.model, pin=pin, surface_aliases=surface.models if surface else ())
     if isinstance(target, Failure):
         return target
-    urgency = wish.urgency or (Urgency.BACKGROUND if head.service_tier == "flex" else None)
-    if urgency is None:
-        urgency = surface.urgency if surface is not None else Urgency.INTERACTIVE
-    background = urgency is Urgency.BACKGROUND
+    if judged.rule is not None and target.kind is TargetKind.AUTO:
+        target = catalogue.targets.get(f"rule:{judged.rule}", target)
+    background = urgency(head, wish, surface) is Urgency.BACKGROUND
     total = deadlines.background_total_s if background else deadlines.interactive_total_s
     if surface is not None and surface.deadline_s is not None:
         total = surface.deadline_s
@@ -151,7 +155,7 @@ def ask(
     caps = [c for c in (wish.max_usd, surface.max_usd_per_request if surface else None) if c is not None]
     return Ask(
         target=target.key,
-        urgency=urgency,
+        urgency=Urgency.BACKGROUND if background else Urgency.INTERACTIVE,
         stream=head.stream,
         input_tokens=input_tokens,
         output_tokens=None if head.max_output_tokens is None else round_up(head.max_output_tokens),
@@ -166,7 +170,26 @@ def ask(
         allow=_allow(patterns, target, chosen=wish.pin is not None),
         fallback=surface.fallback if surface is not None else True,
         shape=shape,
+        family=judged.family,
+        excess=judged.excess,
+        doubt=judged.distance,
+        quality_share=share(surface, auto) if target.kind is TargetKind.AUTO else 0.0,
+        peak=peak and not background,
     )
+
+
+def urgency(head: Head, wish: Wishes, surface: SurfaceSpec | None) -> Urgency:
+    """Return the urgency of a request: as it asks itself, else its surface's; who says nothing is waiting."""
+    if wish.urgency is not None:
+        return wish.urgency
+    if head.service_tier == "flex":
+        return Urgency.BACKGROUND
+    return surface.urgency if surface is not None else Urgency.INTERACTIVE
+
+
+def share(surface: SurfaceSpec | None, auto: AutoSpec) -> Ratio:
+    """Return the share of the best quality that is enough for a request to auto, 0 where the best tier is wanted."""
+    return auto.quality_share if surface is None or surface.quality_share is None else surface.quality_share
 
 
 def _allow(patterns: Sequence[str], target: Target, *, chosen: bool) -> tuple[str, ...]:

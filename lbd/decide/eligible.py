@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from lbd.decide import fitness
 from lbd.decide.terms import Predicted
 from lbd.model.plan import Excluded, Target
 from lbd.model.provider import DeploymentSpec
@@ -17,6 +18,7 @@ from lbd.model.table import AdminState, DeploymentView
 from lbd.model.units import Seconds, Tokens
 from lbd.state.health import PRIOR_TPOT
 
+DROPPED = ("quality_dropped", "its scored answers have become worse")
 _READY = AdminState.READY  # looking a member up in its enum costs 0.1 us each time
 
 
@@ -76,6 +78,7 @@ def plainly(row: DeploymentView, ask: Ask, predicted: Predicted, within_s: Secon
         and can(row.spec, ask)
         and row.admin is _READY
         and row.weight > 0
+        and not row.lost
         and predicted.ttft_s <= within_s
         and predicted.total_s <= ask.total_s
         and (context is None or ask.input_tokens <= context)
@@ -89,7 +92,8 @@ def excluded(i: int, row: DeploymentView, ask: Ask, target: Target, predicted: P
     hard = _cannot(row, ask) or _may_not(row, ask) or _over(row, ask, target, predicted) or _refused(row)
     if hard is not None:
         return Excluded(i, row.spec.id, *hard)
-    late = _late(ask, predicted)
+    # without a floor, whoever has become worse may still serve where nobody is better
+    late = _late(ask, predicted) or (DROPPED if ask.family and ask.family in row.lost else None)
     return None if late is None else Excluded(i, row.spec.id, *late, soft=True)
 
 
@@ -127,10 +131,13 @@ def _refused(row: DeploymentView) -> tuple[str, str] | None:
 
 def _over(row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> tuple[str, str] | None:
     if ask.quality_floor > 0:
-        if row.quality is None:
+        if fitness.lost(row, ask):
+            return DROPPED
+        quality = fitness.least(row, ask)
+        if quality is None:
             return "quality_unknown", f"floor {ask.quality_floor:g}"
-        if row.quality < ask.quality_floor:
-            return "under_quality_floor", f"{row.quality:g} < {ask.quality_floor:g}"
+        if quality < ask.quality_floor:
+            return "under_quality_floor", f"{quality:.3g} < {ask.quality_floor:g}"
     cap = target.max_cost_per_1k
     if ask.max_usd is None and cap is None:
         return None

@@ -8,15 +8,15 @@ a pure function of (snapshot, ask), a ranking is remembered per generation by wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import exp, inf
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
-from lbd.decide import eligible
+from lbd.decide import eligible, fitness
 from lbd.decide.terms import Predicted, Term
 from lbd.model.plan import Candidate, Choice, Excluded, RankedStage, Ranking, Stage, Target
 from lbd.model.request import Ask, Urgency
-from lbd.model.table import Snapshot, size_bucket
+from lbd.model.table import DeploymentView, Snapshot, size_bucket
 from lbd.model.units import Ratio, Seconds
 from lbd.state import outlier
 
@@ -28,6 +28,8 @@ LEAST_STANDING = 0.05
 _score = attrgetter("score")
 LAST_RESORT = "breaker_open"
 ALIKE = 1.1  # times as long: no reason to prefer one to the other
+ALIKE_COST = 1.02  # times as dear, likewise: twins that fail now and then share what comes
+_first = itemgetter(0)
 
 
 def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
@@ -48,9 +50,12 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
             text = snapshot.rows[candidate.row].reason.text
             out.append(Excluded(candidate.row, candidate.id, "ejected", text, soft=True))
     if ask.urgency is Urgency.BACKGROUND:
-        normal = _by_price(c for chosen in staged.values() for c in chosen)
+        normal = _by_cost([c for chosen in staged.values() for c in chosen], snapshot.rows)
     else:
-        normal = [ranked(name, "normal", chosen) for name, chosen in staged.items() if chosen]
+        normal = _cheapest(sorting, ask) if ask.quality_share > 0 else []
+        taken = {c.row for stage in normal for c in stage.candidates}
+        tiers = {name: [c for c in chosen if c.row not in taken] for name, chosen in staged.items()}
+        normal += [ranked(name, "normal", chosen) for name, chosen in tiers.items() if chosen]
     late = _alike(sorting.late, lambda c: c.predicted_s if ask.stream else c.total_s)
     # the better tier or group first, in it the better score; where a row stands in the configuration is no reason
     suspects, trials = sorted(sorting.suspects, key=_place), sorted(sorting.trials, key=_place)
@@ -90,13 +95,15 @@ class _Sorting:
     """Puts each row of a target where it belongs: excluded, or a candidate of some manner."""
 
     def __init__(self, snapshot: Snapshot, ask: Ask, target: Target, terms: Mapping[str, Term]) -> None:
-        self._rows = snapshot.rows
+        self.rows = snapshot.rows
         self._ask = ask
         self._target = target
         self._size = size_bucket(ask.input_tokens)
         self._bounded = eligible.bounded(ask, target)
         self._within_s = ask.first_content_s if ask.slo_s is None else min(ask.slo_s, ask.first_content_s)
-        self._weights = [(terms[name], weight) for name, weight in snapshot.scorer.weights]
+        scorer = snapshot.scorer
+        weights = scorer.peak if ask.peak and scorer.peak else scorer.weights
+        self._weights = [(terms[name], weight) for name, weight in weights]
         self.total = sum(weight for _, weight in self._weights) or 1.0
         self.staged: dict[str, list[Candidate]] = {stage.name: [] for stage in target.stages}
         self.late: list[Candidate] = []
@@ -107,7 +114,7 @@ class _Sorting:
 
     def take(self, stage: Stage, i: int) -> None:
         """Sort in row ``i``."""
-        row = self._rows[i]
+        row = self.rows[i]
         predicted = eligible.predict(row, self._ask, self._size, stage.target_s)
         no = None
         if self._bounded or not eligible.plainly(row, self._ask, predicted, self._within_s):
@@ -130,7 +137,7 @@ class _Sorting:
         self.staged[stage.name].append(candidate)
 
     def _candidate(self, i: int, stage: Stage, predicted: Predicted) -> Candidate:
-        row = self._rows[i]
+        row = self.rows[i]
         spec = row.spec
         size, ask = self._size, self._ask
         values = []
@@ -181,14 +188,50 @@ def ranked(name: str, manner: str, candidates: Iterable[Candidate], *, steered: 
     return RankedStage(name, manner, tuple(ordered), tuple(cumulative), highest, steered)
 
 
-def _by_price(candidates: Iterable[Candidate]) -> list[RankedStage]:
-    """Return one stage per price level, cheapest first; what has no known price comes last."""
-    levels: dict[float, list[Candidate]] = {}
+def _cheapest(sorting: _Sorting, ask: Ask) -> list[RankedStage]:
+    """Return those that are held to do well enough, by price: at least a share of what the best is expected to do.
+
+    Nothing is known of some: they stay where their tier is.
+    """
+    rows = sorting.rows
+    every = [c for chosen in sorting.staged.values() for c in chosen]
+    best = max((q for c in every if (q := fitness.expected(rows[c.row], ask)) is not None), default=None)
+    if best is None:
+        return []
+    enough = best * ask.quality_share
+    return _by_cost([c for c in every if (q := fitness.least(rows[c.row], ask)) is not None and q >= enough], rows)
+
+
+def expected_usd(candidate: Candidate, row: DeploymentView, others: float) -> float:
+    """Return what a request is expected to cost that is sent there first, infinity where the price is not known.
+
+    ``usd + p x others``: with the chance ``p`` of a failed attempt it costs once more, at the cheapest of the others.
+    """
+    return inf if candidate.usd is None else candidate.usd + row.error_ratio * others
+
+
+def _by_cost(candidates: Sequence[Candidate], rows: Sequence[DeploymentView]) -> list[RankedStage]:
+    """Return stages of like expected cost, cheapest first; what has no known price comes last."""
+    known = sorted(c.usd for c in candidates if c.usd is not None)
+    priced = []
     for c in candidates:
-        levels.setdefault(inf if c.usd is None else c.usd, []).append(c)
-    out = []
-    for usd in sorted(levels):
-        name = "price unknown" if usd == inf else f"{usd:.6f} USD"
-        # the price was the reason; a tier's target is no promise to background work
-        out.append(ranked(name, "normal", levels[usd], steered=False))
-    return out
+        others = 0.0 if not known else known[1] if c.usd == known[0] and len(known) > 1 else known[0]
+        priced.append((expected_usd(c, rows[c.row], others), c))
+    priced.sort(key=_first)
+    out: list[RankedStage] = []
+    level: list[Candidate] = []
+    least = inf
+    for usd, c in priced:
+        if level and usd > least * ALIKE_COST:
+            out.append(_level(least, level))
+            level = []
+        if not level:
+            least = usd
+        level.append(c)
+    return [*out, _level(least, level)] if level else out
+
+
+def _level(usd: float, members: list[Candidate]) -> RankedStage:
+    # the price was the reason; a tier's target is no promise to background work
+    name = "price unknown" if usd == inf else f"{usd:.6f} USD"
+    return ranked(name, "normal", members, steered=False)

@@ -21,11 +21,12 @@ from urllib.request import ProxyHandler, build_opener
 from rich.console import Console
 from rich.text import Text
 
-from lbd.demo import screen
+from lbd.demo import mixed, screen
 from lbd.demo.load import Load
 from lbd.demo.servers import ModelServers, ModelSpec, free_port
 from lbd.demo.traffic import Fate, Traffic, measured
 from lbd.demo.weights import DemoError, fetch
+from lbd.display.money import headline
 
 NAMES = ("large", "medium", "small")
 # when (seconds), what happens, to whom
@@ -39,8 +40,11 @@ LENGTH_S = 48.0
 _DIRECT = build_opener(ProxyHandler({}))  # a proxy of the environment does not reach this host's loopback
 
 
-def config(servers: ModelServers, api: int, admin: int, folder: Path, load: Load) -> str:
-    """Return lbd's configuration for the demonstration, as patient as a machine under this load needs it."""
+def config(servers: ModelServers, api: int, admin: int, folder: Path, load: Load, *, rules: bool = True) -> str:
+    """Return lbd's configuration for the demonstration, as patient as a machine under this load needs it.
+
+    ``rules``: requests to auto take the routing guide's rules by their difficulty; else the best tier answers them.
+    """
     tiers = ("primary", "secondary", "tertiary")
     prices = ((2.0, 8.0), (0.4, 1.6), (0.05, 0.2))
     lines = [
@@ -51,11 +55,14 @@ def config(servers: ModelServers, api: int, admin: int, folder: Path, load: Load
         f"deadlines: {{interactive_first_content_s: {load.first_content_s():g}}}",
         "tiers:",
         *(f"  - {{name: {t}, ttft_p95_s: {s:g}}}" for t, s in zip(tiers, load.targets_s(), strict=True)),
-        "routing_rules:",
-        "  simple_queries: {primary: demo-small, fallback: demo-medium, max_cost_per_1k: 0.002}",
-        "  complex_reasoning: {primary: demo-large, fallback: [demo-medium], max_latency_ms: 5000}",
-        "providers:",
     ]
+    if rules:
+        lines += [
+            "routing_rules:",
+            "  simple_queries: {primary: demo-small, fallback: demo-medium, max_cost_per_1k: 0.002}",
+            "  complex_reasoning: {primary: demo-large, fallback: [demo-medium]}",
+        ]
+    lines.append("providers:")
     for name, tier, (cost_in, cost_out), quality in zip(NAMES, tiers, prices, (0.9, 0.7, 0.5), strict=True):
         lines += [
             f"  - name: {name}",
@@ -138,11 +145,13 @@ def models(say: Callable[[str], None]) -> Iterator[tuple[ModelServers, Path]]:
 
 
 @contextlib.contextmanager
-def started(servers: ModelServers, folder: Path, load: Load, *, api: int, admin: int) -> Iterator[Demo]:
+def started(
+    servers: ModelServers, folder: Path, load: Load, *, api: int, admin: int, rules: bool = True
+) -> Iterator[Demo]:
     """Start lbd before the model servers; it ends with the block, which is inside one of :func:`endable`."""
     path = folder / "lbd.yaml"
     api, admin = _pick_port(api), _pick_port(admin)
-    path.write_text(config(servers, api, admin, folder, load))
+    path.write_text(config(servers, api, admin, folder, load, rules=rules))
     command = [sys.executable, "-m", "lbd", "run", "-c", str(path)]
     with (folder / "lbd.log").open("wb") as log:
         daemon = subprocess.Popen(
@@ -197,10 +206,24 @@ def outage(console: Console, *, api: int, admin: int) -> int:
         console.print("asking a server directly for the right answers")
         load, right = asyncio.run(measured(servers.base_url(NAMES[0])))
         console.print(load.told(), soft_wrap=True)
-        with started(servers, folder, load, api=api, admin=admin) as demo:
+        with started(servers, folder, load, api=api, admin=admin, rules=False) as demo:
             traffic = Traffic(demo.url, "auto", right, load.tokens)
             asyncio.run(_outage(console, demo, traffic, load.rate))
             return _verdict(console, demo, traffic)
+
+
+def savings(console: Console, *, api: int, admin: int) -> int:
+    """Send a mixed workload to auto; show what each prompt was held to be, who answered, what was saved."""
+    with (
+        endable(),
+        models(lambda text: console.print(f"[dim]{text}[/]")) as (servers, folder),
+        started(servers, folder, Load(), api=api, admin=admin) as demo,
+    ):
+        answered = asyncio.run(mixed.send(demo.url, demo.admin))
+        with _DIRECT.open(f"{demo.admin}/v1/savings", timeout=30) as response:
+            told = dict(json.load(response))
+        mixed.show(console, answered, told, headline(told))
+    return 0 if all(one.status == 200 for one in answered) else 1
 
 
 async def _outage(console: Console, demo: Demo, traffic: Traffic, rate: float) -> None:

@@ -18,6 +18,7 @@ import orjson
 from aiohttp import web
 
 from lbd.ingress import guard
+from lbd.ingress.money import Books, MoneyPages
 from lbd.ingress.problem import Problem
 from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
@@ -35,6 +36,7 @@ class Views(Protocol):
     """What the admin API shows and does; the daemon's side of it."""
 
     owner: Owner
+    accounts: Books
 
     @property
     def token(self) -> Secret | None: ...
@@ -104,6 +106,7 @@ class Admin:
         get("/v1/decisions", self._decisions)
         get("/v1/decisions/{id}", self._decision)
         get("/v1/config", self._config)
+        MoneyPages(views.accounts, self.app.router)
         post("/v1/explain", self._explain)
         post("/v1/config/reload", self._reload)
         post("/v1/config/check", self._check)

@@ -163,7 +163,7 @@ class Api:
                 f"Origin {origin.decode('latin-1')!r} is not known here; add its host to allowed_hosts",
                 code="unknown_origin",
             )
-        if inbound.method == "POST":
+        if inbound.method == "POST" and (shape is not None or files.takes(inbound.path)):
             form = shape is not None and shape.named is not None
             if form or inbound.field(b"content-type") != b"application/json":
                 return self._kind(inbound, form=form)
@@ -255,7 +255,9 @@ def _reroute(inbound: Inbound) -> str | None:
         inbound.path = f"/v1/{found[2]}"
         return unquote(found[1])
     path = inbound.path.removeprefix("/openai")
-    inbound.path = f"/v1{path}" if path == "/models" or files.takes(f"/v1{path}") else path
+    older = f"/v1{path}"  # as the paths that name no deployment stand beside those that do
+    known = older in ROUTES or older == MODELS or older.startswith(MODELS + "/") or files.takes(older)
+    inbound.path = older if known else path
     return None
 
 

@@ -333,7 +333,8 @@ class Connection(asyncio.Protocol):
         """Answer what cannot be parsed, then let the client read that before the connection is closed."""
         self._lingering = True  # nothing after it can be understood
         self._since = self._server.env.now()
-        inbound = Inbound()
+        # as far as its head was read: whose envelope it is answered in goes by its path
+        inbound = Inbound() if self._inbound is None else self._inbound.again(b"")
         inbound.refusal = failure
         inbound.keep_alive = False
         inbound.arrived = self._since

@@ -28,6 +28,7 @@ from lbd.shapes.clients import ClientShape
 from lbd.shapes.jsonl import Line
 from lbd.state import batch as states
 
+LINE: Seconds = 60.0  # for a round of lines: what is kept of a window when a batch waits for the end of the peak
 AT_ONCE = 8  # lines of a batch: enough to keep a provider busy, few enough to leave its slots to people
 OPEN = 8  # batches whose lines are known in memory
 OPEN_OF_ONE = 4  # of these, of one client
@@ -65,6 +66,7 @@ class Batches:
         spawn: Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]],
         offload: Offload,
         ended: Callable[[Batch], None],
+        waits: Callable[[], bool] = lambda: False,
     ) -> None:
         self._env = env
         self._shelf = shelf
@@ -73,6 +75,7 @@ class Batches:
         self._spawn = spawn
         self._offload = offload
         self._ended = ended
+        self._waits = waits
         self._works: dict[str, Work] = {}
         self._sweep_at: WallTime = 0.0
         self.closing = False
@@ -90,14 +93,14 @@ class Batches:
         """Move on whatever can be. Raises StoreError."""
         await self._shelf.flush()
         wrong: Exception | None = None
-        for batch in self._shelf.live():
+        for batch in sorted(self._shelf.live(), key=lambda b: b.expires_at):
             try:
                 await self._step(batch)
             except StoreError:
                 raise
             except Exception as e:  # noqa: BLE001  what is wrong with one batch must not hold up the others
                 wrong = e
-        for work in self._works.values():
+        for work in sorted(self._works.values(), key=lambda work: self._shelf.batches[work.id].expires_at):
             self._fill(work)
         now = self._env.wall()
         if now >= self._sweep_at:
@@ -149,6 +152,8 @@ class Batches:
         of_same = sum(self._shelf.batches[w].client == batch.client for w in self._works)
         if len(self._works) >= OPEN or of_same >= OPEN_OF_ONE:
             return
+        if batch.status is Status.IN_PROGRESS and self._rests(batch, batch.counts.total):
+            return  # it would keep a place from one that is due
         lines = [found for found in await self._read(batch) if isinstance(found, Line)]
         results = Results(self._shelf.blobs, self._offload, (batch.output_id, batch.error_id))
         done = await results.find()
@@ -214,10 +219,16 @@ class Batches:
     def _left(self, batch: Batch) -> Seconds:
         return batch.expires_at - CLOSING - self._env.wall()
 
+    def _rests(self, batch: Batch, lines: int) -> bool:
+        """Tell whether a batch waits for the end of the peak: its window leaves time enough after it."""
+        return self._waits() and self._left(batch) > LINE * (lines / AT_ONCE + 1)
+
     def _fill(self, work: Work) -> None:
         """Send lines while there is room."""
         batch = self._shelf.batches[work.id]
         if self.closing or batch.status is not Status.IN_PROGRESS or self._env.now() < work.paused_until:
+            return
+        if self._rests(batch, len(work.pending)):
             return
         while work.pending and len(work.flying) < AT_ONCE and self._left(batch) > 0:
             line = work.pending.pop()

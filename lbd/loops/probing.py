@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from lbd.loops.target import ProbeTarget
 from lbd.model.failure import TIMEOUTS, FailureKind
@@ -70,6 +71,7 @@ class Probing:
         self.owner = owner
         self.settings = settings
         self.spend = spent
+        self.charged: Callable[[DeploymentId, Usage, NanoUsd], None] = lambda _row, _usage, _cost: None
         self.lines: Mapping[DeploymentId, Line] = {}
         self._kicks: dict[str, asyncio.Event] = {}
         self._began: dict[str, Instant] = {}
@@ -161,8 +163,11 @@ class Probing:
     def charge(self, row: Row, result: ProbeResult) -> None:
         """Book a paid probe of ``row``; work whose usage nobody told is booked at what it usually costs."""
         worked = result.verdict is Verdict.UP or result.failure in _WORKED
-        told = result.cost or (cost(row.spec.price, USUAL_PROBE) if worked else 0)
+        guess = USUAL_PROBE if worked else Usage()
+        told = result.cost or cost(row.spec.price, guess)
         self.spend = spend.add(self.spend, told, self.env.wall())
+        if told:
+            self.charged(row.spec.id, replace(guess, estimated=True), told)
 
     def need(self, row: Row) -> str | None:
         """Return why row needs a paid probe now: ``recovery``, ``idle``, or None."""

@@ -81,6 +81,8 @@ class FailureKind(StrEnum):
     UNAVAILABLE = "all_deployments_unavailable"
     BUSY = "all_deployments_busy"
     LIMITED = "all_deployments_rate_limited"
+    RATE_LIMIT = "client_rate_limit"
+    BUDGET = "budget_exceeded"
     DEADLINE = "deadline_exceeded"
     DRAINING = "draining"
     LOCAL = "local_fault"
@@ -149,6 +151,9 @@ TABLE: dict[FailureKind, Row] = {
     _K.UNAVAILABLE: Row(_U, _REQ, 503, "server_error", _NO, False, True),
     _K.BUSY: Row(_U, _REQ, 503, "server_error", _NO, False, True),
     _K.LIMITED: Row(_U, _REQ, 429, "rate_limit_error", _NO, False, True),
+    # the client's own limits, set by lbd's operator
+    _K.RATE_LIMIT: Row(_U, _REQ, 429, "rate_limit_error", _NO, False, False),
+    _K.BUDGET: Row(_U, _REQ, 429, "insufficient_quota", _NO, False, False),
     _K.DEADLINE: Row(_U, _REQ, 504, "server_error", _NO, False, True),
     _K.DRAINING: Row(_U, _REQ, 503, "server_error", _NO, False, False),
     _K.LOCAL: Row(_U, _REQ, 502, "server_error", _ELSE, False, True),

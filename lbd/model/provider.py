@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from lbd.model.request import Urgency
 from lbd.model.secret import Secret
-from lbd.model.units import DeploymentId, Ratio, Seconds, Tokens, UsdPerMTok
+from lbd.model.units import NANO_PER_USD, DeploymentId, NanoUsd, Ratio, Seconds, Tokens, UsdPerMTok, WallTime
 from lbd.model.validation import Validation
 
 
@@ -18,6 +19,29 @@ class Price(msgspec.Struct, frozen=True):
     input_usd_per_mtok: UsdPerMTok
     output_usd_per_mtok: UsdPerMTok
     cached_input_usd_per_mtok: UsdPerMTok | None = None
+    cache_write_usd_per_mtok: UsdPerMTok | None = None
+
+
+class BudgetSpec(msgspec.Struct, frozen=True):
+    """So much money in each window of the calendar (UTC), for a client, a surface or a provider."""
+
+    scope: Literal["client", "surface", "provider"]
+    name: str
+    period: Literal["hour", "day", "month"]
+    limit: NanoUsd
+    hard: bool = True  # what would pass it is refused; else it is only told
+    warn_at: Ratio = 0.8
+
+    @property
+    def key(self) -> str:
+        """Name it for ever."""
+        return f"{self.scope}/{self.name}/{self.period}"
+
+    @property
+    def words(self) -> str:
+        """Name it for people."""
+        article = "an" if self.period == "hour" else "a"
+        return f"{self.scope} {self.name}: {self.limit / NANO_PER_USD:g} USD {article} {self.period}"
 
 
 class ProviderSpec(msgspec.Struct, frozen=True):
@@ -40,6 +64,7 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     unary_via_stream: bool = False
     api_version: str | None = None  # of paths that name the deployment (Azure's older ones)
     stream_usage: bool = True  # may lbd ask for usage in a stream whose client did not
+    budgets: tuple[BudgetSpec, ...] = ()
 
 
 class PromptSpec(msgspec.Struct, frozen=True):
@@ -71,8 +96,10 @@ class DeploymentSpec(msgspec.Struct, frozen=True):
     ignores: frozenset[str] = frozenset()  # capabilities whose members are left out of a request
     # by client shape, what can be expressed to it; shapes that are not here it cannot serve. None: any
     carries: dict[str, frozenset[str]] | None = None
-    price: Price | None = None
+    price: Price | None = None  # that holds now
+    prices: tuple[tuple[WallTime, Price | None], ...] = ()  # from when on which holds, the earliest first
     quality: dict[str, Ratio] = {}
+    strength: Ratio = 1.0  # where its model stands between the weak and the strong ones that prompts are judged by
     weight: float = 1.0
     max_concurrency: int | None = None
     self_hosted: bool = False
@@ -97,13 +124,35 @@ class TierSpec(msgspec.Struct, frozen=True):
     error_rate_max: Ratio = 0.02
 
 
+class WhenSpec(msgspec.Struct, frozen=True):
+    """The conditions under which a rule is taken by itself; all of them have to hold. Names are patterns."""
+
+    model: tuple[str, ...] = ()  # that was asked for
+    surface: tuple[str, ...] = ()
+    client: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
+    urgency: Urgency | None = None
+    peak: bool | None = None
+    input_tokens_min: Tokens | None = None
+    input_tokens_below: Tokens | None = None
+    difficulty_min: Ratio | None = None
+    difficulty_below: Ratio | None = None
+    needs: frozenset[str] = frozenset()
+    headers: tuple[tuple[str, str], ...] = ()  # name, pattern of its value
+    text: str | None = None  # a regular expression that is found in what the user said last
+
+
 class RuleSpec(msgspec.Struct, frozen=True):
-    """A named entry of ``routing_rules``: groups of models, best first, with their bounds."""
+    """A named entry of ``routing_rules``: groups of models, best first, with their bounds.
+
+    ``when`` None: it is only asked for by its name.
+    """
 
     name: str
     groups: tuple[tuple[str, ...], ...]
     max_cost_per_1k: float | None = None
     max_latency_s: Seconds | None = None
+    when: WhenSpec | None = None
 
 
 class SurfaceSpec(msgspec.Struct, frozen=True):
@@ -112,6 +161,7 @@ class SurfaceSpec(msgspec.Struct, frozen=True):
     name: str
     urgency: Urgency = Urgency.INTERACTIVE
     quality_floor: Ratio = 0.0
+    quality_share: Ratio | None = None
     ttft_p95_s: Seconds | None = None
     deadline_s: Seconds | None = None
     max_usd_per_request: float | None = None
@@ -119,6 +169,7 @@ class SurfaceSpec(msgspec.Struct, frozen=True):
     fallback: bool = True
     models: tuple[tuple[str, str], ...] = ()  # name pattern -> meaning, before the global map
     validation: Validation | None = None  # what whole answers are held to
+    budgets: tuple[BudgetSpec, ...] = ()
 
 
 class Permission(StrEnum):
@@ -143,6 +194,9 @@ class ClientSpec(msgspec.Struct, frozen=True):
     surface: str | None = None
     models: tuple[str, ...] = ()  # name patterns; empty: every name
     may: frozenset[Permission] = frozenset(Permission)
+    budgets: tuple[BudgetSpec, ...] = ()
+    requests_per_min: int | None = None
+    tokens_per_min: Tokens | None = None
 
 
 class Deadlines(msgspec.Struct, frozen=True):
@@ -154,6 +208,23 @@ class Deadlines(msgspec.Struct, frozen=True):
 
 
 class ScorerSpec(msgspec.Struct, frozen=True):
-    """Weights of the scoring terms, by the term's registered name."""
+    """Weights of the scoring terms, by the term's registered name; ``peak`` those of interactive requests then."""
 
     weights: tuple[tuple[str, float], ...]
+    peak: tuple[tuple[str, float], ...] = ()
+
+
+class AutoSpec(msgspec.Struct, frozen=True):
+    """How requests that leave the choice to lbd are judged."""
+
+    judge: bool = True
+    quality_share: Ratio = 0.0  # 0: the best tier that is fast enough
+
+
+class PeakSpec(msgspec.Struct, frozen=True):
+    """Peak hours: by the calendar of a zone (spans as :mod:`lbd.decide.calendar` reads them), or by load."""
+
+    timezone: str = "UTC"
+    hours: tuple[str, ...] = ()
+    load_above: Ratio | None = None
+    background_waits: bool = True

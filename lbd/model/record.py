@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from lbd.model.failure import FailureKind
+from lbd.model.judged import Judged
 from lbd.model.outcome import Usage
 from lbd.model.plan import Decision
 from lbd.model.units import DeploymentId, Micros, NanoUsd, Seconds, WallTime
@@ -60,3 +61,4 @@ class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     slo_missed: bool = False
     waited_s: Seconds = 0.0
     moved: int = 0
+    judged: Judged | None = None

@@ -91,3 +91,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     fallback: bool = True  # False: one model or a clear error
     usage_needed: bool = True
     shape: str = "openai.chat"  # what the client speaks
+    family: str = ""  # what kind of question the prompt is held to be
+    excess: float = 0.0  # how much more than usual the prompt gains from a strong model, in steps
+    doubt: Ratio = 0.0  # how far the prompt is from all that the judge has seen, in steps
+    quality_share: Ratio = 0.0  # the cheapest that is held to do so well, as a share of the best; 0: the best tier
+    peak: bool = False

@@ -6,7 +6,7 @@ suffix) and pass ``promtool check metrics``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from lbd import __version__
+from lbd.model.batch import Fate, Status
 from lbd.model.table import HealthState
 from lbd.observe.meter import Histogram, Meter
 from lbd.state.breaker import Phase
@@ -44,6 +45,15 @@ class RowFacts(NamedTuple):
     error_ratio: float
 
 
+class BatchFacts(NamedTuple):
+    """What the page shows of batches."""
+
+    by_status: Mapping[Status, int]
+    lines: Mapping[Fate, int]  # that ended so since the daemon began
+    waiting: int  # lines without a result
+    oldest_s: float
+
+
 class Facts(NamedTuple):
     """What the page shows of the daemon, read on the event loop in one go."""
 
@@ -62,6 +72,7 @@ class Facts(NamedTuple):
     retry_budget_left: float
     events: int
     log_dropped: int
+    batches: BatchFacts
 
 
 class _Page(Collector):
@@ -72,6 +83,7 @@ class _Page(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._requests()
         yield from self._rows()
+        yield from self._batches()
         yield from self._daemon()
 
     def _requests(self) -> Iterator[Metric]:
@@ -126,6 +138,17 @@ class _Page(Collector):
                 if value is not None:
                     family.add_metric((row.deployment,), value)
         yield from (state, phase, opened, *gauges.values())
+
+    def _batches(self) -> Iterator[Metric]:
+        b = self._facts.batches
+        kept = GaugeMetricFamily("lbd_batches", "Batches that are kept, by the state they are in.", labels=("state",))
+        for status, n in b.by_status.items():
+            kept.add_metric((status,), float(n))
+        yield kept
+        lines = [((fate,), n) for fate, n in b.lines.items()]
+        yield _counter("lbd_batch_lines", "Lines of batches that ended.", ("outcome",), lines)
+        yield _gauge("lbd_batch_lines_waiting", "Lines of batches without a result, those under way too.", b.waiting)
+        yield _gauge("lbd_batch_oldest_age_seconds", "Age of the oldest batch that has not ended.", b.oldest_s)
 
     def _daemon(self) -> Iterator[Metric]:
         f = self._facts

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 import msgspec
 
 from lbd.model.failure import Failure
+from lbd.model.ledger import Entry, Total
 from lbd.model.units import Instant, Seconds, WallTime
 
 
@@ -194,5 +195,31 @@ class Blobs(Protocol):
     async def drop(self, names: Sequence[str]) -> None:
         """Forget these contents; those that are not there, too."""
 
+    async def sizes(self) -> dict[str, int]:
+        """Return the bytes of every content by its name."""
+
     async def close(self) -> None:
         """Finish what was begun, and let go."""
+
+
+class Books(Protocol):
+    """The ledger. No call of it is on the request path. Every call may raise StoreError."""
+
+    async def append(self, entries: Sequence[Entry]) -> int:
+        """Write entries that are not there yet; return how many were new."""
+
+    async def totals(
+        self, since: WallTime, until: WallTime, by: Sequence[str] = (), where: Mapping[str, str] | None = None
+    ) -> list[Total]:
+        """Return the sums of whole hours between two times, grouped. Raises ValueError for an unknown group."""
+
+    async def entries(
+        self, since: WallTime, until: WallTime, *, limit: int = 1000, where: Mapping[str, str] | None = None
+    ) -> list[Entry]:
+        """Return entries between two times, the youngest first. Raises ValueError for an unknown name."""
+
+    async def forget(self, before: WallTime) -> int:
+        """Delete entries from before a time; their sums stay."""
+
+    async def close(self) -> None:
+        """Write what is pending and let go."""

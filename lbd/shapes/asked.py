@@ -17,6 +17,10 @@ from lbd.shapes.loose import UNREADABLE
 PREFIX_BYTES = 4096
 
 
+# What is asked where a request may leave its model out: whatever serves it.
+ANY = "auto"
+
+
 class Asks(Protocol):
     """What names a model."""
 

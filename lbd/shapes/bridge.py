@@ -41,8 +41,9 @@ def wires(
     out = {name: wire for name, wire in own.items() if wire.serves in serves}
     if ignores:
         out = {n: dataclasses.replace(w, encode=ignore.of_body(w.encode, ignores)) for n, w in out.items()}
-    if prompted:
-        out = {n: dataclasses.replace(w, encode=prompts.of_body(w.encode, n)) for n, w in out.items()}
+    if prompted:  # what is translated has it already
+        changed = {n: prompts.of_body(w.encode, n) for n, w in out.items() if w.native}
+        out |= {n: dataclasses.replace(out[n], encode=encode) for n, encode in changed.items()}
     if shape.dialect is not None and "chat" in serves:
         for name, client in CLIENTS.load().items():
             if name not in out and client.voice is not None:

@@ -6,13 +6,15 @@ an answer.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.units import WallTime
-from lbd.shapes import sse
+from lbd.shapes import loose, sse
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import any_error
 
@@ -20,6 +22,7 @@ from lbd.shapes.chat.plain import any_error
 HELD_COMMENTS = 16 * 1024
 MOST_HELD = sse.LARGEST_EVENT  # bytes of all that is held; what says so much and nothing is no answer
 _CR = 0x0D
+_FIELD = re.compile(rb"(?:^|[\r\n])[^:\r\n]")  # a line that is no comment
 _NAME = 64  # bytes within which an event's name ends
 
 
@@ -30,6 +33,11 @@ def _after_name(block: bytes) -> int:
         block.startswith(b"event: ") and not block.startswith(b"event: error") and block.startswith(b"data: ", end + 1)
     )
     return end + 7 if plain and end > 0 else 0
+
+
+def _sound(frames: Iterable[sse.Frame]) -> bytes:
+    """Return events as they came, without a byte order mark: the official SDKs would lose the first event to it."""
+    return b"".join([frame.raw.removeprefix(loose.BOM) for frame in frames])
 
 
 class HeldStream(ABC):
@@ -81,7 +89,7 @@ class HeldStream(ABC):
                 return out
             self._held_size += len(out)
             return self._release(out)
-        out = b"".join([f.raw for f in sse.frames(block) if self._keep(f)])
+        out = _sound(f for f in sse.frames(block) if self._keep(f))
         return self._release(out)
 
     def _keep(self, frame: sse.Frame) -> bool:
@@ -91,6 +99,9 @@ class HeldStream(ABC):
             self.failure = in_band(any_error(frame.error or frame.data or b""))
             return False
         if frame.data is None and not self.committed and self._held_size >= HELD_COMMENTS:
+            return False
+        # an id or a retry alone is no event, but OpenAI's own client takes it for one, and fails at its lack of data
+        if frame.data is None and _FIELD.search(frame.raw.removeprefix(loose.BOM)):
             return False
         if frame.data is not None and not self._event(frame.data):
             return False
@@ -148,7 +159,7 @@ class HeldStream(ABC):
         found = sse.frames(block)
         if all(frame.data is None and frame.error is None for frame in found):
             return b"", None
-        more = self._release(b"".join([f.raw for f in found if self._keep(f)]))
+        more = self._release(_sound(f for f in found if self._keep(f)))
         if self.failure is not None and self.failure.kind is FailureKind.BAD_BODY:
             self.failure = None
             return more, Failure(FailureKind.BROKEN_STREAM, "the stream was cut in the middle of an event")

@@ -24,7 +24,7 @@ from lbd.shapes.wire import Facts, Wire
 
 
 class _Request(msgspec.Struct):
-    model: str
+    model: str = ""
     input: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     metadata: dict[str, Any] | None = None

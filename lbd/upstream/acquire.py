@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from lbd.decide import pick
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.money import most
 from lbd.model.plan import Choice, Decision, Query, Ranking, Seed, TargetKind
 from lbd.model.record import AttemptRecord
 from lbd.model.request import Ask, Urgency
@@ -25,11 +26,14 @@ from lbd.state.flight import Flight
 from lbd.state.health import service_s
 from lbd.state.row import Row, capacity
 from lbd.table.lease import Lease
+from lbd.table.purses import Hold, Short
 from lbd.upstream.queue import Full
 
 if TYPE_CHECKING:
     from lbd.upstream.call import Flights
 
+GRANT: Seconds = 0.01  # after so long a budget is asked again that waits for a word on the disk
+LONGEST_GRANT: Seconds = 2.0  # a disk that does not answer for so long says nothing at all
 LOOK_AGAIN: Seconds = 1.0  # a request that waits looks at the table at least this often
 MOST_REFUSALS = 32  # kept in the record
 NOBODY = "nobody"  # in the place of a lease's refusal: there was nobody to ask for one
@@ -42,23 +46,26 @@ _OTHERS = ("admin_", "locked_", "weight_zero")
 
 
 class Acquired(NamedTuple):
-    """A decision and the slot that was taken on it."""
+    """A decision, the slot that was taken on it, and the money that is held for it where budgets are set."""
 
     choice: Choice
     lease: Lease
     decision: Decision
+    hold: Hold | None = None
 
 
 class Desk:
     """Acquires for one request. ``waited_s`` and ``refusals`` are what it cost so far."""
 
-    __slots__ = ("_affinity", "_arrived", "_ask", "_service", "refusals", "waited_s")
+    __slots__ = ("_affinity", "_arrived", "_ask", "_client", "_service", "_short", "refusals", "waited_s")
 
-    def __init__(self, service: Flights, ask: Ask, arrived: Instant, affinity: int) -> None:
+    def __init__(self, service: Flights, ask: Ask, arrived: Instant, affinity: int, client: str = "") -> None:
         self._service = service
         self._ask = ask
         self._arrived = arrived
         self._affinity = affinity
+        self._client = client
+        self._short: Short | None = None  # the budget that kept a row out, and may soonest let it in
         self.waited_s = 0.0
         self.refusals: list[AttemptRecord] = []
 
@@ -71,15 +78,32 @@ class Desk:
         choice = pick.choose(ranking, query, seed, service.owner.live)
         if choice is None:
             return None
-        lease = service.owner.lease(choice.candidate.row, now, last_resort=choice.manner == "trial")
-        if isinstance(lease, str):
+        taken = self._take(choice.candidate.row, now, trial=choice.manner == "trial")
+        if not isinstance(taken, tuple):
             return None  # acquire() decides again, and keeps a record of the refusal
-        return Acquired(choice, lease, self._decision(choice, ranking.generation, now, query, seed))
+        return Acquired(choice, taken[0], self._decision(choice, ranking.generation, now, query, seed), taken[1])
+
+    def _take(self, i: int, now: Instant, *, trial: bool = False) -> tuple[Lease, Hold | None] | Short | str:
+        """Hold what an attempt at row ``i`` may cost at most, and take its slot; or say which of the two is missing."""
+        service, ask = self._service, self._ask
+        hold: Hold | None = None
+        if service.purses.active:  # before the slot, which counts against the provider's rate limit
+            spec = service.owner.rows[i].spec
+            held = service.purses.hold(self._client, ask.surface, spec.provider, most(spec, ask), service.env.wall())
+            if not isinstance(held, Hold):
+                return held
+            hold = held
+        lease = service.owner.lease(i, now, last_resort=trial)
+        if isinstance(lease, str):
+            service.purses.settle(hold, 0)
+            return lease
+        return lease, hold
 
     async def acquire(self, flight: Flight, query: Query) -> Acquired | Failure:
         """Decide and take a lease."""
         service = self._service
         refused: tuple[DeploymentId, ...] = ()
+        by = min(flight.total_by, service.env.now() + LONGEST_GRANT)
         while True:
             ranking = service.ranking(self._ask)
             now = service.env.now()
@@ -101,14 +125,21 @@ class Desk:
                         return failure
                 refused = ()
                 continue
-            lease = service.owner.lease(choice.candidate.row, now, last_resort=choice.manner == "trial")
+            taken = self._take(choice.candidate.row, now, trial=choice.manner == "trial")
             decision = self._decision(choice, ranking.generation, now, asked, seed)
-            if not isinstance(lease, str):
-                return Acquired(choice, lease, decision)
-            refused = (*refused, choice.candidate.id)
+            if isinstance(taken, Short):
+                if taken.dry and now < by:
+                    await service.env.sleep(GRANT)
+                    continue
+                self._short = taken.sooner(self._short)
+                query, taken = query._replace(out=(*query.out, choice.candidate.id)), "budget"
+            elif isinstance(taken, str):
+                refused = (*refused, choice.candidate.id)
+            else:
+                return Acquired(choice, taken[0], decision, taken[1])
             if len(self.refusals) < MOST_REFUSALS:
                 at = now - self._arrived
-                self.refusals.append(AttemptRecord(decision, at, at, None, None, refused=lease))
+                self.refusals.append(AttemptRecord(decision, at, at, None, None, refused=taken))
 
     async def again(self, flight: Flight, choice: Choice) -> Acquired | Failure:
         """Take a lease at the same row once more; if it is refused, decide anew."""
@@ -116,13 +147,13 @@ class Desk:
         now = service.env.now()
         snapshot = service.owner.snapshot
         i = snapshot.catalogue.index.get(choice.candidate.id)
-        lease = service.owner.lease(i, now) if i is not None else "removed"
-        if isinstance(lease, str):
+        taken = self._take(i, now) if i is not None else "removed"
+        if not isinstance(taken, tuple):
             return await self.acquire(flight, Query(flight.tried, affinity=self._affinity))
         service.keep(snapshot)
         repeated = replace(choice, reason="again", live=())
         decision = self._decision(repeated, snapshot.generation, now, Query(flight.tried), 0)
-        return Acquired(repeated, lease, decision)
+        return Acquired(repeated, taken[0], decision, taken[1])
 
     def _decision(self, choice: Choice, generation: int, now: Instant, asked: Query, seed: Seed) -> Decision:
         return Decision(
@@ -227,6 +258,8 @@ class Desk:
             last = flights.final(flight)
             wait = flights.all_limited(flight, now)
             return last if wait is None else replace(last, retry_after_s=wait)
+        if self._short is not None and not rows:
+            return self._short.failure()
         hard = [e for e in ranking.excluded if not e.soft]
         reasons = "; ".join(f"{e.id}: {e.reason}{f' ({e.detail})' if e.detail else ''}" for e in hard)
         of = _of(self._ask.target)

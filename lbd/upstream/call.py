@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
 from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.judged import Judged
 from lbd.model.money import cost
 from lbd.model.outcome import Outcome, Usage
 from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
@@ -33,14 +34,16 @@ from lbd.state import flight as flights
 from lbd.state.budget import RetryBudget
 from lbd.state.flight import Flight, Step
 from lbd.table.owner import Owner
+from lbd.table.purses import Hold, Purses
 from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt
 from lbd.upstream.bounds import bounds_of, exceeded, longest
 from lbd.upstream.headers import event_stream
 from lbd.upstream.line import Line, forwarding
-from lbd.upstream.manner import FORWARD, WHOLE, Manner, manner_of
+from lbd.upstream.manner import WHOLE, Manner, following, manner_of
 from lbd.upstream.queue import Queue
 from lbd.upstream.respond import answer, own_fields
+from lbd.upstream.usage import usage_of
 from lbd.upstream.wheel import Wheel
 
 REMEMBERED_RANKINGS = 1024  # a generation
@@ -59,6 +62,7 @@ class Ticket(msgspec.Struct, frozen=True):
     affinity: int = 0
     forward: tuple[tuple[str, str], ...] = ()  # headers for a provider that speaks the client's own shape
     validation: Validation | None = None  # what a whole answer is held to
+    judged: Judged | None = None  # what the prompt was held to be, where the choice was left to lbd
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -83,6 +87,7 @@ class Flights:
         self.lines: dict[DeploymentId, Line] = {}
         self.settings = Settings()
         self.budget = RetryBudget()
+        self.purses = Purses(lambda kind, budget, told: owner.emit(kind, budget, "", level="warning", evidence=told))
         self.queue = Queue(env, self.settings.queue_size)
         self.wheel = Wheel(env)
         self._waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts without a first content yet
@@ -168,6 +173,7 @@ class Run:
         "_desk",
         "_env",
         "_flight",
+        "_hold",
         "_overhead_us",
         "_records",
         "_rejected",
@@ -192,11 +198,12 @@ class Run:
         # an answer that comes whole has no first content to wait for: only its whole is bounded
         first_by = min(total_by, ticket.arrived + ask.first_content_s) if ask.stream else total_by
         self._flight = Flight(ticket.arrived, first_by, total_by)
-        self._desk = Desk(service, ask, ticket.arrived, ticket.affinity)
+        self._desk = Desk(service, ask, ticket.arrived, ticket.affinity, ticket.client)
         self._records: list[AttemptRecord] = []
         self._upstream_s: Seconds = 0.0  # spent waiting for providers
         self._slo_at_risk = False  # nobody was predicted to meet it
         self._closed = False
+        self._hold: Hold | None = None  # what is kept of budgets for the attempt under way
         self._attempting: Attempt | None = None
         self._rejected: Attempt | None = None  # the last whose answer was not good enough
         self._served_by: DeploymentId | None = None
@@ -260,12 +267,11 @@ class Run:
     # --- one attempt ---------------------------------------------------------------------------------
 
     async def _attempt(self, acquired: Acquired) -> Attempt:
-        choice, lease, decision = acquired
+        choice, lease, decision, self._hold = acquired
         service, head = self._service, self._ticket.body.head
         candidate = choice.candidate
         line = service.lines[candidate.id]
-        if choice.manner == "slo_missed":
-            self._slo_at_risk = True
+        self._slo_at_risk |= choice.manner == "slo_missed"
         self._flight = flights.sent(self._flight, candidate.id)
         way = line.ways[self._ticket.body.shape]
         manner = manner_of(line, way.wire, head)
@@ -278,17 +284,11 @@ class Run:
             endpoint = forwarding(endpoint, self._ticket.forward)
         service.watch(candidate.id, attempt)
         try:
-            shown = manner is FORWARD
             sent = self._sent(way.wire, line, manner, endpoint, ask_usage)
             if isinstance(sent, Failure):
                 attempt.refuse(sent)
             else:
-                await attempt.run(
-                    *sent,
-                    choices=head.n,
-                    hide_usage=shown and ask_usage and not head.include_usage,
-                    wants_usage=shown and head.include_usage,
-                )
+                await attempt.run(*sent, following(manner, way.wire, self._ticket.body, ask_usage))
         except BaseException:
             lease.ignore()
             self._record(attempt, decision, FailureKind.CLIENT_GONE)
@@ -360,9 +360,10 @@ class Run:
         # what lbd did with the last bytes is its own time, not the provider's
         last = attempt.last_at if failure is None else ended
         self._upstream_s += max(0.0, last - attempt.sent_at)
-        usage = attempt.usage
+        usage = usage_of(attempt, self._ticket.body.head, self._service.owner.snapshot.tokens_per_byte)
         nano = cost(attempt.line.spec.price, usage)
         self._spent += nano
+        self._service.purses.settle(self._hold, nano)
         self._records.append(
             AttemptRecord(
                 decision,
@@ -441,8 +442,9 @@ class Run:
             more = b"x-lbd-cost-usd: %.9f\r\ncontent-type: %b\r\n" % (self._spent / 1e9, kind)
             if attempt is self._rejected:
                 more += b"x-lbd-validation: failed\r\n"
-            finish = attempt.wire.finish
-            answer = attempt.answer if finish is None else finish(attempt.answer, self._ticket.body, attempt.line.spec)
+            answer, finish = attempt.answer, attempt.wire.finish
+            if finish is not None:
+                answer = finish(answer, self._ticket.body, attempt.line.spec, attempt.usage)
             self._reply.send(200, told + more, answer)
         return self._close("ok", 200)
 
@@ -463,6 +465,7 @@ class Run:
 
     def broken(self) -> RequestRecord:
         """Return the record of a flight that lbd itself failed."""
+        self._service.purses.settle(self._hold, 0)  # where it was between the slot and the attempt
         return self._close(FailureKind.INTERNAL, 500)
 
     def _close(self, outcome: str, status: int) -> RequestRecord:
@@ -493,4 +496,5 @@ class Run:
             late,
             self._desk.waited_s,
             self._flight.moves,
+            ticket.judged,
         )

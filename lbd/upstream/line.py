@@ -106,14 +106,21 @@ def forwarding(endpoint: Endpoint, fields: tuple[tuple[str, str], ...]) -> Endpo
 
 
 def masked(failure: Failure, provider: ProviderSpec) -> Failure:
-    """Return the failure without the provider's credentials in it: some servers repeat the key that they refuse."""
+    """Return the failure without the provider's credentials in it: some servers repeat the key that they refuse.
+
+    Nor does it say where the provider is: for its address stands its name.
+    """
     secrets = [value for _, value in provider.headers if len(value) >= SHORTEST_SECRET]
     if provider.api_key is not None:
         secrets.append(provider.api_key.reveal())
     secrets += [secret.reveal() for _, secret in provider.secrets]
-    for secret in secrets:
-        if secret in failure.message:
-            failure = replace(failure, message=failure.message.replace(secret, "***"))
-        if failure.body is not None and secret.encode() in failure.body:
-            failure = replace(failure, body=failure.body.replace(secret.encode(), b"***"))
+    hidden = dict.fromkeys(secrets, "***")
+    where = origin_of(provider).authority
+    if "." in where or ":" in where:  # a bare word may stand in a message by itself
+        hidden[where] = provider.name
+    for text, shown in hidden.items():
+        if text in failure.message:
+            failure = replace(failure, message=failure.message.replace(text, shown))
+        if failure.body is not None and text.encode() in failure.body:
+            failure = replace(failure, body=failure.body.replace(text.encode(), shown.encode()))
     return failure

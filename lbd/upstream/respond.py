@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lbd.model.failure import Blame, Failure
+from lbd.model.failure import Blame, Failure, FailureKind
 from lbd.model.units import Seconds
 from lbd.shapes.clients import ClientShape
 
 # After a 429 without a word of how long: the shortest wait that is not a hammer.
 UNNAMED_WAIT: Seconds = 1.0
+# SDKs wait no longer than this before they ask again by themselves.
+LONGEST_WAIT: Seconds = 60.0
 
 
 def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
@@ -27,12 +29,15 @@ def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
         if failure.body is not None and shape.passes(failure.body):
             body = failure.body
     wait = failure.retry_after_s
-    if wait is None and status == 429:
+    # until its window ends, which no SDK waits for
+    hopeless = failure.kind is FailureKind.BUDGET and (wait is None or wait > LONGEST_WAIT)
+    if wait is None and status == 429 and not hopeless:
         wait = UNNAMED_WAIT
-    if wait is not None and status in (429, 503, 504, 529):
+    helps = wait is not None and status in (429, 503, 504, 529)
+    if wait is not None and helps:
         ms = max(1, math.ceil(wait * 1000))
         headers += [("retry-after-ms", str(ms)), ("retry-after", str(math.ceil(ms / 1000)))]
-    elif status >= 500 or status in (408, 409):
+    if hopeless or (not helps and (status >= 500 or status in (408, 409))):
         # every candidate was tried: an SDK's own retries would only repeat that
         headers.append(("x-should-retry", "false"))
     return status, fields(headers), body

@@ -99,8 +99,9 @@ def test_an_error_body_says_what_the_failure_says(shape: ClientShape, failure: F
     assert failure.message in error["message"]
     if "code" in error:
         assert error["param"] == failure.param
-        # but for the code that every application goes by, whatever a provider calls it
-        assert not failure.code or error["code"] == failure.code or failure.kind is FailureKind.CONTEXT
+        # but for the code that every application goes by, whatever a provider calls it, and what is not its concern
+        own = (FailureKind.CONTEXT, FailureKind.AUTH, FailureKind.MONEY)
+        assert not failure.code or error["code"] == failure.code or failure.kind in own
     assert shape.passes(body)
 
 

@@ -179,6 +179,7 @@ def test_tokens_are_counted_for_every_model(messages: anthropic.Anthropic, shape
     """Where the provider has no such endpoint, by lbd's own estimate."""
     counted = messages.messages.count_tokens(model=f"m-{shape}", messages=[{"role": "user", "content": "word " * 400}])
     assert 100 < counted.input_tokens < 2000
+    assert shape != "gemini" or counted.input_tokens == 400  # its own count
 
 
 def test_both_kinds_of_clients_list_the_models(chat: openai.OpenAI, messages: anthropic.Anthropic) -> None:
@@ -194,6 +195,8 @@ def test_azure_s_client_finds_its_paths(strict_daemon: Daemon) -> None:
     client = openai.AzureOpenAI(azure_endpoint=strict_daemon.url, api_key="x", api_version="2024-10-21", max_retries=0)
     told = client.chat.completions.create(model="m-openai", messages=[{"role": "user", "content": "Häi"}])
     assert told.choices[0].message.content == HELLO
+    assert client.responses.create(model="m-openai", input="Häi").output_text == HELLO
+    assert client.models.retrieve("m-openai").id == "m-openai"
 
 
 # --- OpenAI's responses ----------------------------------------------------------------------------------

@@ -105,8 +105,15 @@ class Relay:
         }
         catalogue = names.build(new.deployments, new.tiers, new.rules, new.aliases, self.generation)
         self.owner.configure(new.deployments, new.providers, new.tiers, catalogue, new.scorer)
+        budgets = [b for p in new.providers for b in p.budgets] + [b for c in new.clients for b in c.budgets]
+        budgets += [b for s in new.surfaces.values() for b in s.budgets]
+        self.flights.purses.configure(budgets, self.env.wall())
         self.flights.configure(built, self.settings)
         self.pipeline.rules = Rules(Clients(new.clients), new.surfaces, new.deadlines)
+
+    def grant(self) -> None:
+        """Write down what is due of the budgets."""
+        self.flights.purses.granted(self.flights.purses.due(self.env.wall()))
 
     async def ask(
         self, model: str = "auto", *, stream: bool = False, headers: Mapping[str, str] | None = None, **more: Any
@@ -156,6 +163,7 @@ class Relay:
         assert all(r.inflight == 0 for r in self.owner.rows)
         assert all(self.settled[id(lease)] == 1 for lease in self.leases)
         assert not any(self.flights._waiting.values())
+        assert not any(b["reserved_usd"] for b in self.flights.purses.report(self.env.wall())), "money is left held"
         for taken in self.stage.taken:
             assert not taken.open, "an exchange is left open"
         for record in self.records:

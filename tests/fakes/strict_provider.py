@@ -109,6 +109,7 @@ class StrictProvider:
             ("/anthropic/v1/messages", anthropic),
             ("/gemini/v1beta/models/{model}:generateContent", google),
             ("/gemini/v1beta/models/{model}:streamGenerateContent", google),
+            ("/gemini/v1beta/models/{model}:countTokens", google_counts),
             ("/bedrock/model/{model}/converse", bedrock),
             ("/bedrock/model/{model}/converse-stream", bedrock),
             *strict_embeddings.ROUTES,
@@ -365,6 +366,18 @@ async def google(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
     return await stream(
         request, "text/event-stream", [*out, sse(None, {**head, "candidates": [last], "usageMetadata": usage})]
     )
+
+
+async def google_counts(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """countTokens, of a whole request for generateContent."""
+    if request.headers.get("x-goog-api-key") != "strict":
+        raise Wrong("no key")
+    asked = body.get("generateContentRequest", {})
+    if set(body) != {"generateContentRequest"} or asked.get("model") != f"models/{request.match_info['model']}":
+        raise Wrong(f"not a whole request of its model: {sorted(body)}")
+    contents = [gemini.Content.model_validate(turn) for turn in asked["contents"]]
+    words = " ".join(part.text or "" for turn in contents for part in turn.parts or ()).split()
+    return web.json_response({"totalTokens": len(words), "promptTokensDetails": []})
 
 
 # --- Bedrock -------------------------------------------------------------------------------------------------

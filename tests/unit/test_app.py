@@ -119,6 +119,34 @@ async def test_state_outlives_a_restart(tmp_path: Path) -> None:
         assert house.app.persistence.restored == 1
 
 
+async def test_money_outlives_a_restart(tmp_path: Path) -> None:
+    """Entries of the ledger, in a file beside the state, and what was spent of a budget."""
+    surfaces = [{"name": "s", "budget": {"usd_per_month": 1}}]
+    kept = {"store": {"url": f"sqlite://{tmp_path}/state.db"}, "surfaces": surfaces}
+    async with House(tmp_path, **kept) as house:
+        house.stage.always(0.001, *answer(whole()), host="a")
+        asked = await house.ask("m-a", headers={"x-lbd-surface": "s"})
+        assert asked.status == 200
+    assert (tmp_path / "state.ledger.db").exists()
+    async with House(tmp_path, **kept) as house:
+        (entry,) = await house.app.books.entries(0, 1e11)
+        assert (entry.surface, entry.deployment, entry.served) == ("s", "a/m-a", True) and entry.cost > 0
+        (budget,) = house.app.flights.purses.report(house.env.wall())
+        assert round(budget["spent_usd"] * 1e9) == entry.cost and budget["reserved_usd"] == 0
+
+
+async def test_a_price_that_has_changed_is_no_change_of_the_configuration(tmp_path: Path) -> None:
+    """The file says the same as before; a reload keeps the price that holds."""
+    async with House(tmp_path) as house:
+        changes = [{"from": "2020-01-01", "input_usd_per_mtok": 3, "output_usd_per_mtok": 4}]
+        house.rows[0]["deployments"][0]["price_changes"] = changes
+        house.write()
+        assert (await house.app.reload(by="test")).changed == ("a/m-a",)
+        assert (await house.app.reload(by="test")).empty
+        price = house.app.owner.rows[0].spec.price
+        assert price is not None and price.input_usd_per_mtok == 3
+
+
 async def test_the_end_of_a_batch_is_an_event_and_a_log_line(tmp_path: Path) -> None:
     """With its numbers, or what was wrong with its input; its contents stand beside the state."""
     async with House(tmp_path, store={"url": f"sqlite://{tmp_path}/state.db"}) as house:
@@ -139,6 +167,26 @@ async def test_the_end_of_a_batch_is_an_event_and_a_log_line(tmp_path: Path) -> 
         assert (good["total"], good["completed"], good["failed"]) == (1, 1, 0)
         assert (bad["level"], bad["reason"], bad["fault"]["code"]) == ("warning", "failed", "invalid_json_line")
         assert len(list((tmp_path / "state.files").iterdir())) == 3
+
+
+async def test_what_a_crash_left_is_swept_at_start_and_told(tmp_path: Path) -> None:
+    """An event and a log line with numbers; what cannot be swept is told, and everything else goes on."""
+    store = {"url": f"sqlite://{tmp_path}/state.db"}
+    folder = tmp_path / "state.files"
+    async with House(tmp_path, store=store) as house:
+        kept = await house.app.shelf.add("local", "in.jsonl", b"x", keep_s=None)
+    (folder / "file-stray").write_bytes(b"1234")
+    async with House(tmp_path, store=store) as house:
+        assert [p.name for p in folder.iterdir()] == [kept.id]
+        (told,) = [e for e in house.logged if e["subject"] == "files"]
+        assert (told["event"], told["level"], told["contents"], told["bytes"]) == ("strays_dropped", "info", 1, 4)
+        assert [e.kind for e in house.app.timeline.last(99) if e.subject == "files"] == ["strays_dropped"]
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_bytes(b"no folder")
+    async with House(tmp_path, store=store) as house:
+        (told,) = [e for e in house.logged if e["subject"] == "files"]
+        assert (told["event"], told["level"]) == ("strays_kept", "warning") and "state.files" in told["why"]
+        assert house.app.shelf.loaded and list(house.app.shelf.files) == [kept.id]
 
 
 def test_draining_lets_what_runs_finish_and_tells() -> None:

@@ -14,11 +14,13 @@ from msgspec.structs import replace
 
 from lbd.console import TICK_LATE_S
 from lbd.ingress.problem import Problem
+from lbd.model.batch import ENDPOINTS, Batch, Fate
 from lbd.model.failure import FailureKind
 from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
 from lbd.observe.provenance import signature
+from lbd.state import batch as states
 from lbd.state.row import Lock
 from tests.fakes.harness import Sim, provider
 from tests.fakes.house import House
@@ -448,6 +450,16 @@ async def test_metrics_count_what_happened_and_are_rendered_at_most_once_a_secon
         assert 'lbd_deployment_state{deployment="a/m-a",state="locked"} 1.0' in second
         assert 'lbd_tokens_total{deployment="b/m-b",direction="input"} 20.0' in second
         assert "lbd_inflight 0.0" in second and "lbd_store_up 1.0" in second
+        shelf = house.app.shelf
+        made = Batch("batch_1", "local", ENDPOINTS[0], "file-1", "24h", shelf.now() - 60, shelf.now() + 60)
+        shelf.note(states.begin(made, 1, total=9, output_id="file-2", error_id="file-3"))
+        house.app.batches.lines[Fate.FAILED] = 3
+        house.env.now = partial(float, house.env.now() + 2)
+        third = (await house.console.metrics(openmetrics=False))[0].decode()
+        assert (
+            'lbd_batches{state="in_progress"} 1.0' in third and 'lbd_batch_lines_total{outcome="failed"} 3.0' in third
+        )
+        assert "lbd_batch_lines_waiting 9.0" in third and "lbd_batch_oldest_age_seconds 6" in third
 
 
 async def test_many_scrapers_at_once_get_one_page(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine
@@ -16,7 +17,7 @@ from lbd.pipeline import REMEMBERED_ASKS, Errand
 from lbd.upstream.call import Ticket
 from tests.fakes.harness import SimInbound
 from tests.fakes.relay import Relay, row
-from tests.fakes.stage import answer, whole
+from tests.fakes.stage import answer, refusal, whole
 from tests.fakes.virtual import VirtualEnv, run
 
 K = FailureKind
@@ -365,5 +366,141 @@ def test_an_errand_is_background_within_its_time() -> None:
         assert (ask.urgency, ask.total_s, ask.first_content_s) == (Urgency.BACKGROUND, 500.0, 500.0)
         assert (ask.surface, ask.quality_floor, ticket(found).client) == ("drafts", 0.1, "c")
         refused(relay.pipeline.prepare("r", nobody, raw, relay.shape), K.UNAUTHORIZED)
+
+    play(main)
+
+
+# --- rate limits --------------------------------------------------------------------------------------
+
+AS_C = {"authorization": f"Bearer {KEY}"}
+
+
+def limited(env: VirtualEnv, **limit: int) -> Relay:
+    """Return a relay with one client that has a limit; what ends is made good, as the application does it."""
+    relay = with_client(env, limit=limit)
+    for host in "ab":
+        relay.stage.always(0.1, *answer(whole(prompt=20, completion=3)), host=host)
+
+    def done(record: Any) -> None:
+        relay.records.append(record)
+        relay.pipeline.settle(record)
+
+    relay.flights.done = done
+    return relay
+
+
+def test_a_client_over_its_rate_limit_is_told_how_long_to_wait() -> None:
+    """429 with a wait that is true; what is refused consumes nothing, asks nobody, and has no flight."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = limited(env, requests_per_min=30)
+        first = [relay.start(headers=AS_C) for _ in range(30)]
+        await env.sleep(0.2)
+        assert {(await task).status for task in first} == {200}
+        for _ in range(20):
+            asked = await relay.ask(headers=AS_C)
+            assert asked.status == 429 and asked.error is not None and asked.error["code"] == "rate_limit_exceeded"
+            assert "client 'c' may use 30 requests a minute" in asked.error["message"]
+        wait = int(asked.headers["retry-after-ms"]) / 1000
+        assert wait == pytest.approx(60 / 30 - 0.2, abs=0.002)
+        assert len(relay.records) == len(relay.stage.taken) == 30
+        await env.sleep(wait - 0.002)
+        assert (await relay.ask(headers=AS_C)).status == 429
+        await env.sleep(0.002)
+        assert (await relay.ask(headers=AS_C)).status == 200
+        relay.check()
+
+    play(main)
+
+
+def test_tokens_are_made_good_when_a_request_ends() -> None:
+    """Counted as usual when it comes; by its usage when it has ended, whatever became of it."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = limited(env, tokens_per_min=1000)
+        for _ in range(25):  # 272 tokens each at first, 23 in truth
+            assert (await relay.ask(headers=AS_C)).status == 200
+        relay.stage.always(0.0, *answer(refusal("no", kind="invalid_request_error"), 400), host="a")
+        for _ in range(40):  # refused ones cost nothing
+            assert (await relay.ask(headers=AS_C)).status == 400
+        assert not relay.pipeline._rates._counted
+        relay.stage.always(0.1, *answer(whole(prompt=2000, completion=500)), host="a")
+        assert (await relay.ask(headers=AS_C)).status == 200
+        asked = await relay.ask(headers=AS_C)
+        assert asked.status == 429 and asked.error is not None and "1000 tokens a minute" in asked.error["message"]
+        assert int(asked.headers["retry-after"]) > 60
+        relay.check()
+
+    play(main)
+
+
+def test_a_request_that_never_flew_is_made_good_too() -> None:
+    """A client that left while it waited, and a count that lbd estimates itself."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = limited(env, tokens_per_min=1000)
+        relay.stage.always(5.0, *answer(whole()), host="a")
+        tasks = [relay.start(headers=AS_C) for _ in range(3)]
+        await env.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        relay.shape = relay.plugins.clients["anthropic.count_tokens"]
+        for _ in range(20):
+            assert (await relay.ask(headers=AS_C, max_tokens=5)).status == 200
+        assert not relay.pipeline._rates._counted
+        relay.check()
+
+    play(main)
+
+
+def test_only_what_goes_out_is_limited() -> None:
+    """A dry run asks nobody, and what is refused for another reason is not counted."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = limited(env, requests_per_min=1)
+        for _ in range(3):
+            assert (await relay.ask(headers={**AS_C, "x-lbd-dry-run": "1"})).status == 200
+            assert (await relay.ask("no-such-model", headers=AS_C)).status == 404
+            assert (await relay.ask(headers={**AS_C, "x-lbd-surface": "none"})).status == 400
+        assert (await relay.ask(headers=AS_C)).status == 200
+        assert (await relay.ask(headers=AS_C)).status == 429
+
+    play(main)
+
+
+def test_an_errand_is_not_rate_limited_but_held_against_budgets() -> None:
+    """A batch has its own pace; its money is the client's all the same."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = with_client(env, limit={"requests_per_min": 1}, budget={"usd_per_day": 0.001})
+        relay.flights.purses._purses["client/c/day"].granted = 10**6
+        spec = relay.pipeline.rules.clients.named("c")
+        assert spec is not None
+        sent = {"model": "m-a", "max_tokens": 100, "messages": [{"role": "user", "content": "hello"}]}
+        statuses = []
+        for _ in range(40):
+            heard = relay.heard()
+            inbound, errand = SimInbound(env.now(), {}), Errand(spec, 500.0)
+            await relay.pipeline.handle(inbound, json.dumps(sent).encode(), relay.shape, heard, errand=errand)
+            statuses.append(heard.asked.status)
+        assert statuses.count(200) > 20 and statuses[-1] == 429
+        assert heard.asked.error is not None and "client c: 0.001 USD a day" in heard.asked.error["message"]
+        assert sum(r.cost for r in relay.records) <= 10**6
+        relay.check()
+
+    play(main)
+
+
+def test_a_limit_that_a_reload_takes_away_is_gone() -> None:
+    """Requests under way are made good for nobody."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = limited(env, requests_per_min=1, tokens_per_min=100)
+        task = relay.start(headers=AS_C)
+        await env.sleep(0.01)
+        relay.configure(row("a", model="m-a"), clients=[{"name": "d", "key": KEY}], allow_inline_secrets=True)
+        assert (await task).status == 200 and not relay.pipeline._rates._counted
+        assert (await relay.ask(headers=AS_C)).status == 200
 
     play(main)

@@ -169,7 +169,9 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, wall: WallTim
     except orjson.JSONDecodeError:
         said, shaped = Said(body[:200].decode("utf-8", "replace").strip(), "", "", None), False
     kind = _kind(status, said, shaped=shaped)
-    text = said.message or f"HTTP {status} without a message"
+    # a page for people (a proxy's on the way) says nothing to programs, and names hosts
+    text = "" if not shaped and said.message.startswith("<") else said.message
+    text = text or f"HTTP {status} without a message"
     if 300 <= status < 400:
         text = f"HTTP {status} redirect; lbd does not follow redirects: check base_url"
     wait = retry_after_s(headers, wall, text)
@@ -254,10 +256,16 @@ OPENAI_CODE: dict[FailureKind, str] = {
 }
 
 
+# What is wrong with lbd's own account: the provider's word would tell the client that its key, or its money, is.
+_OF_OPERATOR = frozenset({K.AUTH, K.MONEY})
+
+
 def encode(failure: Failure) -> bytes:
     """Return the OpenAI-shaped error body of a failure."""
     row = failure.row
     code = failure.code or OPENAI_CODE.get(failure.kind, str(failure.kind))
+    if failure.kind in _OF_OPERATOR:
+        code = str(failure.kind)
     if failure.kind is K.CONTEXT:
         code = OPENAI_CODE[K.CONTEXT]  # applications go by it, whatever a provider calls it
     error = {

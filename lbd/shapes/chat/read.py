@@ -86,7 +86,8 @@ def read(raw: bytes) -> Prompt:
     names: dict[str, str] = {}
     for message, at in dig.objects(body.get("messages"), "/messages"):
         add(message, at, system, turns, names)
-    choice, tool = _choice(body)
+    choice, tool, allowed = _choice(body)
+    tools = _tools(body)
     limit = dig.whole(body.get("max_completion_tokens"), "/max_completion_tokens")
     if limit is None:
         limit = dig.whole(body.get("max_tokens"), "/max_tokens")
@@ -96,7 +97,7 @@ def read(raw: bytes) -> Prompt:
         model=dig.text(body.get("model"), "/model"),
         turns=joined(turns),
         system=tuple(system),
-        tools=_tools(body),
+        tools=tools if allowed is None else tuple(t for t in tools if t.name in allowed),
         choice=choice,
         tool=tool,
         parallel=dig.flag(body.get("parallel_tool_calls"), "/parallel_tool_calls"),
@@ -143,26 +144,40 @@ def _function(function: dict[str, Any], at: str, tool: dict[str, Any]) -> Tool:
     )
 
 
-_Choice = tuple[Literal["auto", "none", "required"] | None, str | None]
+_Mode = Literal["auto", "none", "required"] | None
 
 
-def _choice(body: dict[str, Any]) -> _Choice:
-    """Return which tool is to be called: the mode, and the name of the one that must be."""
+def _mode(value: object, at: str) -> _Mode:
+    if value in ("auto", "none", "required"):
+        return value
+    raise dig.bad(at, f"{value!r} is none of auto, none, required")
+
+
+def _choice(body: dict[str, Any]) -> tuple[_Mode, str | None, frozenset[str] | None]:
+    """Return the mode, the name of the tool that must be called, and those that may be where not all may."""
     name = "tool_choice" if body.get("tool_choice") is not None else "function_call"
     choice = body.get(name)
     if choice is None:
-        return None, None
+        return None, None, None
     if isinstance(choice, str):
-        if choice not in ("auto", "none", "required"):
-            raise dig.bad(f"/{name}", f"{choice!r} is none of auto, none, required")
-        return choice, None  # type: ignore[return-value]
+        return _mode(choice, f"/{name}"), None, None
     choice = dig.members(choice, f"/{name}")
     if name == "function_call":
-        return "required", dig.text(choice.get("name"), "/function_call/name")
+        return "required", dig.text(choice.get("name"), "/function_call/name"), None
+    if choice.get("type") == "allowed_tools":
+        at = "/tool_choice/allowed_tools"
+        told = dig.members(choice.get("allowed_tools"), at)
+        names = frozenset(_named(tool, place) for tool, place in dig.objects(told.get("tools"), f"{at}/tools"))
+        return _mode(told.get("mode"), f"{at}/mode"), None, names
+    return "required", _named(choice, "/tool_choice"), None
+
+
+def _named(choice: dict[str, Any], at: str) -> str:
+    """Return the name of a function that is chosen."""
     if choice.get("type") != "function":
-        raise dig.unsupported("/tool_choice/type", f"a choice of type {choice.get('type')!r} cannot be translated")
-    function = dig.members(choice.get("function"), "/tool_choice/function")
-    return "required", dig.text(function.get("name"), "/tool_choice/function/name")
+        raise dig.unsupported(f"{at}/type", f"a choice of type {choice.get('type')!r} cannot be translated")
+    function = dig.members(choice.get("function"), f"{at}/function")
+    return dig.text(function.get("name"), f"{at}/function/name")
 
 
 def _format(value: object) -> Format | None:

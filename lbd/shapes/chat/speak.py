@@ -50,11 +50,12 @@ def _dumps(value: dict[str, Any]) -> bytes:
 
 def usage_fields(usage: Usage) -> dict[str, Any]:
     """Return token counts as OpenAI writes them."""
+    written = {"cache_write_tokens": usage.written} if usage.written else {}
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": usage.prompt + usage.completion,
-        "prompt_tokens_details": {"cached_tokens": usage.cached},
+        "prompt_tokens_details": {"cached_tokens": usage.cached, **written},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
 

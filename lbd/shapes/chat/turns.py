@@ -103,6 +103,8 @@ def linked(
 
 
 def _assistant(message: dict[str, Any], at: str, names: dict[str, str]) -> list[Part]:
+    if message.get("audio") is not None:
+        raise dig.unsupported(f"{at}/audio", "sound that the model said lies at its provider")
     out = _thoughts(message, at)
     out += _content(message.get("content"), f"{at}/content")
     if message.get("refusal"):

@@ -18,6 +18,7 @@ _Tokens = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
 
 class _PromptDetails(msgspec.Struct):
     cached_tokens: _Tokens | None = None
+    cache_write_tokens: _Tokens | None = None
 
 
 class _CompletionDetails(msgspec.Struct):
@@ -36,13 +37,15 @@ class UsageFields(msgspec.Struct):
         """Return it in lbd's own words, None where neither prompt nor completion was counted."""
         if self.prompt_tokens is None and self.completion_tokens is None:
             return None
-        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        prompt, completion, whole = self.prompt_tokens_details, self.completion_tokens_details, self.prompt_tokens or 0
+        # parts of the prompt: more of them than there is would make the answer's cost negative
+        cached = min(prompt.cached_tokens or 0, whole) if prompt else 0
         return Usage(
-            self.prompt_tokens or 0,
+            whole,
             self.completion_tokens or 0,
-            # a part of the prompt: more of it than there is would make the answer's cost negative
-            min(prompt.cached_tokens or 0, self.prompt_tokens or 0) if prompt else 0,
+            cached,
             (completion.reasoning_tokens or 0) if completion else 0,
+            written=min(prompt.cache_write_tokens or 0, whole - cached) if prompt else 0,
         )
 
 
@@ -54,7 +57,7 @@ def odd(found: object) -> UsageFields | None:
     return UsageFields(
         count(_of(found, "prompt_tokens")),
         count(_of(found, "completion_tokens")),
-        _PromptDetails(count(_of(prompt, "cached_tokens"))),
+        _PromptDetails(count(_of(prompt, "cached_tokens")), count(_of(prompt, "cache_write_tokens"))),
         _CompletionDetails(count(_of(completion, "reasoning_tokens"))),
     )
 

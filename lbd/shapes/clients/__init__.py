@@ -27,6 +27,7 @@ class ClientShape:
     estimate: Callable[[Tokens], bytes] | None = None  # lbd's own answer where no deployment can give one
     # where it is a form and not JSON: its body with another model's name
     named: Callable[[bytes, str], bytes] | None = None
+    said: Callable[[bytes], tuple[str, ...]] | None = None  # the user's turns, the oldest first, where there are any
     forwards: tuple[str, ...] = ()  # headers that a provider of this very shape gets as the client sent them
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import asked, sse
+from lbd.shapes import asked, said, sse
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.messages import errors, parts
 from lbd.shapes.messages.voice import VOICE
@@ -91,6 +91,7 @@ SHAPE = CLIENTS.add("anthropic.messages")(
         passes=errors.is_shaped,
         keep_alive=b'event: ping\ndata: {"type":"ping"}\n\n',
         voice=VOICE,
+        said=said.messages,
         status=errors.status,
         forwards=("anthropic-beta", "anthropic-version"),
     )

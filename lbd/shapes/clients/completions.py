@@ -8,7 +8,7 @@ import msgspec
 
 from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import asked, sse
+from lbd.shapes import asked, said, sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.clients.openai import error_event
@@ -96,5 +96,6 @@ SHAPE = CLIENTS.add("openai.completions")(
         passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
         voice=VOICE,
+        said=said.prompt,
     )
 )

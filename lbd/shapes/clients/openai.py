@@ -10,7 +10,7 @@ import msgspec
 
 from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import asked, sse, tokens
+from lbd.shapes import asked, said, sse, tokens
 from lbd.shapes.chat import errors
 from lbd.shapes.chat.voice import VOICE
 from lbd.shapes.clients import CLIENTS, ClientShape
@@ -159,5 +159,6 @@ SHAPE = CLIENTS.add("openai.chat")(
         passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
         voice=VOICE,
+        said=said.messages,
     )
 )

@@ -9,7 +9,7 @@ import msgspec
 
 from lbd.model.failure import Failure
 from lbd.model.request import Head
-from lbd.shapes import asked, sse
+from lbd.shapes import asked, said, sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.responses import state
@@ -123,5 +123,6 @@ SHAPE = CLIENTS.add("openai.responses")(
         passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
         voice=VOICE,
+        said=said.items,
     )
 )

@@ -35,8 +35,7 @@ def write(prompt: Prompt, model: str, *, stream: bool, samples: bool) -> bytes:
     thinking = _thinking(prompt.effort)
     body: dict[str, Any] = {
         "model": model,
-        # what is thought counts too
-        "max_tokens": prompt.max_tokens or max(most_tokens(model), (thinking or {}).get("budget_tokens", 0) + ROOM),
+        "max_tokens": _bound(model, thinking) if prompt.max_tokens is None else prompt.max_tokens,
         "messages": [{"role": t.role, "content": [b for p in _ordered(t) for b in _block(p)]} for t in prompt.turns],
     }
     body["messages"] = [m for m in body["messages"] if m["content"]]
@@ -62,6 +61,12 @@ def write(prompt: Prompt, model: str, *, stream: bool, samples: bool) -> bytes:
     if stream:
         body["stream"] = True
     return dig.encoded(body)
+
+
+def _bound(model: str, thinking: dict[str, Any] | None) -> int:
+    """Return the bound of an answer whose client sets none; what is thought counts too."""
+    budget: int = (thinking or {}).get("budget_tokens", 0)
+    return max(most_tokens(model), budget + ROOM)
 
 
 def most_tokens(model: str) -> int:

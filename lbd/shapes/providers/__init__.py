@@ -53,6 +53,9 @@ Service = Literal["chat", "completions", "responses", "embeddings", "moderations
 Ratio01 = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+# Beyond these it is a slip of the pen; and whole nano-USD of what is below them fit into 64 bits.
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Usd = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -65,10 +68,10 @@ class PriceConfig(Price, frozen=True, forbid_unknown_fields=True):
     cache_write_usd_per_mtok: of the part of a prompt that it put into its cache; as input when not given.
     """
 
-    input_usd_per_mtok: NonNegative
-    output_usd_per_mtok: NonNegative
-    cached_input_usd_per_mtok: NonNegative | None = None
-    cache_write_usd_per_mtok: NonNegative | None = None
+    input_usd_per_mtok: Rate
+    output_usd_per_mtok: Rate
+    cached_input_usd_per_mtok: Rate | None = None
+    cache_write_usd_per_mtok: Rate | None = None
 
 
 class DatedPriceConfig(PriceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"since": "from"}):
@@ -90,9 +93,9 @@ class BudgetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     warn_at: share of a limit from which on it is told that it is low.
     """
 
-    usd_per_hour: NonNegative | None = None
-    usd_per_day: NonNegative | None = None
-    usd_per_month: NonNegative | None = None
+    usd_per_hour: Usd | None = None
+    usd_per_day: Usd | None = None
+    usd_per_month: Usd | None = None
     hard: bool = True
     warn_at: Ratio01 = 0.8
 

@@ -5,6 +5,9 @@ OpenAI's chat completions without some members (Cohere documentation, "Using Coh
 
 from __future__ import annotations
 
+from typing import Any
+
+from lbd.shapes import dig
 from lbd.shapes.family import adapted, hosted, renamed
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
 
@@ -24,11 +27,21 @@ _REFUSED = (
     "store",
     "user",
 )
+_members = renamed(_NAMES, _REFUSED)
+
+
+def adapt(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return a request as Cohere takes it. Raises LbdError for a wish that it cannot grant."""
+    if asked.get("parallel_tool_calls") is False and asked.get("tools"):
+        raise dig.unsupported("/parallel_tool_calls", "calls cannot be kept to one at a time")
+    return _members(asked)
+
+
 SHAPE = PROVIDERS.add("cohere")(
     adapted(
         hosted("cohere", Cohere),
         (*_NAMES, *_REFUSED),
-        renamed(_NAMES, _REFUSED),
+        adapt,
         frozenset({"audio", "files", "logit_bias", "n", "parallel_tools"}),
     )
 )

@@ -5,6 +5,7 @@ It tells no limits in headers and its wait only in the body of a 429. The model 
 
 from __future__ import annotations
 
+from lbd.shapes.gemini.count import COUNT
 from lbd.shapes.gemini.embed import EMBED
 from lbd.shapes.gemini.errors import classify
 from lbd.shapes.gemini.models import read_models
@@ -25,7 +26,7 @@ SHAPE = PROVIDERS.add("gemini")(
     Shape(
         name="gemini",
         config=Gemini,
-        speaks={"openai.embeddings": EMBED},
+        speaks={"openai.embeddings": EMBED, "anthropic.count_tokens": COUNT},
         headers=headers,
         classify=classify,
         limits=lambda _headers, _wall: (),

@@ -10,6 +10,7 @@ import re
 from hashlib import sha256
 from typing import Any
 
+from lbd.shapes import dig
 from lbd.shapes.family import adapted, hosted, renamed
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
 
@@ -39,7 +40,9 @@ def call_id(id_: str) -> str:
 
 
 def adapt(asked: dict[str, Any]) -> dict[str, Any]:
-    """Return a request as Mistral takes it."""
+    """Return a request as Mistral takes it. Raises LbdError for a wish that it cannot grant."""
+    if asked.get("verbosity") not in (None, "medium"):  # medium is what everybody gives unasked
+        raise dig.unsupported("/verbosity", "how much to say cannot be set")
     out = _members(asked)
     messages = out.get("messages")
     if isinstance(messages, list):

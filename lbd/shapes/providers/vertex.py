@@ -6,6 +6,7 @@ A project has no list of the models that it may ask for, so that a wrong token s
 from __future__ import annotations
 
 from lbd.shapes.chat.passing import bearer
+from lbd.shapes.gemini.count import COUNT_VERTEX
 from lbd.shapes.gemini.errors import classify
 from lbd.shapes.gemini.predict import PREDICT
 from lbd.shapes.gemini.voice import DIALECT
@@ -24,7 +25,7 @@ SHAPE = PROVIDERS.add("vertex")(
     Shape(
         name="vertex",
         config=Vertex,
-        speaks={"openai.embeddings": PREDICT},
+        speaks={"openai.embeddings": PREDICT, "anthropic.count_tokens": COUNT_VERTEX},
         headers=bearer,
         classify=classify,
         limits=lambda _headers, _wall: (),

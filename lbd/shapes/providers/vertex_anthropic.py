@@ -16,11 +16,13 @@ from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.shapes.chat.errors import classify
 from lbd.shapes.chat.passing import bearer
+from lbd.shapes.messages.count import COUNT
 from lbd.shapes.messages.voice import DIALECT, MESSAGES
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
 VERSION = "vertex-2023-10-16"
 UNARY, STREAM = "/models/{model}:rawPredict", "/models/{model}:streamRawPredict"
+COUNTING = "/models/count-tokens:rawPredict"  # of whichever model stands in the body
 
 
 class VertexAnthropic(ProviderConfig, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="vertex-anthropic"):
@@ -35,6 +37,11 @@ def versioned(raw: bytes) -> bytes:
     """Return a request of the Messages API as Vertex takes it."""
     asked = orjson.loads(raw)
     asked.pop("model", None)
+    return orjson.dumps({"anthropic_version": VERSION, **asked})
+
+
+def _count(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
+    asked = orjson.loads(COUNT.encode(body, row, stream, ask_usage))
     return orjson.dumps({"anthropic_version": VERSION, **asked})
 
 
@@ -56,7 +63,8 @@ SHAPE = PROVIDERS.add("vertex-anthropic")(
         speaks={
             "anthropic.messages": dataclasses.replace(
                 MESSAGES, path=UNARY, stream_path=STREAM, encode=_encode(MESSAGES.encode)
-            )
+            ),
+            "anthropic.count_tokens": dataclasses.replace(COUNT, path=COUNTING, encode=_count),
         },
         headers=bearer,
         classify=classify,

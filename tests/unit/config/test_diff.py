@@ -63,6 +63,7 @@ def test_a_rotated_key_is_a_change_although_the_file_is_the_same() -> None:
         ("probes: {kinds: [liveness]}\n", "probe_kinds"),
         ("probes: {every_s: 15}\n", "probes"),
         ("limits: {queue_size: 5}\n", "limits"),
+        ("ledger: {keep_days: 5}\n", "ledger"),
         ("log: {level: debug}\n", "log"),
         ("allowed_hosts: [x]\n", "allowed_hosts"),
     ],

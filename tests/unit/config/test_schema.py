@@ -112,8 +112,11 @@ def test_a_price_is_not_negative(key: str) -> None:
 def test_numbers_carry_their_unit_in_the_key() -> None:
     """Seconds, milliseconds, dollars, bytes, tokens; what has none is a count, a share or a weight."""
     bare = {"workers", "weight", "jitter", "quality_floor", "error_rate_max", "max_concurrency", "queue_size",
-            "journal_records"}  # fmt: skip
-    unit = re.compile(r"_(s|ms|usd|bytes|tokens|chars|per_1k|per_day|per_mtok|per_request)\Z")
+            "journal_records", "warn_at", "quality_share", "load_above", "difficulty_min",
+            "difficulty_below", "input_tokens_min", "input_tokens_below"}  # fmt: skip
+    unit = re.compile(
+        r"_(s|ms|usd|bytes|tokens|chars|per_1k|per_min|per_hour|per_day|per_month|per_mtok|per_request|days)\Z"
+    )
     for struct in STRUCTS:
         for field in fields(struct):
             if _numeric(field.type) and not unit.search(field.encode_name):

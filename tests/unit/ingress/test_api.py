@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.fakes.wire import on, until
 CHAT = "/v1/chat/completions"
 KIND = "Content-Type: application/json"
 ASK = {"model": "auto", "messages": [{"role": "user", "content": "hello"}]}
+packed = partial(gzip.compress, mtime=0)  # the same in every worker that collects the tests
 GOOD: tuple[Any, ...] = (0.001, head(), say(ROLE, content("hel")), 0.001, say(content("lo"), STOP, DONE), end)
 
 
@@ -387,6 +389,38 @@ async def test_what_the_listener_refused_is_answered_in_openais_shape() -> None:
         assert error(await f.listening.ask(get("/x", *(f"X-{n}: a" for n in range(200)))), 431)
 
 
+async def test_a_body_that_is_too_large_is_refused_in_the_envelope_of_its_path() -> None:
+    """Anthropic's clients have a class for it."""
+    async with front() as f:
+        for chunked in ("Transfer-Encoding: chunked", ""):
+            told = await f.ask(path="/v1/messages", body=b"x" * 5001) if not chunked else None
+            told = told or await f.listening.ask(
+                b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n1400\r\n" + b"x" * 0x1400
+            )
+            assert told.status == 413
+            body = json.loads(told.body)
+            assert body["type"] == "error" and body["error"]["type"] == "request_too_large"
+
+
+async def test_azures_older_paths_that_name_no_deployment_are_known() -> None:
+    """Its SDK puts the model into the body there, or asks for one."""
+    async with front() as f:
+        assert (await f.get("/openai/models/auto?api-version=2025-04-01-preview")).status == 200
+        for path in ("responses", "chat/completions"):
+            told = await f.ask(path=f"/openai/{path}?api-version=2025-04-01-preview", model="none")
+            assert error(told, 404)["code"] == "model_not_found"
+
+
+async def test_what_is_not_there_is_not_there_whatever_is_sent() -> None:
+    """A kind of body can only be wrong where there is a place for one."""
+    async with front() as f:
+        form = request(
+            "POST", "/v1/images/variations", b"x", "Content-Type: multipart/form-data; boundary=b", host="localhost"
+        )
+        assert error(await f.listening.ask(form), 404)["code"] == "unknown_url"
+
+
 # --- compressed bodies --------------------------------------------------------------------------------
 
 
@@ -417,22 +451,22 @@ async def test_a_compressed_body_is_read(encoding: str, pack: Any) -> None:
     ("encoding", "body", "status"),
     [
         ("br", b"x", 415),
-        ("gzip, gzip", gzip.compress(b"{}"), 415),
+        ("gzip, gzip", packed(b"{}"), 415),
         ("", b"{}", 415),
         ("gzip", b'{"model":"auto"}', 400),
-        ("gzip", gzip.compress(json.dumps(ASK).encode())[:-12], 400),
-        ("gzip", gzip.compress(json.dumps(ASK).encode())[:-8], 400),
-        ("gzip", gzip.compress(json.dumps(ASK).encode())[:-1], 400),
-        ("gzip", gzip.compress(json.dumps(ASK).encode()) + gzip.compress(b" ")[:-1], 400),
-        ("gzip", gzip.compress(json.dumps(ASK).encode()) + b"more", 400),
+        ("gzip", packed(json.dumps(ASK).encode())[:-12], 400),
+        ("gzip", packed(json.dumps(ASK).encode())[:-8], 400),
+        ("gzip", packed(json.dumps(ASK).encode())[:-1], 400),
+        ("gzip", packed(json.dumps(ASK).encode()) + packed(b" ")[:-1], 400),
+        ("gzip", packed(json.dumps(ASK).encode()) + b"more", 400),
         ("gzip", b"", 400),
         ("deflate", b"", 400),
         ("deflate", zlib.compress(json.dumps(ASK).encode())[:-4], 400),
         ("deflate", zlib.compress(json.dumps(ASK).encode())[2:-5], 400),
         ("deflate", zlib.compress(json.dumps(ASK).encode()) * 2, 400),
-        ("gzip", gzip.compress(b" " * 5001), 413),
-        ("gzip", gzip.compress(b" " * 2600) * 2, 413),
-        ("gzip", gzip.compress(b" " * 50_000_000, 9)[:5000], 413),
+        ("gzip", packed(b" " * 5001), 413),
+        ("gzip", packed(b" " * 2600) * 2, 413),
+        ("gzip", packed(b" " * 50_000_000, 9)[:5000], 413),
         ("deflate", zlib.compress(b"0" * 4_000_000), 413),
     ],
 )

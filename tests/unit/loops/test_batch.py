@@ -76,6 +76,7 @@ class World:
         self.provider = provider or Provider(env)
         self.ended: list[Batch] = []
         self.crashes: list[str] = []
+        self.peak_until = 0.0
 
     async def start(self) -> World:
         self.shelf = Shelf(self.env, self.store, self.blobs)
@@ -88,6 +89,7 @@ class World:
             spawn=self.tasks.once,
             offload=inline,
             ended=self.ended.append,
+            waits=lambda: self.env.wall() < self.peak_until,
         )
         self.tasks.loop("batches", self.batches.run)
         await self.env.sleep(0.01)
@@ -107,9 +109,9 @@ class World:
         await self.shelf.begin(batch)
         return batch.id
 
-    async def until(self, batch: str, *statuses: Status) -> Batch:
+    async def until(self, batch: str, *statuses: Status, every: float = 0.1) -> Batch:
         while self.shelf.batches[batch].status not in statuses:
-            await self.env.sleep(0.1)
+            await self.env.sleep(every)
         return self.shelf.batches[batch]
 
     async def under_way(self) -> None:
@@ -624,3 +626,63 @@ def test_zeroes_among_the_results_are_no_end() -> None:
         await world.kill()
 
     run(main)
+
+
+# --- peak hours -------------------------------------------------------------------------------------------
+
+
+def test_background_waits_for_the_end_of_the_peak_while_it_can() -> None:
+    """What is due before is sent at once, at whatever price; the rest leaves the hours to people."""
+
+    async def test(world: World) -> None:
+        world.peak_until = world.env.wall() + 3 * 3600
+        patient, due = await world.begin(20, client="a", hours=12), await world.begin(20, client="b", hours=1)
+        assert (await world.until(due, Status.COMPLETED, every=60.0)).counts.completed == 20
+        assert {client for client, _ in world.provider.order} == {"b"}
+        await world.env.sleep(2 * 3600)
+        assert world.shelf.batches[patient].counts.completed == 0
+        assert (await world.until(patient, Status.COMPLETED, every=60.0)).counts.completed == 20
+        assert world.env.wall() >= world.peak_until
+
+    play(test)
+
+
+def test_one_that_would_be_late_does_not_wait_for_the_end() -> None:
+    """Its window ends in the peak: it starts when just enough of it is left."""
+
+    async def test(world: World) -> None:
+        world.peak_until = world.env.wall() + 43 * 3600
+        batch = await world.begin(30, hours=2)
+        await world.env.sleep(3600)
+        assert not world.provider.order
+        assert (await world.until(batch, Status.COMPLETED, every=60.0)).counts.completed == 30
+
+    play(test, takes_s=30.0)
+
+
+def test_those_that_rest_keep_no_place_from_one_that_is_due() -> None:
+    """However many of them there are, and whoever came first."""
+
+    async def test(world: World) -> None:
+        world.peak_until = world.env.wall() + 3 * 3600
+        for i in range(OPEN + 3):
+            await world.begin(3, client=f"c{i}", hours=12)
+        due = await world.begin(3, client="d", hours=1)
+        assert (await world.until(due, Status.COMPLETED, every=60.0)).counts.completed == 3
+
+    play(test)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 40)), min_size=1, max_size=5), st.integers(0, 4))
+def test_every_deadline_that_can_be_met_is_met(batches: list[tuple[int, int]], peak_hours: int) -> None:
+    """Batches of any window and size, a peak of any length: with room for all of them, none expires."""
+
+    async def test(world: World) -> None:
+        world.peak_until = world.env.wall() + peak_hours * 3600
+        ids = [await world.begin(lines, client=f"c{i}", hours=h) for i, (h, lines) in enumerate(batches)]
+        for id_, (_, lines) in zip(ids, batches, strict=True):
+            ended = await world.until(id_, Status.COMPLETED, Status.EXPIRED, every=60.0)
+            assert (ended.status, ended.counts.completed) == (Status.COMPLETED, lines)
+
+    play(test, takes_s=20.0)

@@ -69,7 +69,7 @@ def test_the_status_and_the_type_agree(kind: FailureKind) -> None:
     row = TABLE[kind]
     assert 400 <= row.status < 600
     if row.status == 429:
-        assert row.type == "rate_limit_error"
+        assert row.type == ("insufficient_quota" if kind is FailureKind.BUDGET else "rate_limit_error")
     elif row.status >= 500:
         assert row.type == "server_error"
     else:

@@ -13,10 +13,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from lbd.model.batch import Fate, Status
 from lbd.model.failure import FailureKind
 from lbd.model.table import HealthState
 from lbd.observe.meter import Meter
-from lbd.observe.metrics import OPENMETRICS, TEXT, Facts, RowFacts, render
+from lbd.observe.metrics import OPENMETRICS, TEXT, BatchFacts, Facts, RowFacts, render
 from lbd.state.breaker import Phase
 from tests.fakes.harness import Sim, SimInbound, SimReply, provider
 from tests.fakes.records import attempt, record
@@ -42,6 +43,9 @@ FACTS = Facts(
     retry_budget_left=10.0,
     events=7,
     log_dropped=0,
+    batches=BatchFacts(
+        {**dict.fromkeys(Status, 0), Status.IN_PROGRESS: 2}, {**dict.fromkeys(Fate, 0), Fate.FAILED: 3}, 40, 90.5
+    ),
 )
 
 
@@ -98,6 +102,16 @@ def test_a_state_is_one_among_all() -> None:
             assert sorted(values) == [0.0] * (len(values) - 1) + [1.0]
     assert told['lbd_breaker_state{"deployment": "p/b", "state": "open"}'] == 1
     assert told['lbd_breaker_opened_total{"deployment": "p/b"}'] == 2
+
+
+def test_batches_and_their_lines_are_told() -> None:
+    """Each state and each end of a line has its series from the start, zeroes too."""
+    told = samples(render(Meter(), FACTS, openmetrics=False))
+    states = {str(s): told["lbd_batches" + json.dumps({"state": str(s)})] for s in Status}
+    assert states == {**dict.fromkeys(map(str, Status), 0), "in_progress": 2}
+    ends = {str(f): told["lbd_batch_lines_total" + json.dumps({"outcome": str(f)})] for f in Fate}
+    assert ends == {"completed": 0, "failed": 3, "expired": 0, "cancelled": 0}
+    assert (told["lbd_batch_lines_waiting{}"], told["lbd_batch_oldest_age_seconds{}"]) == (40, 90.5)
 
 
 def test_what_is_not_known_has_no_sample() -> None:
@@ -221,6 +235,7 @@ def test_every_label_value_is_a_configured_name_or_one_of_lbds_words() -> None:
             page = render(sim.app.meter.copy(), sim.console._facts(), openmetrics=False)
             allowed = {"a/m", "b/m", "support", "drafts", "", "interactive", "background", "ok", "input", "output"}
             allowed |= {*map(str, FailureKind), *map(str, HealthState), *map(str, Phase), "refused"}
+            allowed |= {*map(str, Status), *map(str, Fate)}
             found: set[str] = set()
             for family in parse_text(page.decode()):
                 for s in family.samples:

@@ -88,7 +88,8 @@ def test_a_shape_is_reached_natively_where_that_can_be() -> None:
         if shape.dialect is not None:
             assert spoken <= set(found)
         for name, wire in found.items():
-            assert wire.native is (name in shape.speaks and shape.speaks[name].serves == "chat")
+            own = shape.speaks.get(name)
+            assert wire.native is (own is not None and own.serves == "chat" and own.native)
     assert wires(PROVIDERS.load()["anthropic"], "claude-opus-4-7")["openai.chat"].carries < TO_ANTHROPIC.carries
     assert TO_ANTHROPIC.path == "/messages" and TO_OPENAI.path == "/chat/completions"
 

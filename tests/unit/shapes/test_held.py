@@ -127,3 +127,20 @@ def test_a_shape_has_to_say_what_an_event_means() -> None:
     """The framing alone does not know."""
     with pytest.raises(TypeError, match="_event"):
         HeldStream()  # type: ignore[abstract]
+
+
+@pytest.mark.parametrize("first", [HOLD, SAY])
+def test_a_byte_order_mark_does_not_go_on(first: bytes) -> None:
+    """The standard ignores one; the official SDKs take it for a part of the first field's name, and lose the event."""
+    stream = b"\xef\xbb\xbf" + first + SAY + DONE
+    for parts in ([stream], [stream[i : i + 1] for i in range(len(stream))]):
+        assert run(Plain(), parts)[0] == first + SAY + DONE
+
+
+@pytest.mark.parametrize("silent", [b"id: 4\n\n", b"retry: 5\r\n\r\n", b": c\nid: 4\n\n", b"event: odd\n\n"])
+def test_fields_without_data_do_not_go_on(silent: bytes) -> None:
+    """They are no event; OpenAI's own client takes some of them for one, and fails. Comments go on."""
+    stream = silent + SAY + silent + COMMENT + silent[:-1] + DONE
+    assert run(Plain(), [SAY + silent + COMMENT + DONE])[0] == SAY + COMMENT + DONE
+    assert run(Plain(), [silent + SAY + DONE])[0] == SAY + DONE
+    assert run(Plain(), [stream])[1] is None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from lbd.decide import explain
-from lbd.model.failure import FailureKind
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.plan import Query
 from lbd.model.table import AdminState
 from lbd.state.flight import Flight
-from lbd.upstream.acquire import LOOK_AGAIN, MOST_REFUSALS, Acquired, Desk
+from lbd.upstream.acquire import GRANT, LONGEST_GRANT, LOOK_AGAIN, MOST_REFUSALS, Acquired, Desk
 from lbd.upstream.call import Settings
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say
@@ -697,6 +699,290 @@ def test_a_decision_is_made_at_one_instant() -> None:
         decision = relay.last.attempts[0].decision
         assert decision.at == START + 5
         assert decision.chosen == "a/m" and decision.reason == "only" and decision.manner == "normal"
+        relay.check()
+
+    play(main)
+
+
+# --- budgets ------------------------------------------------------------------------------------------
+
+USD = 1_000_000_000
+# The prompt is held for 16 tokens, twice, and the answer for 112. Budgets are a surface's: so no keys are needed.
+SMALL: dict[str, Any] = {"max_tokens": 100}
+HELD = 2 * 16 * 1000 + 112 * 2000
+IN_S = {"x-lbd-surface": "s"}
+
+
+def budgeted(env: VirtualEnv, usd: float, *rows: dict[str, Any], granted: bool = True, **config: Any) -> Relay:
+    """Return a relay whose surface ``s`` may spend so much in a day."""
+    surfaces = [{"name": "s", "budget": {"usd_per_day": usd, **config.pop("budget", {})}}]
+    relay = Relay(env, *(rows or (row("a"),)), surfaces=surfaces, **config)
+    for name in "abc":
+        relay.stage.always(*LONG, host=name)
+    if granted:
+        for purse in relay.flights.purses._purses.values():
+            purse.granted = purse.limit
+    return relay
+
+
+def test_the_only_row_over_its_budget_is_a_refusal_that_names_the_budget() -> None:
+    """429 with the wait until its window ends; nobody is asked, nothing is held, and it is on the record."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1e-6)
+        before = relay.owner.accounts._sent.copy()
+        asked = await relay.ask(headers=IN_S, **SMALL)
+        assert asked.status == 429 and asked.error is not None and asked.took_s == 0
+        assert asked.error["code"] == "insufficient_quota" and asked.error["type"] == "insufficient_quota"
+        assert "surface s: 1e-06 USD a day" in asked.error["message"]
+        assert asked.headers["x-should-retry"] == "false"
+        assert int(asked.headers["retry-after"]) == pytest.approx(86400 - env.wall() % 86400, abs=1)
+        assert relay.last.outcome == K.BUDGET and [a.refused for a in relay.last.attempts] == ["budget", "nobody"]
+        assert not relay.stage.taken and relay.owner.accounts._sent == before, "it counts against no rate limit"
+        relay.check()
+
+    play(main)
+
+
+def test_a_row_over_its_budget_makes_way_for_one_that_is_not() -> None:
+    """Another provider's own budget has room, or the other model is free."""
+
+    async def main(env: VirtualEnv) -> None:
+        poor = row("a", budget={"usd_per_day": 1e-6})
+        free = row("b", tier="secondary", deployment={"price": {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}})
+        relay = budgeted(env, 1e-6, poor, free)
+        asked = await relay.ask(stream=True, headers=IN_S, **SMALL)
+        assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m"
+        assert relay.last.attempts[0].refused == "budget"
+        relay.check()
+
+    play(main)
+
+
+def test_beside_a_row_over_its_budget_a_busy_one_is_waited_for() -> None:
+    """It is free in a moment; the budget would be tomorrow."""
+
+    async def main(env: VirtualEnv) -> None:
+        poor = row("a", budget={"usd_per_day": 1e-6})
+        relay = budgeted(env, 1.0, poor, row("b", tier="secondary", deployment={"max_concurrency": 1}))
+        holder = relay.start(stream=True, headers=IN_S, **SMALL)
+        await env.sleep(0.1)
+        waiting = relay.start(stream=True, headers=IN_S, **SMALL)
+        asked = await waiting
+        assert (await holder).headers["x-lbd-deployment"] == "b/m" == asked.headers["x-lbd-deployment"]
+        assert asked.status == 200 and relay.last.waited_s == pytest.approx(1.0, abs=0.01)
+        assert {a.refused for a in relay.last.attempts} == {"budget", "at_limit", None}
+        relay.check()
+
+    play(main)
+
+
+def test_a_busy_row_that_stays_busy_is_the_last_word_beside_one_over_its_budget() -> None:
+    """Asking again soon may help."""
+
+    async def main(env: VirtualEnv) -> None:
+        poor = row("a", budget={"usd_per_day": 1e-6})
+        rows = (poor, row("b", tier="secondary", deployment={"max_concurrency": 1}))
+        relay = budgeted(env, 1.0, *rows, deadlines={"interactive_first_content_s": 0.5})
+        holder = relay.start(stream=True, headers=IN_S, **SMALL)
+        await env.sleep(0.1)
+        asked = await relay.ask(stream=True, headers=IN_S, **SMALL)
+        assert asked.status == 503 and asked.error is not None and asked.error["code"] == "all_deployments_busy"
+        await holder
+        relay.check()
+
+    play(main)
+
+
+def test_what_others_have_reserved_is_told_as_a_short_wait() -> None:
+    """Most of it comes back with their answers: an SDK may ask again by itself."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1.5 * HELD / USD)
+        holder = relay.start(stream=True, headers=IN_S, **SMALL)
+        await env.sleep(0.1)
+        asked = await relay.ask(stream=True, headers=IN_S, **SMALL)
+        assert asked.status == 429 and asked.headers["retry-after"] == "1" and "x-should-retry" not in asked.headers
+        await holder
+        assert (await relay.ask(stream=True, headers=IN_S, **SMALL)).status == 200
+        relay.check()
+
+    play(main)
+
+
+def test_a_budget_that_waits_for_the_disk_is_waited_for() -> None:
+    """No row is given up for it: it is a matter of milliseconds."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1.0, row("a"), row("b", model="n", tier="secondary"), granted=False)
+        task = relay.start("auto", stream=True, headers=IN_S, **SMALL)
+        await env.sleep(0.3)
+        assert not relay.stage.taken
+        relay.grant()
+        asked = await task
+        assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "a/m"
+        assert asked.took_s == pytest.approx(0.3 + 1.1, abs=2 * GRANT)
+        assert len(relay.last.attempts) == 1
+        relay.check()
+
+    play(main)
+
+
+def test_a_disk_that_takes_nothing_is_no_spent_budget() -> None:
+    """503, after a while: nothing is promised that is not written down. What is free goes on."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1.0, granted=False)
+        asked = await relay.ask(stream=True, headers=IN_S, **SMALL)
+        assert asked.status == 503 and asked.error is not None and "surface s: 1 USD a day" in asked.error["message"]
+        assert asked.error["code"] == "all_deployments_unavailable" and asked.headers["retry-after"] == "1"
+        assert asked.took_s == pytest.approx(LONGEST_GRANT, abs=2 * GRANT) and not relay.stage.taken
+        assert relay.owner.accounts._sent == {}
+        relay.check()
+        free = row("a", deployment={"price": {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}})
+        assert (await budgeted(env, 0.0, free, granted=False).ask(stream=True, headers=IN_S)).status == 200
+
+    play(main)
+
+
+def test_an_unknown_price_is_refused_by_a_hard_budget_only() -> None:
+    """With the reason; asking again never helps."""
+
+    async def main(env: VirtualEnv) -> None:
+        unknown = row("a", deployment={"price": None})
+        relay = budgeted(env, 1.0, unknown)
+        asked = await relay.ask(stream=True, headers=IN_S)
+        assert asked.status == 429 and asked.error is not None and "its price is not known" in asked.error["message"]
+        assert "retry-after" not in asked.headers and asked.headers["x-should-retry"] == "false"
+        soft = budgeted(env, 1.0, unknown, budget={"hard": False})
+        assert (await soft.ask(stream=True, headers=IN_S)).status == 200
+
+    play(main)
+
+
+def test_trying_the_same_row_again_needs_the_money_again() -> None:
+    """Without it another takes over; where there is none the last failure is told."""
+
+    async def main(env: VirtualEnv) -> None:
+        for others, status in (((row("b", model="m-b", tier="secondary"),), 200), ((), 502)):
+            relay = budgeted(env, 1.0, row("a", budget={"usd_per_day": 1.0}), *others)
+            own = relay.flights.purses._purses["provider/a/day"]
+            relay.stage.plan(0.1, *answer(refusal("broken"), 500), host="a")
+            task = relay.start("auto", stream=True, headers=IN_S, **SMALL)
+            await env.sleep(0.2)  # between the failure and the second try
+            own.spent = own.limit
+            asked = await task
+            assert asked.status == status and len(relay.stage.at("a")) == 1
+            relay.check()
+
+    play(main)
+
+
+def test_a_row_that_is_tried_again_holds_what_it_needs_again() -> None:
+    """Each attempt is paid for by itself."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, HELD / USD)
+        relay.stage.plan(0.1, *answer(refusal("broken"), 500), host="a")
+        asked = await relay.ask("auto", stream=True, headers=IN_S, **SMALL)
+        assert asked.status == 200 and len(relay.stage.at("a")) == 2
+        assert relay.flights.purses._purses["surface/s/day"].spent == relay.last.cost > 0
+        relay.check()
+
+    play(main)
+
+
+def test_a_lease_that_is_refused_gives_its_money_back() -> None:
+    """Nobody else finds it reserved."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1.0, row("a", deployment={"max_concurrency": 1}))
+        holder = relay.start(stream=True, headers=IN_S, **SMALL)
+        await env.sleep(0.1)
+        waiting = [relay.start(stream=True, headers=IN_S, **SMALL) for _ in range(3)]
+        await env.sleep(0.1)
+        assert relay.flights.purses._purses["surface/s/day"].reserved == HELD
+        await asyncio.gather(holder, *waiting)
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.05, 0.5])
+def test_a_client_that_leaves_frees_what_was_held_for_it(at_s: float) -> None:
+    """Before the head, after it, in the middle of the answer: what was begun is paid, the rest comes back."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1.0)
+        task = relay.start(stream=True, headers=IN_S, **SMALL)
+        await env.sleep(at_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        spent = relay.flights.purses._purses["surface/s/day"].spent
+        assert 0 < spent == sum(r.cost for r in relay.records) <= HELD
+        relay.check()
+
+    play(main)
+
+
+def test_an_attempt_that_lbd_itself_breaks_frees_what_was_held_for_it() -> None:
+    """A request that cannot be encoded, and a fault between the slot and the attempt."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1.0)
+        line = relay.flights.lines["a/m"]
+        ways = {**line.ways}
+        shape = relay.shape.name
+        good = ways[shape]
+
+        def broken(*_: object) -> bytes:
+            raise RuntimeError("a fault")
+
+        def refused(*_: object) -> bytes:
+            raise LbdError(Failure(K.UNSUPPORTED, "no words for it"))
+
+        for encode, status in ((broken, None), (refused, 400)):
+            ways[shape] = structs.replace(good, wire=replace(good.wire, encode=encode))
+            relay.flights.lines["a/m"] = structs.replace(line, ways=ways)
+            if status is None:
+                with pytest.raises(RuntimeError):
+                    await relay.ask(stream=True, headers=IN_S, **SMALL)
+            else:
+                assert (await relay.ask(stream=True, headers=IN_S, **SMALL)).status == status
+        del relay.flights.lines["a/m"]
+        with pytest.raises(KeyError):
+            await relay.ask(stream=True, headers=IN_S, **SMALL)
+        purse = relay.flights.purses._purses["surface/s/day"]
+        assert purse.reserved == purse.spent == 0
+
+    play(main)
+
+
+def test_a_reload_that_drops_a_budget_disturbs_nobody() -> None:
+    """What is held of it is settled for nobody; the answer comes as it would have."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, HELD / USD, budget={"warn_at": 0.0})
+        task = relay.start(stream=True, headers=IN_S, **SMALL)
+        await env.sleep(0.5)
+        relay.configure(row("a"))
+        assert (await task).status == 200 and relay.last.outcome == "ok"
+        relay.check()
+
+    play(main)
+
+
+def test_a_failed_attempt_is_paid_from_the_budget() -> None:
+    """What broke after it had begun has a cost, and the client gets its answer from elsewhere."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = budgeted(env, 1.0, row("a"), row("b", model="n", tier="secondary"))
+        relay.stage.plan(0.1, head(), say(ROLE), 0.1, cut(), host="a")
+        asked = await relay.ask("auto", stream=True, headers=IN_S, **SMALL)
+        assert asked.headers["x-lbd-deployment"] == "b/n"
+        first, second = relay.last.attempts
+        assert first.failure == K.BROKEN_STREAM and first.cost > 0 and second.cost > 0
+        assert relay.flights.purses._purses["surface/s/day"].spent == first.cost + second.cost == relay.last.cost
         relay.check()
 
     play(main)

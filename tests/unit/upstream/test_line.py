@@ -130,3 +130,21 @@ def test_a_model_s_name_in_a_path_is_quoted() -> None:
     way = made.ways["openai.chat"]
     assert way.unary.path == "/v1/models/org%2Fm%3Afree:generateContent"
     assert way.stream.path == "/v1/models/org%2Fm%3Afree:streamGenerateContent?alt=sse"
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.7:8000/v1", "https://inner.example:443/v1"])
+def test_where_a_provider_is_stays_with_lbd(url: str) -> None:
+    """Its name stands for its address, in what lbd says and in what the provider does."""
+    provider = replace(PROVIDER, base_url=url)
+    where = line.origin_of(provider).authority
+    failure = Failure(
+        FailureKind.CONNECT, f"no connection to {where}: refused", body=b'{"error":"at %b"}' % where.encode()
+    )
+    masked = line.masked(failure, provider)
+    assert masked.message == "no connection to p: refused" and masked.body == b'{"error":"at p"}'
+
+
+def test_a_host_of_one_word_may_stand_in_a_message() -> None:
+    """It tells nothing, and the word may mean something else."""
+    failure = Failure(FailureKind.SERVER, "ollama is unwell")
+    assert line.masked(failure, replace(PROVIDER, base_url="http://ollama/v1")) is failure

@@ -122,6 +122,22 @@ def test_fields_are_encoded_line_by_line() -> None:
     assert fields([]) == b""
 
 
+@pytest.mark.parametrize(("wait", "never"), [(1.0, False), (60.0, False), (60.1, True), (40_000.0, True), (None, True)])
+def test_a_spent_budget_names_its_wait_and_stops_an_sdks_own_retries(wait: float | None, never: bool) -> None:
+    """Until the window ends no SDK waits; what others have only reserved may be back in a second."""
+    status, headers, error = told(Failure(FailureKind.BUDGET, "why", retry_after_s=wait))
+    assert status == 429 and error["type"] == "insufficient_quota"
+    assert headers.get("retry-after-ms") == (None if wait is None else f"{wait * 1000:.0f}")
+    assert (headers.get("x-should-retry") == "false") is never
+
+
+def test_a_clients_rate_limit_names_its_own_wait() -> None:
+    """To the millisecond; SDKs obey it."""
+    status, headers, error = told(Failure(FailureKind.RATE_LIMIT, "why", retry_after_s=1.2341))
+    assert (status, headers["retry-after-ms"], error["type"]) == (429, "1235", "rate_limit_error")
+    assert "x-should-retry" not in headers
+
+
 def test_own_fields_name_the_request_the_attempts_and_the_time() -> None:
     """On every answer; the rest where it is known."""
     plain = parse(own_fields("req_1", 2, 123.6))

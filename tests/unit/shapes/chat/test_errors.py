@@ -611,7 +611,8 @@ def test_a_failure_is_written_as_openai_writes_it(kind: FailureKind) -> None:
     }.get(kind, str(kind))
     assert error == {"message": 'why "so" é', "type": TABLE[kind].type, "param": None, "code": word}
     own = json.loads(errors.encode(Failure(kind, "why", code="c", param="p")))["error"]
-    assert (own["code"], own["param"]) == ("context_length_exceeded" if kind is K.CONTEXT else "c", "p")
+    of_kind = {K.CONTEXT: "context_length_exceeded", K.AUTH: "auth", K.MONEY: "out_of_money"}
+    assert (own["code"], own["param"]) == (of_kind.get(kind, "c"), "p")
 
 
 @pytest.mark.parametrize(
@@ -640,3 +641,17 @@ def test_only_openais_own_shape_goes_back_as_it_came(body: bytes, passes: bool) 
 def test_what_lbd_writes_may_pass(kind: FailureKind, message: str, code: str | None, param: str | None) -> None:
     """One lbd behind another hands errors through."""
     assert errors.is_openai_shaped(errors.encode(Failure(kind, message, code=code, param=param)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(FailureKind.AUTH, "invalid_api_key"), (FailureKind.MONEY, "insufficient_quota")]
+)
+def test_a_fault_of_lbds_own_account_is_not_told_as_the_clients(kind: FailureKind, code: str) -> None:
+    """Applications go by these words: the client's own key and money are in order."""
+    assert json.loads(errors.encode(Failure(kind, "no", status=401, code=code)))["error"]["code"] == kind
+
+
+def test_a_page_for_people_is_not_repeated() -> None:
+    """A proxy's page of an error says nothing to a program, and names hosts. Plain words do."""
+    assert errors.classify(502, {}, b"<html>at http://inner</html>", 0.0).message == "HTTP 502 without a message"
+    assert errors.classify(502, {}, b"bad gateway", 0.0).message == "bad gateway"

@@ -159,7 +159,11 @@ def test_a_fault_is_told_with_its_place(more: dict[str, Any], at: str) -> None:
         ({"web_search_options": {}}, "/web_search_options"),
         ({"modalities": ["text", "audio"]}, "/modalities"),
         ({"tools": [{"type": "custom"}]}, "/tools/0/type"),
-        ({"tool_choice": {"type": "allowed_tools"}}, "/tool_choice/type"),
+        ({"tool_choice": {"type": "custom"}}, "/tool_choice/type"),
+        (
+            {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]}}},
+            "/tool_choice/allowed_tools/tools/0/type",
+        ),
         ({"response_format": {"type": "grammar"}}, "/response_format/type"),
         ({"response_format": {"type": []}}, "/response_format/type"),
     ],
@@ -201,3 +205,14 @@ def test_junk_is_refused_or_read(raw: bytes) -> None:
         read(raw)
     except LbdError as e:
         assert e.failure.kind in (FailureKind.BAD_REQUEST, FailureKind.UNSUPPORTED)
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_tools_that_may_not_be_called_are_not_offered(mode: str) -> None:
+    """Other shapes know no list of those that may."""
+    tools = [{"type": "function", "function": {"name": name}} for name in ("f", "g", "h")]
+    allowed = {"mode": mode, "tools": [{"type": "function", "function": {"name": name}} for name in ("g", "h")]}
+    asked = {"model": "m", "messages": [], "tools": tools}
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    found = read(json.dumps({**asked, "tool_choice": choice}).encode())
+    assert ([t.name for t in found.tools], found.choice, found.tool) == (["g", "h"], mode, None)

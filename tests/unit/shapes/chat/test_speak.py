@@ -156,7 +156,7 @@ def test_the_usage_is_openai_s() -> None:
         "prompt_tokens": 20,
         "completion_tokens": 7,
         "total_tokens": 27,
-        "prompt_tokens_details": {"cached_tokens": 10},
+        "prompt_tokens_details": {"cached_tokens": 10, "cache_write_tokens": USED.usage.written},
         "completion_tokens_details": {"reasoning_tokens": 3},
     }
     pieces: list[Piece] = [BEGIN, Said("a"), Finished(Reason.STOP), USED]
@@ -242,3 +242,8 @@ def test_a_refusal_and_a_call_are_told_in_their_places() -> None:
     message = unary["choices"][0]["message"]
     assert message["content"] is None and message["refusal"] == "no"
     assert gather(hear.read(json.dumps(unary).encode(), "m")).choices[0].parts[-1] == Call("a", "f", "{}")
+
+
+def test_nothing_is_told_of_what_was_not_written_to_a_cache() -> None:
+    """Most providers know no such thing."""
+    assert usage_fields(Usage(10, 1, 3))["prompt_tokens_details"] == {"cached_tokens": 3}

@@ -214,3 +214,9 @@ def test_junk_is_refused_or_left_out(message: Any, content: Any) -> None:
                 turned(one)
             except LbdError as e:
                 assert e.failure.kind in (FailureKind.BAD_REQUEST, FailureKind.UNSUPPORTED)
+
+
+def test_sound_that_the_model_said_is_not_left_out() -> None:
+    """Only its provider can hear it again."""
+    kind, at = refused({"role": "assistant", "content": None, "audio": {"id": "audio_1"}})
+    assert (kind, at) == (FailureKind.UNSUPPORTED, "/messages/0/audio")

@@ -116,3 +116,12 @@ def test_whatever_stands_there_raises_nothing_and_counts_within_bounds(value: ob
     if usage is not None:
         assert all(0 <= n <= MOST_TOKENS for n in (usage.prompt, usage.completion, usage.cached, usage.reasoning))
         assert usage.cached <= usage.prompt
+
+
+def test_what_was_written_to_a_cache_is_a_part_of_the_prompt() -> None:
+    """Priced by itself, and never more than there is beside what was read from it."""
+    raw = (
+        b'{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":4}}'
+    )
+    assert strict(raw) == loose(raw) == Usage(10, 1, 3, written=4)
+    assert strict(raw.replace(b":4}", b":40}")) == Usage(10, 1, 3, written=7)

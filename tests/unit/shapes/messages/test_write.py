@@ -145,6 +145,7 @@ def test_a_bound_is_demanded() -> None:
     assert written(Prompt("m", HI))["max_tokens"] == most_tokens("up")
     body = written(Prompt("m", HI, effort=Effort(budget=30000)))
     assert body["max_tokens"] > body["thinking"]["budget_tokens"] == 30000
+    assert written(Prompt("m", HI, max_tokens=0))["max_tokens"] == 0  # the client's own, odd as it is
     assert written(Prompt("m", HI, effort=Effort(budget=1)))["thinking"]["budget_tokens"] == 1024
 
 

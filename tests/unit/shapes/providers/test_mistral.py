@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from lbd.model.failure import FailureKind, LbdError
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.shapes.clients import openai
@@ -38,3 +41,11 @@ def test_ids_of_calls_are_of_nine_letters_or_digits() -> None:
     assert calls[0]["id"] == made[1]["tool_call_id"] == call_id("call_abc") and len(calls[0]["id"]) == 9
     assert calls[1:] == [own, 1] and made[2] == 2
     assert not {"logprobs", "top_k"} & told.carries
+
+
+def test_how_much_to_say_is_refused_and_not_left_out() -> None:
+    """It would change the answer; what everybody gives unasked asks for nothing."""
+    assert "verbosity" not in sent({"verbosity": "medium"})
+    with pytest.raises(LbdError) as raised:
+        sent({"verbosity": "high"})
+    assert (raised.value.failure.kind, raised.value.failure.param) == (FailureKind.UNSUPPORTED, "/verbosity")

@@ -37,3 +37,13 @@ def test_the_model_stands_in_the_path_and_the_version_in_the_body(client: str, s
 def test_a_header_is_no_place_for_the_version() -> None:
     """It is asked with an access token alone."""
     assert SHAPE.headers("t") == (("authorization", "Bearer t"),)
+
+
+def test_what_is_counted_names_its_model_in_the_body() -> None:
+    """One path counts for all models."""
+    raw = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    wire = bridge.wires(SHAPE, ROW.upstream_model)["anthropic.count_tokens"]
+    head = CLIENTS.load()["anthropic.count_tokens"].read(raw)
+    sent = json.loads(wire.encode(Body("anthropic.count_tokens", raw, head), ROW, False, False))  # type: ignore[arg-type]
+    assert sent["model"] == ROW.upstream_model and sent["anthropic_version"] == VERSION
+    assert wire.path == "/models/count-tokens:rawPredict"

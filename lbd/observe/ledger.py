@@ -1,0 +1,157 @@
+"""From records of requests to entries of the ledger, with what they are compared with; kept until they are written.
+
+Noting one is all that the request path does. Entries are made in batches, by a loop that hands them to the books; what
+cannot be written waits, up to a bound, and is then counted as lost; so is what nobody fetches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lbd.decide.counterfactual import Compared, compared
+from lbd.model.ledger import Entry, Kind
+from lbd.model.outcome import Usage
+from lbd.model.record import AttemptRecord, RequestRecord
+from lbd.model.request import Ask
+from lbd.model.table import Snapshot
+from lbd.model.units import DeploymentId, NanoUsd, WallTime
+
+MOST = 200_000  # entries that wait for a disk that does not take them: some 100 MB
+UNFETCHED = 50_000  # records that wait while it does not come back at all
+_SERVED = frozenset({"ok"})
+_NO_USAGE = Usage()
+REMEMBERED = 1024
+
+
+class Ledger:
+    """See the module. ``snapshot`` is the current table; ``baseline`` the configuration's model, or None."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+        self._pending: list[RequestRecord] = []
+        self._made: list[Entry] = []
+        self._known: dict[tuple[object, ...], Compared] = {}
+        self._known_of: tuple[object, str | None] = (None, None)
+        self.baseline: str | None = None
+        self.lost = 0
+
+    def note(self, record: RequestRecord) -> None:
+        """Note a request that ended."""
+        if len(self._pending) < UNFETCHED:
+            self._pending.append(record)
+        else:
+            self.lost += sum(a.refused is None for a in record.attempts)
+
+    def own(self, id_: str, kind: Kind, deployment: DeploymentId, wall: WallTime, usage: Usage, nano: NanoUsd) -> None:
+        """Note what lbd spent of its own accord: an attempt that no client asked for."""
+        row = self._snapshot().row(deployment)
+        model = "" if row is None else row.spec.model
+        counts = (usage.prompt, usage.cached, usage.written, usage.completion, usage.reasoning, nano)
+        whose = ("", "", "", model, deployment.partition("/")[0], deployment, "", "ok")
+        self._made.append(Entry(id_, wall, id_, kind, *whose, *counts, usage.estimated))
+
+    def take(self) -> list[Entry]:
+        """Return what is to be written. What is not ``written`` after all comes back with ``back``."""
+        pending, self._pending = self._pending, []
+        made, self._made = self._made, []
+        for record in pending:
+            made += self.entries(record)
+        return made
+
+    def back(self, entries: list[Entry]) -> None:
+        """Keep entries that could not be written, as far as there is room."""
+        self._made = entries + self._made
+        if len(self._made) > MOST:
+            self.lost += len(self._made) - MOST
+            self._made = self._made[-MOST:]
+
+    def entries(self, record: RequestRecord) -> list[Entry]:
+        """Return the entries of a request: one for each attempt that went out."""
+        sent = [a for a in record.attempts if a.refused is None and a.decision.chosen is not None]
+        served = next((a for a in reversed(sent) if a.decision.chosen == record.served_by), None)
+        if served is None or record.outcome not in _SERVED:
+            served = None
+        premium = cheapest = saved = None
+        with_ = Compared()
+        if served is not None and served.usage is not None:
+            with_ = self._compared(served.decision.ask, record.asked)
+            premium = with_.premium_of(served.usage)
+            cheapest = with_.cheapest_of(served.usage)
+        if premium is not None and all(self._priced(a) for a in sent):
+            saved = premium - sum(a.cost for a in sent)
+        else:
+            premium = cheapest = None
+        out = []
+        for number, attempt in enumerate(sent, 1):
+            its = attempt is served
+            out.append(
+                self._entry(
+                    record,
+                    attempt,
+                    number,
+                    served=its,
+                    compared=saved is not None,
+                    baseline=with_.baseline if its and saved is not None else None,
+                    money=(premium, cheapest, saved) if its else (None, None, None),
+                )
+            )
+        return out
+
+    def _entry(
+        self,
+        record: RequestRecord,
+        attempt: AttemptRecord,
+        number: int,
+        *,
+        served: bool,
+        compared: bool,
+        baseline: DeploymentId | None,
+        money: tuple[NanoUsd | None, NanoUsd | None, NanoUsd | None],
+    ) -> Entry:
+        id_ = attempt.decision.chosen or ""
+        row = self._snapshot().row(id_)
+        usage = attempt.usage or _NO_USAGE
+        return Entry(
+            f"{record.id}/{number}",
+            record.time,
+            record.id,
+            Kind.CLIENT,
+            record.client,
+            record.surface,
+            record.target,
+            "" if row is None else row.spec.model,
+            id_.partition("/")[0],
+            id_,
+            record.urgency,
+            attempt.failure or record.outcome,
+            usage.prompt,
+            usage.cached,
+            usage.written,
+            usage.completion,
+            usage.reasoning,
+            attempt.cost,
+            usage.estimated,
+            not self._priced(attempt),
+            served,
+            compared,
+            baseline,
+            *money,
+        )
+
+    def _priced(self, attempt: AttemptRecord) -> bool:
+        if attempt.usage is None:
+            return True  # nothing was spent
+        row = self._snapshot().row(attempt.decision.chosen or "")
+        return row is not None and row.spec.price is not None
+
+    def _compared(self, ask: Ask, asked: str) -> Compared:
+        snapshot = self._snapshot()
+        of = (snapshot.catalogue, self.baseline)
+        if of[0] is not self._known_of[0] or of[1] != self._known_of[1] or len(self._known) > REMEMBERED:
+            self._known.clear()
+            self._known_of = of
+        key = (ask.target, ask.shape, ask.needs, ask.quality_floor, ask.allow, ask.input_tokens, asked)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = compared(snapshot, ask, asked, self.baseline)
+        return found

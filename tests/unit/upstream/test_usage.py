@@ -1,0 +1,103 @@
+"""What an attempt used where nobody told: estimated, flagged, and nothing where nothing was begun."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from lbd.model.failure import FailureKind
+from lbd.model.outcome import Usage
+from lbd.model.request import Head
+from lbd.upstream.attempt import Attempt
+from lbd.upstream.usage import BYTES_PER_TOKEN, usage_of
+from tests.fakes.relay import Relay, row
+from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say, usage, whole
+from tests.fakes.virtual import VirtualEnv, run
+
+K = FailureKind
+HEAD = Head("m", text_bytes=400)
+PROMPT = 100
+
+
+def tried(**more: Any) -> Attempt:
+    """Return an attempt, good so far, whose provider told nothing."""
+    given = {"usage": None, "status": 200, "failure": None, "sent_at": 1.0, "watch": None, "answer": None, **more}
+    if isinstance(given["failure"], str):
+        given["failure"] = SimpleNamespace(kind=K(given["failure"]))
+    return cast("Attempt", SimpleNamespace(wire=SimpleNamespace(watch=more.get("streams", True) or None), **given))
+
+
+def used(**more: Any) -> Usage | None:
+    return usage_of(tried(**more), HEAD, 0.25)
+
+
+def test_what_was_told_is_taken_as_it_is() -> None:
+    """Also of an attempt that failed, and of what is never streamed."""
+    told = Usage(7, 3, 2, 1)
+    assert used(usage=told) is used(usage=told, status=500) is used(usage=told, streams=False) is told
+
+
+def test_a_streams_contents_are_counted() -> None:
+    """A delta is a token or little more; the prompt is estimated as it was for the decision."""
+    assert used(watch=SimpleNamespace(contents=12)) == Usage(PROMPT, 12, estimated=True)
+    assert used(watch=SimpleNamespace(contents=0), failure="broken_stream") == Usage(PROMPT, 0, estimated=True)
+
+
+def test_a_whole_answer_is_counted_by_its_bytes() -> None:
+    """And none is empty."""
+    assert used(answer=b"x" * 40 * BYTES_PER_TOKEN) == Usage(PROMPT, 40, estimated=True)
+    assert used(answer=b"{}") == Usage(PROMPT, 1, estimated=True)
+    assert usage_of(tried(answer=b"{}"), Head("m"), 0.25) == Usage(1, 1, estimated=True)
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 503, 302])
+def test_what_was_refused_costs_nothing(status: int) -> None:
+    """Whatever it was refused for."""
+    assert used(status=status, failure="server_error") is None
+
+
+def test_what_is_never_streamed_is_not_counted_in_tokens_of_an_answer() -> None:
+    """Vectors, images, counts."""
+    assert used(streams=False, answer=b"x" * 4000) is None
+
+
+@pytest.mark.parametrize("kind", [None, "timeout_first", "timeout_total", "timeout_idle", "draining"])
+def test_what_was_given_up_before_its_head_came_costs_its_prompt(kind: str | None) -> None:
+    """The provider was at it, and nobody knows how far it has come."""
+    assert used(status=0, failure=kind) == Usage(PROMPT, 0, estimated=True)
+
+
+@pytest.mark.parametrize("kind", ["connect", "connect_timeout", "tls", "reset", "unsupported_input", "local_fault"])
+def test_what_nobody_took_costs_nothing(kind: str) -> None:
+    """It was not sent, or the connection broke before a word came back."""
+    assert used(status=0, failure=kind) is None
+    assert used(status=0, sent_at=0.0) is None, "cancelled before it was sent"
+
+
+def test_missing_usage_stands_in_the_record_with_its_cost() -> None:
+    """Of streams and whole answers, and of attempts that failed after they had begun."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        stream = (0.1, head(), say(ROLE, content("hel"), content("lo")))
+        relay.stage.plan(*stream, say(STOP, usage(20, 3), DONE), end, host="a")
+        relay.stage.plan(*stream, say(STOP, DONE), end, host="a")
+        relay.stage.plan(*stream, cut(), host="a")
+        relay.stage.plan(0.1, *answer(refusal("no", kind="invalid_request_error"), 400), host="a")
+        for _ in range(4):
+            await relay.ask(stream=True)
+        relay.stage.plan(0.1, *answer(whole().replace(b'"usage"', b'"no_usage"')), host="a")
+        await relay.ask()
+        told, counted, broken, refused, unary = [r.attempts[-1] for r in relay.records]
+        assert (told.usage, told.cost) == (Usage(20, 3), 26_000)
+        assert counted.usage is not None and counted.usage.estimated and counted.usage.completion == 2
+        assert counted.cost == counted.usage.prompt * 1000 + 2 * 2000
+        assert broken.failure == K.BROKEN_STREAM and broken.usage == counted.usage and broken.cost == counted.cost
+        assert refused.usage is None and refused.cost == 0
+        assert unary.usage is not None and unary.usage.estimated and unary.cost > 0
+        assert [r.cost for r in relay.records] == [r.attempts[-1].cost for r in relay.records]
+        relay.check()
+
+    run(main)
