@@ -1,0 +1,45 @@
+"""``lbd train``: train the router's weights from rows of measured answers, and write them with their model card."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help=".jsonl, .jsonl.gz, or a folder of them")
+    parser.add_argument("--out", type=Path, default=Path("weights.bin"), metavar="F", help="the weight file")
+    parser.add_argument("--card", type=Path, default=None, metavar="F", help="the model card (Markdown)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train. Exit status 1 where the data cannot be used, or nothing can be written."""
+    if find_spec("numpy") is None:
+        print("lbd: training needs its extra: pip install 'lbd[train]'", file=sys.stderr)
+        return 1
+    # the order in which threads add up would change the last bits: the same data must give the same bytes
+    os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    from lbd.train import card, rows, run
+
+    try:
+        trained = run.train(rows.load(args.data), _say)
+        args.out.write_bytes(trained.weights)
+        if args.card is not None:
+            args.card.write_text(card.write(trained), encoding="utf-8")
+    except rows.RowError as e:
+        print(f"lbd: {e}", file=sys.stderr)
+        return 1
+    except OSError as e:
+        print(f"lbd: {e.filename}: cannot be written ({e.strerror}): check the folder and its rights", file=sys.stderr)
+        return 1
+    print(card.orders(trained))
+    print(f"\n{args.out}: {len(trained.weights)} bytes")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(f"lbd train: {line}", file=sys.stderr, flush=True)

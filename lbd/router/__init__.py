@@ -1,0 +1,1 @@
+"""The trained router: from a prompt's text to what a stronger model would add, and each model's quality. Pure."""

@@ -1,0 +1,1 @@
+"""Training the router from measured answers: rows in, weights and a model card out. Needs numpy."""

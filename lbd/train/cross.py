@@ -1,0 +1,79 @@
+"""Cross-validation: by families left out whole, and by rows at random; every held-out prompt is judged by the router.
+
+What is judged is what is shipped: bytes are packed, loaded, and the pure router reads the texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbd.router.judge import Router, Verdict
+from lbd.train.corpus import Corpus
+from lbd.train.fit import UNTUNED, Recipe, Tuned, fit
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FAMILY_FOLDS = 8
+RANDOM_FOLDS = 5
+Say = Callable[[str], None]
+
+
+class Held(NamedTuple):
+    """What routers said of prompts that they had not seen; one entry a row of the corpus."""
+
+    gain: Array
+    excess: Array
+    distance: Array
+    loss: Array  # of taking the weak model of the set's pair, predicted
+    qualities: list[dict[str, float]]  # of each of the set's models, predicted
+
+
+def family_folds(data: Corpus, seed: int = 0, folds: int = FAMILY_FOLDS) -> Iterator[tuple[Ints, Ints]]:
+    """Yield training and held-out rows; a family is left out of every set that has it."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    fold: dict[str, int] = {}
+    for name in sorted(data.names, key=lambda n: (len(set(data.families[data.sets == n].tolist())), n), reverse=True):
+        fresh = [f for f in sorted(set(data.families[data.sets == name].tolist())) if f not in fold]
+        for i, at in enumerate(draw.permutation(len(fresh))):
+            fold[fresh[int(at)]] = i % folds
+    each = np.array([fold[f] for f in data.families.tolist()])
+    for i in sorted(set(fold.values())):
+        yield np.flatnonzero(each != i), np.flatnonzero(each == i)
+
+
+def random_folds(data: Corpus, seed: int = 0, folds: int = RANDOM_FOLDS) -> Iterator[tuple[Ints, Ints]]:
+    """Yield training and held-out rows, drawn at random."""
+    each = np.random.Generator(np.random.PCG64(seed)).integers(0, folds, len(data.rows))
+    for i in range(folds):
+        yield np.flatnonzero(each != i), np.flatnonzero(each == i)
+
+
+def held_out(
+    data: Corpus,
+    folds: Iterator[tuple[Ints, Ints]],
+    say: Say,
+    *,
+    recipe: Recipe = Recipe(),  # noqa: B008
+    tuned: Tuned = UNTUNED,
+) -> Held:
+    """Train once a fold and judge what was held out."""
+    size = len(data.rows)
+    verdicts: dict[int, tuple[Router, Verdict]] = {}
+    for number, (train, test) in enumerate(folds, 1):
+        router = Router.from_bytes(fit(data, train, recipe=recipe, tuned=tuned))
+        for i in test:
+            verdicts[int(i)] = (router, router.verdict(data.readings[i]))
+        say(f"fold {number}: {len(train)} rows trained, {len(test)} judged")
+    gain, excess, distance, loss = (np.zeros(size) for _ in range(4))
+    qualities: list[dict[str, float]] = []
+    for i, row in enumerate(data.rows):
+        router, verdict = verdicts[i]
+        gain[i], excess[i], distance[i] = verdict.gain, verdict.excess, verdict.distance
+        qualities.append({m: router.quality(verdict, m)[0] for m in sorted(row.quality)})
+        pair = data.pairs[row.set]
+        loss[i] = qualities[-1][pair.strong] - qualities[-1][pair.weak]
+    return Held(gain, excess, distance, loss, qualities)
