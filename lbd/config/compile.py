@@ -19,6 +19,7 @@ from lbd.config import answers, choosing, money, schema
 from lbd.config.hint import meant, unknown
 from lbd.config.secrets import SecretError, resolve
 from lbd.config.tree import Path_, Tree
+from lbd.decide.rules import judges
 from lbd.model import address
 from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import (
@@ -75,6 +76,12 @@ class Compiled(msgspec.Struct, frozen=True):
     provenance_key: Secret | None
     hash: str
     warnings: tuple[Problem, ...]
+
+    @property
+    def judges(self) -> bool:
+        """Tell whether prompts are judged: a rule, a surface or ``auto`` asks for it."""
+        shares = [self.auto.quality_share, *(s.quality_share for s in self.surfaces.values())]
+        return self.auto.judge and (judges(self.rules) or any(shares))
 
 
 def compile_config(

@@ -49,7 +49,8 @@ MEASURES = (
     "last_sentence", "options", "option_words", "longest_option", "option_spread", "numeric_options", "letters_alone",
     "years", "ends_asking", "starts_asking", "ends_open", "foreign_script",
 )  # fmt: skip
-NAMES = MEASURES + GROUPS
+FORESTED = len(MEASURES) + len(GROUPS)  # measures that trees are grown on
+NAMES = (*MEASURES, *GROUPS, "points")  # points: numbers that are written with a decimal point
 
 # What a prompt asks for, told by its first verbs: families that graded exams do not hold.
 CUES = {

@@ -11,7 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -47,8 +49,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     """What was read: ``measures`` follow ``cues.NAMES``; ``tokens`` the task's own, in order.
 
     ``codes`` has the hash (32 bits) of each token, in which all numbers of a length are one; ``words`` are these,
-    distinct. ``singles`` are the slots of the tokens and ``pairs`` those of two that follow each other, in order,
-    below ``SLOTS``; ``slots`` are both, distinct.
+    distinct. ``slots`` are those of the tokens and of two that follow each other, distinct, below ``SLOTS``.
     """
 
     kind: Kind
@@ -57,8 +58,6 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     words: set[int]
     slots: set[int]
     codes: dict[str, int]
-    singles: list[int]
-    pairs: list[int]
 
 
 def shortened(text: str) -> str:
@@ -77,13 +76,50 @@ def read(text: str) -> Reading:
     measures = _measures(tokens, counted, marks, codes)
     row = [codes[token] for token in tokens]
     words = set(row)
-    pairs = [(a * 33 ^ b >> 5) & _MASK for a, b in pairwise(row)]
-    singles = [code & _MASK for code in row]
-    return Reading(_kind(measures, counted, marks), measures, tokens, words, {*pairs, *singles}, codes, singles, pairs)
+    slots = {(a * 33 ^ b >> 5) & _MASK for a, b in pairwise(row)}
+    slots.update([code & _MASK for code in words])
+    return Reading(_kind(measures, counted, marks), measures, tokens, words, slots, codes)
+
+
+def said(reading: Reading, slot: int) -> str:
+    """Return the word or the two words of a slot; where two share a slot, the first."""
+    row = [reading.codes[token] for token in reading.tokens]
+    for token, code in zip(reading.tokens, row, strict=True):
+        if code & _MASK == slot:
+            return token
+    for at, (a, b) in enumerate(pairwise(row)):
+        if (a * 33 ^ b >> 5) & _MASK == slot:
+            return f"{reading.tokens[at]} {reading.tokens[at + 1]}"
+    return ""
 
 
 def _value(digits: str) -> float:
     return min(float(digits.replace(",", "")), _LARGEST)
+
+
+class _Token(NamedTuple):
+    """What a token counts for."""
+
+    code: int
+    group: int  # of ``GROUPS``, or -1
+    letters: int  # 0 where it is no word
+    value: float  # -1 where it is no number
+    foreign: bool
+
+
+def _look(token: str) -> _Token:
+    group = GROUP.get(token, -1)
+    if token.isalpha():
+        return _Token(crc32(token.encode("utf-8", "replace")), group, len(token), -1.0, token > _LATIN)
+    if token[0].isdecimal():
+        return _Token(_NUMBER_CODES[min(len(token), 4) - 1], group, 0, _value(token), foreign=False)
+    code = _BLANK_CODE if token[0] == "_" else crc32(token.encode("utf-8", "replace"))
+    return _Token(code, group, 0, -1.0, foreign=False)
+
+
+# most tokens of a prompt are in the last ones, too; what is longer than a word would fill the memory
+_known = lru_cache(maxsize=1 << 14)(_look)
+_LONGEST = 24  # letters
 
 
 def _options(tokens: list[str]) -> list[int]:
@@ -109,7 +145,9 @@ def _kind(measures: Sequence[float], counted: Counter[str], marks: Sequence[int]
         return Kind.LISTED
     words, numbers = math.expm1(measures[0]), math.expm1(measures[3])
     # at least two numbers, one in thirty words, a sentence's length, no formulas: a story that asks for a sum
-    story = numbers >= 1.9 and words >= 12 and numbers * 30 >= words and "\\" not in counted and "=" not in counted
+    # numbers may be said as words (twice as many, three times, half): where it is asked how many, one is enough
+    few = 0.9 if "how" in counted and ("many" in counted or "much" in counted) else 1.9
+    story = numbers >= few and words >= 12 and numbers * 30 >= words and "\\" not in counted and "=" not in counted
     return Kind.SUMS if story else Kind.OPEN
 
 
@@ -118,13 +156,14 @@ def _measures(tokens: list[str], counted: Counter[str], marks: list[int], codes:
     log = math.log1p
     groups = [0] * len(GROUPS)
     values: list[float] = []
-    words = letters = long = alone = distinct = foreign = digits = blanks = 0
+    numbers: set[str] = set()
+    words = letters = long = alone = distinct = foreign = digits = points = 0
     for token, n in counted.items():
-        group = GROUP.get(token)
-        if group is not None:
+        code, group, size, value, strange = _known(token) if len(token) <= _LONGEST else _look(token)
+        codes[token] = code
+        if group >= 0:
             groups[group] += n
-        if token.isalpha():
-            size = len(token)
+        if size:
             words += n
             distinct += 1
             letters += size * n
@@ -132,18 +171,14 @@ def _measures(tokens: list[str], counted: Counter[str], marks: list[int], codes:
                 long += n
             elif size == 1 and token not in _LETTER_WORDS:
                 alone += n
-            if token > _LATIN:
+            if strange:
                 foreign += n
-        elif token[0].isdecimal():
-            values += [_value(token)] * n
+        elif value >= 0.0:
+            values += [value] * n
+            numbers.add(token)
             digits += len(token) * n
-            codes[token] = _NUMBER_CODES[min(len(token), 4) - 1]
-            continue
-        elif token[0] == "_":
-            blanks += n
-            codes[token] = _BLANK_CODE
-            continue
-        codes[token] = crc32(token.encode("utf-8", "replace"))
+            points += n * ("." in token)
+    blanks = sum([n for token, n in counted.items() if token[0] == "_"]) if _BLANK_CODE in codes.values() else 0
     stem = tokens[: max(0, marks[0] - 3)] if marks else tokens
     sentences = _sentences(stem)
     count = words or 1
@@ -165,7 +200,7 @@ def _measures(tokens: list[str], counted: Counter[str], marks: list[int], codes:
         log(len(stem)),
         log(max(sentences, default=0)),
         log(sentences[-1] if sentences else 0),
-        *_option_measures(tokens, marks),
+        *_option_measures(tokens, marks, numbers),
         log(alone),
         log(sum([1500 <= v <= 2100 and v == int(v) for v in values])),
         float("?" in stem[-3:]),
@@ -176,16 +211,16 @@ def _measures(tokens: list[str], counted: Counter[str], marks: list[int], codes:
     told = [log(n) for n in groups]
     for i in _SHARED:
         told[i] = groups[i] / count
-    return measured + told
+    return [*measured, *told, log(points)]
 
 
-def _option_measures(tokens: list[str], marks: list[int]) -> tuple[float, float, float, float, float]:
+def _option_measures(tokens: list[str], marks: list[int], numbers: set[str]) -> tuple[float, ...]:
     """Return how many options are listed, how long they are, and which share of them holds a number."""
     if not marks:
         return (0.0, 0.0, 0.0, 0.0, 0.0)
     ends = [*[m - 3 for m in marks[1:]], len(tokens)]
     spans = [b - a for a, b in zip(marks, ends, strict=True)]
-    numeric = sum(any(t[0].isdecimal() for t in tokens[a:b]) for a, b in zip(marks, ends, strict=True))
+    numeric = sum([not numbers.isdisjoint(tokens[a:b]) for a, b in zip(marks, ends, strict=True)])
     longest = math.log1p(max(spans))
     shortest = math.log1p(max(0, min(spans)))
     mean = math.log1p(max(0.0, sum(spans) / len(spans)))

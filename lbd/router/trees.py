@@ -57,18 +57,28 @@ class Forest(msgspec.Struct, frozen=True, gc=False):
             ]
         )
 
-    def judge(self, measures: Sequence[float]) -> tuple[float, dict[int, float]]:
-        """Return the sum of the leaves, and how much of it is owed to which measure."""
+    def judge(self, measures: Sequence[float]) -> float:
+        """Return the sum of the leaves."""
         total = 0.0
-        owed: dict[int, float] = {}
+        for a, at, b, bt, c, ct, leaves, _ in self.trees:
+            i = 1 if measures[a] > at else 0
+            i = i + i + (measures[b[i]] > bt[i])
+            i = i + i + (measures[c[i]] > ct[i])
+            total += leaves[i]
+        return total
+
+    def owed(self, measures: Sequence[float]) -> tuple[float, dict[int, float]]:
+        """Return the sum of the leaves, the same to the last bit, and how much of it is owed to which measure."""
+        total = 0.0
+        found: dict[int, float] = {}
         for a, at, b, bt, c, ct, leaves, blame in self.trees:
             i = 1 if measures[a] > at else 0
             i = i + i + (measures[b[i]] > bt[i])
             i = i + i + (measures[c[i]] > ct[i])
             leaf = leaves[i]
             total += leaf
-            owed[blame[i]] = owed.get(blame[i], 0.0) + leaf
-        return total, owed
+            found[blame[i]] = found.get(blame[i], 0.0) + leaf
+        return total, found
 
 
 def _tree(f: Sequence[int], t: Sequence[float], leaves: Sequence[float], blame: Sequence[int]) -> Tree:

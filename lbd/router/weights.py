@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 
+from lbd.model.units import Ratio
 from lbd.router.cues import NAMES
 from lbd.router.text import SLOTS, Kind
 from lbd.router.trees import Forest
 
 MAGIC = b"LBDR"
-VERSION = 1
+VERSION = 2
 LANES = 1 << 13
 _HEAD = struct.Struct("<4sHI32s")
 _TYPES = frozenset("bBHIf")
@@ -36,21 +37,23 @@ class Places(msgspec.Struct, frozen=True, gc=False):
     """Which family of the training prompts a prompt is like, and what is known of that family.
 
     ``points`` are unit vectors among the prompts; nearness to them, by ``outputs`` (a row a family, a column a point)
-    and ``intercepts``, and the prompt's words, by ``lanes`` (a signed byte a family for each of ``LANES`` hashes),
-    give each family a score. ``means`` has a row for the gain, one for the level, and one for each of ``models``,
-    with a column a family. ``near``, ``far``: cosine to the nearest point from which on a prompt is held for seen,
-    and for strange.
+    and ``intercepts``, and the prompt's words, by ``lanes`` (for each of ``LANES`` hashes 16 bits a family as one
+    integer, 128 + a signed byte each: sums need no unpacking), give each family a score. ``means`` has a row for the
+    gain, one for the level, and one for each of ``models``, with a column a family. ``lengths``: of each family the
+    usual log of a prompt's words, and its standard deviation. ``near``, ``far``: cosine to the nearest point from
+    which on a prompt is held for seen, and for strange.
     """
 
     points: list[list[float]]
     outputs: list[list[float]]
     intercepts: list[float]
-    lanes: bytes
+    lanes: list[int]
     scale: float
     means: list[list[float]]
     models: list[str]
     families: list[str]
     words: list[str]  # the coarse word of each family
+    lengths: list[tuple[float, float]]
     near: float
     far: float
 
@@ -58,7 +61,8 @@ class Places(msgspec.Struct, frozen=True, gc=False):
 class Part(msgspec.Struct, frozen=True, gc=False):
     """What judges one kind of prompt. The three ``shares`` weigh forest, words and places; ``mean`` is their level.
 
-    ``slack``: (floor, predicted loss that may be taken at it), ascending by floor, from prompts of unseen families.
+    ``line``: (measure, gain a unit), added up from ``base`` and to the rest. ``slack``: (floor, predicted loss that may
+    be taken at it), ascending by floor, from prompts of unseen families.
     """
 
     forest: Forest
@@ -67,13 +71,14 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     shares: tuple[float, float, float]
     mean: float
     slack: list[tuple[float, float]]
+    line: list[tuple[int, float]]
+    base: float
 
 
 class Weights(msgspec.Struct, frozen=True, gc=False):
     """All that a Router holds. ``ranks`` are gains at equal steps of the share of usual prompts that lie below."""
 
-    words: dict[int, int]  # hash -> where its vector begins
-    vectors: bytes  # ``dims`` numbers a word, 16 bits each: 128 + a signed byte, so that sums need no unpacking
+    words: dict[int, int]  # hash -> its vector as one integer: ``dims`` times 16 bits, each 128 + a signed byte
     dims: int
     width: float  # of the kernel: exp(width * (cosine - 1))
     sharpness: float  # of the choice between families: exp(sharpness * score)
@@ -85,6 +90,9 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
     strong: list[str]  # and to
     distrust: float  # how much of a prediction goes, at distance 1
     margin: float  # how much predicted loss grows with distance
+    sure: Ratio  # likeness to the nearest family from which on the models' qualities there are believed
+    easy: float  # gain up to which a cheaper model may answer where they are not
+    bold: float  # how much of the slack may be used where they are: more than what unseen families bear
     spread: tuple[float, float]  # standard deviation of a predicted quality at distance 0, and what 1 adds
     sha256: str
 
@@ -145,8 +153,7 @@ def _weights(head: dict[str, Any], arrays: dict[str, array[Any]], digest: str) -
         raise WeightsError("the router weights hold another number of words than of vectors: train again")
     free, listed = _places("free", head, arrays), _places("listed", head, arrays)
     return Weights(
-        words=dict(zip(keys, range(0, 2 * len(vectors), 2 * dims), strict=True)),
-        vectors=_widened(vectors),
+        words=dict(zip(keys, _integers(vectors, dims), strict=True)),
         dims=dims,
         width=head["width"],
         sharpness=head["sharpness"],
@@ -158,6 +165,9 @@ def _weights(head: dict[str, Any], arrays: dict[str, array[Any]], digest: str) -
         strong=list(head["strong"]),
         distrust=head["distrust"],
         margin=head["margin"],
+        sure=float(head["sure"]),
+        easy=float(head["easy"]),
+        bold=float(head["bold"]),
         spread=(head["spread"][0], head["spread"][1]),
         sha256=digest,
     )
@@ -169,11 +179,12 @@ def _rows(values: array[Any], width: int) -> list[list[float]]:
     return [list(values[i : i + width]) for i in range(0, len(values), width)]
 
 
-def _widened(vectors: bytes) -> bytes:
-    """Return signed bytes as unsigned 16-bit numbers, little-endian, 128 more than they were."""
-    wide = bytearray(2 * len(vectors))
-    wide[::2] = vectors.translate(_SHIFTED)
-    return bytes(wide)
+def _integers(rows: bytes, width: int) -> list[int]:
+    """Return rows of signed bytes as one integer each: 16 bits a byte, the first the lowest, 128 more than it was."""
+    wide = bytearray(2 * len(rows))
+    wide[::2] = rows.translate(_SHIFTED)
+    size, number = 2 * width, int.from_bytes
+    return [number(wide[at : at + size], "little") for at in range(0, len(wide), size)]
 
 
 _SHIFTED = bytes([(byte + 128) % 256 for byte in range(256)])
@@ -186,12 +197,12 @@ def _places(name: str, head: dict[str, Any], arrays: dict[str, array[Any]]) -> P
     outputs = _rows(arrays[f"{name}.outputs"], len(points))
     means = _rows(arrays[f"{name}.means"], len(families))
     lanes = arrays[f"{name}.lanes"].tobytes()
-    fits = len(outputs) == len(families) == len(said["intercepts"]) == len(said["words"])
+    fits = len(outputs) == len(families) == len(said["intercepts"]) == len(said["words"]) == len(said["lengths"])
     if not (fits and len(means) == len(said["models"]) + 2 and len(lanes) == LANES * len(families)):
         raise WeightsError(f"the places {name!r} of the router weights do not fit together: train again")
     return Places(
-        points, outputs, said["intercepts"], lanes, said["scale"], means, said["models"], families, said["words"],
-        said["near"], said["far"],
+        points, outputs, said["intercepts"], _integers(lanes, len(families)), said["scale"], means, said["models"],
+        families, said["words"], [(mean, sd) for mean, sd in said["lengths"]], said["near"], said["far"],
     )  # fmt: skip
 
 
@@ -206,7 +217,11 @@ def _part(kind: Kind, head: dict[str, Any], arrays: dict[str, array[Any]]) -> Pa
     )
     shares = said["shares"]
     slack = [(floor, loss) for floor, loss in said["slack"]]
-    return Part(forest, table, said["scale"], (shares[0], shares[1], shares[2]), said["mean"], slack)
+    line = [(int(at), float(number)) for at, number in said["line"]]
+    if any(not 0 <= at < len(NAMES) for at, _ in line):
+        raise WeightsError(f"the line of {name!r} names a measure that does not exist: train again")
+    by = (shares[0], shares[1], shares[2])
+    return Part(forest, table, said["scale"], by, said["mean"], slack, line, said["base"])
 
 
 def _little(values: array[Any]) -> array[Any]:

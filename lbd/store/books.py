@@ -12,8 +12,11 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import astuple
 
 from lbd.model.ledger import GROUPS, HOUR, SUMS, Entry, Kind, Total
 from lbd.model.units import NANO_PER_USD, Seconds, WallTime
@@ -28,45 +31,40 @@ _SUMMED = ", ".join(f"{name} {'INTEGER' if name in _INTEGERS else 'REAL'} NOT NU
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS entries ({_COLUMNS});
 CREATE INDEX IF NOT EXISTS entries_time ON entries (time);
-CREATE INDEX IF NOT EXISTS entries_request ON entries (request);
 CREATE TABLE IF NOT EXISTS hours (
     hour INTEGER NOT NULL, {_GROUPED}, {_SUMMED}, PRIMARY KEY (hour, {", ".join(GROUPS)})
 ) WITHOUT ROWID;
 """
-_INSERT = f"INSERT OR IGNORE INTO entries VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608
+_ROW = f"({', '.join('?' * len(_FIELDS))})"
+# Rows that are written by one statement. Between two statements the thread has to wait for the interpreter, which the
+# event loop holds: with one row a statement that took as much processor time as the rest of a request.
+_TOGETHER = (128, 16, 1)
+_INSERT = {n: f"INSERT OR IGNORE INTO entries VALUES {', '.join([_ROW] * n)}" for n in _TOGETHER}  # noqa: S608
+_FAILED = "(kind = 'client' AND NOT served)"
+# What an entry adds to each of ``SUMS``; what it is called after is added as it stands.
+_ADDS = {
+    "requests": "served",
+    "attempts": "1",
+    "failed": _FAILED,
+    "failed_cost": f"CASE WHEN {_FAILED} THEN cost ELSE 0 END",
+    "compared": "saved IS NOT NULL",
+    "compared_cost": "CASE WHEN compared THEN cost ELSE 0 END",
+    "premium": "ifnull(premium, 0)",
+    "cheapest": "ifnull(cheapest, 0)",
+    "saved": "ifnull(saved, 0)",
+    "saved_square": f"(ifnull(saved, 0) / {NANO_PER_USD}.0) * (ifnull(saved, 0) / {NANO_PER_USD}.0)",
+}
+# Entries that were written last are added up where they lie: a handful of groups for hundreds of them.
 _ADD = (
-    f"INSERT INTO hours VALUES ({', '.join('?' * (1 + len(GROUPS) + len(SUMS)))})"  # noqa: S608
+    f"INSERT INTO hours SELECT CAST(time AS INTEGER) / {HOUR} * {HOUR} AS hour, {', '.join(GROUPS)},"  # noqa: S608
+    f" {', '.join(f'sum({_ADDS.get(name, name)})' for name in SUMS)}"
+    f" FROM entries WHERE rowid > ? GROUP BY hour, {', '.join(GROUPS)}"
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)}"
 )
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_LAST = "SELECT ifnull(max(rowid), 0) FROM entries"
 # What rows may be asked for by; none of these words comes from a client.
 WHERE = frozenset({*GROUPS, "request", "outcome"})
-
-
-def sums(entry: Entry) -> tuple[float, ...]:
-    """Return what an entry adds to a total, in the order of ``SUMS``."""
-    failed = entry.kind is Kind.CLIENT and not entry.served
-    saved = entry.saved or 0
-    return (
-        int(entry.served),
-        1,
-        int(failed),
-        entry.input,
-        entry.cached,
-        entry.written,
-        entry.output,
-        entry.reasoning,
-        entry.cost,
-        entry.cost if failed else 0,
-        int(entry.estimated),
-        int(entry.unpriced),
-        int(entry.saved is not None),
-        entry.cost if entry.compared else 0,
-        entry.premium or 0,
-        entry.cheapest or 0,
-        saved,
-        (saved / NANO_PER_USD) ** 2,
-    )
 
 
 class SqliteBooks:
@@ -138,13 +136,11 @@ class SqliteBooks:
         """Write entries that are not there yet, and add them up; return how many were new."""
 
         def write(db: sqlite3.Connection) -> int:
-            new = 0
             db.execute("BEGIN IMMEDIATE")
             try:
-                for e in entries:
-                    if db.execute(_INSERT, tuple(getattr(e, name) for name in _FIELDS)).rowcount > 0:
-                        new += 1
-                        db.execute(_ADD, (e.hour, *(getattr(e, name) for name in GROUPS), *sums(e)))
+                (last,) = db.execute(_LAST).fetchone()
+                new = _insert(db, entries)
+                db.execute(_ADD, (last,))
                 db.execute("COMMIT")
             except BaseException:  # an open transaction would refuse every later one
                 if db.in_transaction:
@@ -216,7 +212,27 @@ def _damaged(error: sqlite3.DatabaseError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE  # the rest of the code says where
 
 
-_FLAGS = frozenset({"estimated", "unpriced", "served", "compared"})
+_FLAGS = ("estimated", "unpriced", "served", "compared")
+_KIND, _FLAG = _FIELDS.index("kind"), _FIELDS.index(_FLAGS[0])
+_REST = _FLAG + len(_FLAGS)
+
+
+def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> int:
+    """Write entries that are not there yet; return how many that were."""
+    new = at = 0
+    most = db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(_FIELDS)  # 999 values in older versions
+    for n in (n for n in _TOGETHER if n <= most):
+        while len(entries) - at >= n:
+            values = tuple(chain.from_iterable(map(_row, entries[at : at + n])))
+            new += db.execute(_INSERT[n], values).rowcount
+            at += n
+    return new
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    """Return what is written of an entry: plain values, since sqlite3 looks for an adapter of every other type."""
+    told = astuple(entry)
+    return (*told[:_KIND], told[_KIND].value, *told[_KIND + 1 : _FLAG], *map(int, told[_FLAG:_REST]), *told[_REST:])
 
 
 def _entry(row: Sequence[object]) -> Entry:

@@ -30,6 +30,9 @@ class Held(NamedTuple):
     distance: Array
     loss: Array  # of taking the weak model of the set's pair, predicted
     qualities: list[dict[str, float]]  # of each of the set's models, predicted
+    means: list[dict[str, float]]  # of each of these, on the whole of what was trained on
+    likeness: Array  # to the nearest family; 2 where no model was seen beside others, and there is nothing to doubt
+    plain: Array  # the gain before any leaning
 
 
 def family_folds(data: Corpus, seed: int = 0, folds: int = FAMILY_FOLDS) -> Iterator[tuple[Ints, Ints]]:
@@ -63,17 +66,23 @@ def held_out(
     """Train once a fold and judge what was held out."""
     size = len(data.rows)
     verdicts: dict[int, tuple[Router, Verdict]] = {}
+    plain = np.zeros(size)
     for number, (train, test) in enumerate(folds, 1):
         router = Router.from_bytes(fit(data, train, recipe=recipe, tuned=tuned))
-        for i in test:
-            verdicts[int(i)] = (router, router.verdict(data.readings[i]))
+        for i in test.tolist():
+            verdict = router.verdict(data.readings[i])
+            verdicts[i] = (router, verdict)
+            plain[i] = router.plain(data.readings[i]) if verdict.leaning else verdict.gain
         say(f"fold {number}: {len(train)} rows trained, {len(test)} judged")
-    gain, excess, distance, loss = (np.zeros(size) for _ in range(4))
+    gain, excess, distance, loss, likeness = (np.zeros(size) for _ in range(5))
     qualities: list[dict[str, float]] = []
+    means: list[dict[str, float]] = []
     for i, row in enumerate(data.rows):
         router, verdict = verdicts[i]
         gain[i], excess[i], distance[i] = verdict.gain, verdict.excess, verdict.distance
+        likeness[i] = verdict.likeness if verdict.levels else 2.0
         qualities.append({m: router.quality(verdict, m)[0] for m in sorted(row.quality)})
+        means.append({m: router.mean(m) for m in sorted(row.quality)})
         pair = data.pairs[row.set]
         loss[i] = qualities[-1][pair.strong] - qualities[-1][pair.weak]
-    return Held(gain, excess, distance, loss, qualities)
+    return Held(gain, excess, distance, loss, qualities, means, likeness, plain)

@@ -18,6 +18,7 @@ from lbd.train.tune import slacks
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 FLOOR = 0.95
+GATES = (0.0, 0.3, 0.5, 0.7, 0.9, 1.01)  # all are believed, ..., none is
 
 
 class Line(NamedTuple):
@@ -39,6 +40,14 @@ class Deployed(NamedTuple):
     by: str
     kept: float  # share of the strong model's quality
     saved: float  # share of its cost
+
+
+class Gate(NamedTuple):
+    """What picking gives where models are believed from so much likeness on."""
+
+    sure: float
+    known: tuple[float, float]  # quality and cost, as shares of the best single model's
+    unseen: tuple[float, float]
 
 
 class Picked(NamedTuple):
@@ -116,24 +125,45 @@ def deployed(data: Corpus, by: str, held: Held, slack: Array) -> list[Deployed]:
     return found
 
 
-def picked(data: Corpus, by: str, held: Held, slack: Array) -> list[Picked]:
-    """Return what picking among all models gave, for sets with more than two."""
+def picked(data: Corpus, by: str, held: Held, slack: Array, recipe: Recipe) -> list[Picked]:
+    """Return what picking among all models gave, for sets with more than two; as ``router.score`` does it.
+
+    What models are on the whole is told by all of a set, as the best single one is; and, in a second line, only by the
+    families that were trained on.
+    """
     found: list[Picked] = []
     for name in data.names:
-        here = np.flatnonzero(data.sets == name)
-        listed = here.tolist()
-        models = sorted(data.rows[listed[0]].quality)
+        here = np.flatnonzero(data.sets == name).tolist()
+        models = sorted(data.rows[here[0]].quality)
         if len(models) < 3:
             continue
-        told = np.array([[held.qualities[i][m] for m in models] for i in listed])
-        came = np.array([[data.rows[i].quality[m] for m in models] for i in listed])
-        usd = np.array([[data.rows[i].cost_usd[m] for m in models] for i in listed])
+        came, usd, told, means = (
+            np.array([[each[m] for m in models] for each in part])
+            for part in (
+                [data.rows[i].quality for i in here], [data.rows[i].cost_usd for i in here],
+                [held.qualities[i] for i in here], [held.means[i] for i in here],
+            )
+        )  # fmt: skip
+        sure = held.likeness[here] >= recipe.sure
+        given = np.where(sure | (held.gain[here] <= recipe.easy), np.maximum(slack[here], 0.0), 0.0)
+        given *= np.where(sure & (held.likeness[here] <= 1.0), recipe.bold, 1.0)
         best = int(came.mean(0).argmax())
         prices = usd.mean(0)
-        chosen = (told - np.maximum(slack[here], 0.0)[:, None] * prices / prices.max()).argmax(1)
         every = np.arange(len(here))
-        quality = came[every, chosen].mean() / came[:, best].mean()
-        found.append(
-            Picked(name, by, models[best], float(quality), float(usd[every, chosen].mean() / usd[:, best].mean()))
-        )
+        for way, whole in ((by, came.mean(0)), (f"{by}, means of others", means)):
+            expected = np.where(sure[:, None], told, whole)
+            chosen = (expected - given[:, None] * prices / prices.max()).argmax(1)
+            quality, cost = came[every, chosen].mean(), usd[every, chosen].mean()
+            share = (float(quality / came[:, best].mean()), float(cost / usd[:, best].mean()))
+            found.append(Picked(name, way, models[best], *share))
+    return found
+
+
+def gates(data: Corpus, known: tuple[Held, Array], unseen: tuple[Held, Array], recipe: Recipe) -> list[Gate]:
+    """Return what picking gives at other gates than the recipe's, for the first set with more than two models."""
+    found: list[Gate] = []
+    for sure in GATES:
+        other = recipe._replace(sure=sure)
+        both = [picked(data, "", held, slack, other)[:1] for held, slack in (known, unseen)]
+        found += [Gate(sure, (k.quality, k.cost), (u.quality, u.cost)) for k, u in zip(*both, strict=True)]
     return found

@@ -9,17 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lbd.router.cues import NAMES
+from lbd.router.cues import FORESTED, NAMES
 from lbd.router.judge import Router
 from lbd.router.text import SLOTS, Kind
 from lbd.router.trees import empty
 from lbd.router.weights import LANES, pack
-from lbd.train import boost, coarse, places
+from lbd.train import boost, coarse, line, places
 from lbd.train.corpus import Corpus, balanced, of_kind, targets
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+LEAST_SPREAD = 0.15  # of the log of a family's words
 STEPS = 100  # of the ranks
+RANKED = 600  # prompts of a set at most that the ranks are told from
 FREE = (Kind.OPEN, Kind.SUMS)
 MOST_FAMILIES = 12  # each costs about two microseconds a verdict
 
@@ -34,7 +36,7 @@ class Recipe(NamedTuple):
     shares: tuple[tuple[Kind, tuple[float, float, float]], ...] = (
         (Kind.OPEN, (0.0, 0.3, 1.0)),
         (Kind.LISTED, (1.0, 0.5, 0.25)),
-        (Kind.SUMS, (1.0, 0.0, 1.0)),
+        (Kind.SUMS, (0.0, 0.0, 0.85)),
     )
     seeds: tuple[int, ...] = (0, 1)
     word_penalty: float = 4.0
@@ -44,6 +46,9 @@ class Recipe(NamedTuple):
     sharpness: float = 12.0
     free_points: int = 40
     listed_points: int = 20
+    sure: float = 0.5  # likeness from which on what each model did in a family is believed
+    easy: float = 0.08  # gain up to which a cheaper model may answer where it is not
+    bold: float = 1.5  # of the slack, which unseen families too must bear, where it is believed
     distrust: float = 0.3  # predictions at distance 1 are this much nearer to the mean
     margin: float = 0.2  # quality: added to a predicted loss at distance 1
     near: float = 0.3  # quantile of the training prompts' similarity to their nearest place: distance 0 from there
@@ -93,6 +98,9 @@ def fit(data: Corpus, chosen: Ints, *, recipe: Recipe = Recipe(), tuned: Tuned =
         "means": _means(data, chosen),
         "weak": sorted({p.weak for p in pairs}),
         "strong": sorted({p.strong for p in pairs}),
+        "sure": recipe.sure,
+        "easy": recipe.easy,
+        "bold": recipe.bold,
         "distrust": recipe.distrust,
         "margin": recipe.margin,
         "spread": list(tuned.spread),
@@ -107,11 +115,16 @@ def _part(
     # what is known of open prompts is too little to leave the sums out
     rows = of_kind(data, chosen, *(FREE if kind is Kind.OPEN else (kind,)))
     weight = balanced(data, rows) if kind is Kind.OPEN else np.ones(len(rows))
-    if kind is Kind.SUMS:  # the places tell the level of families; counts tell the prompts of a family apart
+    slope: list[tuple[int, float]] = []
+    base = 0.0
+    if kind is Kind.SUMS:  # the places tell the level of families; the line tells the prompts of a family apart
         y = y.copy()
         for family in sorted(set(data.families[rows].tolist())):
             here = rows[data.families[rows] == family]
             y[here] -= y[here].mean()
+        slope = line.fit(data.measures[rows], y[rows])
+        middle = line.middle(data.measures[rows])
+        base = -sum(middle[at] * number for at, number in slope)
     held: dict[str, array[Any]] = {"table": array("b", bytes(SLOTS))}
     scale = 1.0
     if len(rows) and shares[1]:
@@ -120,13 +133,15 @@ def _part(
         scale = limit / 127
         held["table"] = array("b", np.round(numbers / scale).astype(np.int8).tolist())
     if len(rows) and shares[0]:
-        grown = boost.grow(data.measures[rows], y[rows], weight, seeds=recipe.seeds, settings=boost.Settings())
+        counted = data.measures[rows][:, :FORESTED]
+        grown = boost.grow(counted, y[rows], weight, seeds=recipe.seeds, settings=boost.Settings())
         held |= grown.arrays()
     else:
         held |= empty()
     # the mean gain of the sets in which such prompts are, each set the same
     means = [data.gain[chosen[data.sets[chosen] == name]].mean() for name in sorted(set(data.sets[rows].tolist()))]
-    return {"scale": scale, "mean": float(np.mean(means)) if means else 0.0}, held
+    said = {"scale": scale, "mean": float(np.mean(means)) if means else 0.0, "line": slope, "base": float(base)}
+    return said, held
 
 
 def _around(
@@ -155,6 +170,7 @@ def _around(
         "families": names,
         "words": [coarse.word(name) for name in names],
         "intercepts": [recipe.place_share * base + b for (_, base), b in zip(fits, bases, strict=True)],
+        "lengths": _lengths(data.measures[rows][:, NAMES.index("words")], families, names),
         "scale": scale,
         "near": from_here,
         "far": from_here - recipe.far,
@@ -165,6 +181,12 @@ def _around(
         "lanes": array("b", lanes.ravel().tolist()),
         "means": array("f", np.array(means).ravel().tolist()),
     }
+
+
+def _lengths(words: Array, families: NDArray[np.str_], names: list[str]) -> list[tuple[float, float]]:
+    """Return the mean of the log of each family's words, and its standard deviation."""
+    parts = [words[families == name] if len(words) else np.zeros(1) for name in names]
+    return [(float(part.mean()), max(LEAST_SPREAD, float(part.std()))) for part in parts]
 
 
 def _even(families: NDArray[np.str_]) -> Ints:
@@ -246,12 +268,13 @@ def _means(data: Corpus, chosen: Ints) -> dict[str, float]:
 
 def _ranks(data: Corpus, chosen: Ints, router: Router) -> list[float]:
     """Return the gains at equal steps of the share of training prompts below, each set counting the same."""
-    gains = np.array([router.verdict(data.readings[i]).gain for i in chosen])
-    sets = data.sets[chosen]
-    weight = np.zeros(len(chosen))
+    gains: list[Array] = []
     for name in data.names:
-        here = sets == name
-        weight[here] = 1.0 / max(1, int(here.sum()))
-    order = np.argsort(gains, kind="stable")
+        here = chosen[data.sets[chosen] == name]
+        some = here[:: len(here) // RANKED + 1]  # rows are in the order of their ids, which says nothing of gains
+        gains.append(np.array([router.plain(data.readings[i]) for i in some]))
+    weight = np.concatenate([np.full(len(g), 1.0 / max(1, len(g))) for g in gains])
+    each = np.concatenate(gains)
+    order = np.argsort(each, kind="stable")
     below = np.cumsum(weight[order]) / weight.sum()
-    return [float(g) for g in np.interp(np.linspace(0, 1, STEPS + 1), below, gains[order])]
+    return [float(g) for g in np.interp(np.linspace(0, 1, STEPS + 1), below, each[order])]

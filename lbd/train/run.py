@@ -15,6 +15,7 @@ from lbd.train.rows import Row, RowError
 from lbd.train.vectors import Vectors, best
 
 KNOWN, UNSEEN = "known families", "unseen families"
+BARE_KNOWN, BARE_UNSEEN = "known, not leant", "unseen, not leant"
 FEWEST = 100  # rows; below, not even a fold's mean is known
 
 
@@ -23,10 +24,12 @@ class Trained(NamedTuple):
 
     weights: bytes
     vectors: str
+    recipe: Recipe
     data: Corpus
     lines: list[figures.Line]
     deployed: list[figures.Deployed]
     picked: list[figures.Picked]
+    gates: list[figures.Gate]
 
 
 class Validated(NamedTuple):
@@ -37,6 +40,12 @@ class Validated(NamedTuple):
     lines: list[figures.Line]
     deployed: list[figures.Deployed]
     picked: list[figures.Picked]
+    gates: list[figures.Gate]
+
+
+def bare(held: Held) -> Held:
+    """Return the verdicts as they were before any leaning."""
+    return held._replace(gain=held.plain)
 
 
 def validate(data: Corpus, say: Say, recipe: Recipe) -> tuple[Validated, Tuned]:
@@ -52,11 +61,13 @@ def validate(data: Corpus, say: Say, recipe: Recipe) -> tuple[Validated, Tuned]:
     verdicts = {KNOWN: known, UNSEEN: unseen}
     floors: list[figures.Deployed] = []
     picks: list[figures.Picked] = []
+    slack = {by: figures.allowed(data, (known, unseen), held, recipe) for by, held in verdicts.items()}
     for by, held in verdicts.items():
-        slack = figures.allowed(data, (known, unseen), held, recipe)
-        floors += figures.deployed(data, by, held, slack)
-        picks += figures.picked(data, by, held, slack)
-    return Validated(known, unseen, figures.lines(data, verdicts), sorted(floors), sorted(picks)), tuned
+        floors += figures.deployed(data, by, held, slack[by])
+        picks += figures.picked(data, by, held, slack[by], recipe)
+    gates = figures.gates(data, (known, slack[KNOWN]), (unseen, slack[UNSEEN]), recipe)
+    lines = figures.lines(data, verdicts | {BARE_KNOWN: bare(known), BARE_UNSEEN: bare(unseen)})
+    return Validated(known, unseen, lines, sorted(floors), sorted(picks), gates), tuned
 
 
 def train(rows: Sequence[Row], say: Say, *, source: Vectors | None = None, recipe: Recipe = Recipe()) -> Trained:  # noqa: B008
@@ -69,4 +80,4 @@ def train(rows: Sequence[Row], say: Say, *, source: Vectors | None = None, recip
     found, tuned = validate(data, say, recipe)
     say("training on all rows")
     weights = fit(data, np.arange(len(rows)), recipe=recipe, tuned=tuned)
-    return Trained(weights, source.name, data, found.lines, found.deployed, found.picked)
+    return Trained(weights, source.name, recipe, data, found.lines, found.deployed, found.picked, found.gates)

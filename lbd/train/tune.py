@@ -18,7 +18,7 @@ Slack = list[tuple[float, float]]
 FLOORS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 1.0)
 # a floor is aimed at with so much to spare, as a share of the strong model's quality: about the standard error of
 # what was kept on a thousand prompts
-SPARE = 0.01
+SPARE = 0.011
 FEW = 20
 
 
@@ -60,7 +60,7 @@ def _slope(data: Corpus, held: Held, rows: Ints) -> float:
     for name in data.names:
         here = rows[data.sets[rows] == name]
         if len(here) > 1:
-            x = held.excess[here] - held.excess[here].mean()
+            x = held.plain[here] - held.plain[here].mean()
             top += float(x @ (data.gain[here] - data.gain[here].mean()))
             bottom += float(x @ x)
     return min(1.5, max(0.5, top / bottom)) if bottom else 1.0

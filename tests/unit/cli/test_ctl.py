@@ -271,8 +271,11 @@ def test_a_real_reload_takes_a_good_file_and_refuses_a_bad_one(
         assert main(["ctl", "reload", "-c", str(daemon.config)]) == 0
 
 
-def test_real_decisions_are_listed(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+def test_real_decisions_are_listed(
+    daemon: Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Youngest first."""
+    monkeypatch.setenv("COLUMNS", "200")  # room for every column, whatever runs the tests
     _, request_id = daemon.ask("big")
     lines = told_by(capsys, daemon, "decisions", "-n", "3").splitlines()
     assert lines[0].split()[:4] == ["TIME", "REQUEST", "ASKED", "CLASS"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lbd.router.judge import Router, Verdict
 from lbd.router.score import packaged
+from lbd.router.text import read
 from tests.unit.router.prompts import FRAMES, prompts, typos
 
 ROUTER = packaged()
@@ -81,6 +82,19 @@ def test_every_verdict_says_what_fired() -> None:
         sizes = [abs(f.gain) for f in ROUTER.judge(prompt).fired]
         assert sizes == sorted(sizes, reverse=True) and sizes
     assert any(f.name.startswith("'") for p in PROMPTS for f in ROUTER.judge(p).fired)
+
+
+def test_saying_what_fired_changes_nothing() -> None:
+    """To the last bit."""
+    for prompt in PROMPTS[:50]:
+        assert msgspec.structs.replace(ROUTER.judge(prompt), fired=()) == ROUTER.verdict(read(prompt))
+
+
+def test_ranks_are_told_from_gains_without_leaning() -> None:
+    """What does not lean has the same gain either way."""
+    for prompt in PROMPTS:
+        found = ROUTER.verdict(read(prompt))
+        assert found.leaning or found.gain == ROUTER.plain(read(prompt))
 
 
 def test_families_are_told_by_cue_or_by_the_nearest() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lbd.router.score import packaged, pick, qualities, score, score_batch
+import msgspec
+
+from lbd.router.score import cheapest, packaged, pick, qualities, score, score_batch
+from lbd.router.text import Kind
 from tests.unit.router.prompts import prompts
 
 PROMPTS = prompts()[::7]
@@ -30,3 +33,21 @@ def test_what_costs_nothing_more_is_not_given_up() -> None:
         told = qualities(prompt, same)
         assert told[pick(prompt, same, 0.9)] == max(told.values())
     assert pick("x", {"only": 0.0}, 0.9) == "only"
+
+
+def test_where_nothing_is_sure_the_best_on_the_whole_answers() -> None:
+    """Or a cheaper one, where little is to be gained; where it is sure, what each did on such prompts counts."""
+    router = packaged()
+    means = router.weights.means
+    models = router.weights.places[Kind.OPEN].models
+    best = max(models, key=lambda model: means[model])
+    prices = {model: 1.0 if model == best else 0.1 for model in models}
+    verdict = router.judge("who sang the theme song of the show about the lighthouse keeper")
+    doubted = msgspec.structs.replace(verdict, likeness=0.0, distance=0.0, gain=1.0)
+    assert not router.sure(doubted) and cheapest(router, doubted, prices, 0.95) == best
+    easy = msgspec.structs.replace(doubted, gain=0.0)
+    assert prices[cheapest(router, easy, prices, 0.5)] < prices[best]
+    odd = models[0]
+    levels = tuple(0.9 if model == odd else 0.0 for model in models)
+    liked = msgspec.structs.replace(doubted, likeness=1.0, levels=levels)
+    assert router.sure(liked) and cheapest(router, liked, prices, 1.0) == odd

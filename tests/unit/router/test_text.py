@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.router.cues import NAMES
-from lbd.router.text import HEAD, SLOTS, TAIL, Kind, read, shortened
+from lbd.router.text import HEAD, SLOTS, TAIL, Kind, read, said, shortened
 
 LISTED = (
     "Where is Ghirardelli Square located?\nA. Milan\nB. Rome, 3 km away\nC. Washington DC\nD. San Francisco\nAnswer:"
@@ -67,12 +67,20 @@ def test_only_head_and_tail_are_read() -> None:
 
 
 def test_slots_are_those_of_words_and_pairs() -> None:
-    """In the order of the tokens, so that what fired can be named."""
+    """Each can be named again."""
     found = read("alpha beta alpha")
     assert found.tokens == ["alpha", "beta", "alpha"]
-    assert found.singles == [found.codes[t] % SLOTS for t in found.tokens]
-    assert len(set(found.pairs)) == 2
-    assert found.slots == {*found.singles, *found.pairs}
+    assert {said(found, slot) for slot in found.slots} == {"alpha", "beta", "alpha beta", "beta alpha"}
+    assert {found.codes[t] % SLOTS for t in found.tokens} < found.slots
+    assert said(found, next(s for s in range(SLOTS) if s not in found.slots)) == ""
+
+
+def test_a_story_may_say_its_numbers_as_words() -> None:
+    """Where it is asked how many, one figure is enough; elsewhere not."""
+    told = "Luke ate 2 hot dogs and Thomas ate three times as many as Luke did"
+    assert read(told + ". How many did Thomas eat?").kind is Kind.SUMS
+    assert read(told + ". Why does that matter to anyone here?").kind is Kind.OPEN
+    assert measure("It costs $3.50 or 4 or 2.25", "points") == math.log1p(2)
 
 
 @given(st.text(max_size=400))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.router.text import Kind
-from lbd.router.weights import WeightsError, load, pack, unpack
+from lbd.router.weights import VERSION, WeightsError, load, pack, unpack
 
 DATA = resources.files("lbd.router").joinpath("weights.bin").read_bytes()
 
@@ -69,6 +69,7 @@ def test_what_is_no_whole_file_is_refused(data: bytes) -> None:
         ("parts", {}),
         ("spread", [1.0]),
         ("means", 3),
+        ("bold", None),
     ],
 )
 def test_a_head_that_does_not_fit_is_refused(key: str, value: object) -> None:
@@ -79,7 +80,16 @@ def test_a_head_that_does_not_fit_is_refused(key: str, value: object) -> None:
         load(pack({**head, key: value}, arrays))
 
 
-@pytest.mark.parametrize("name", ["words", "vectors", "open.table", "free.points", "listed.lanes", "sums.leaves"])
+def test_a_line_names_measures_that_exist() -> None:
+    """As a forest does."""
+    head, arrays, _ = unpack(DATA)
+    head.pop("arrays")
+    parts = {**head["parts"], "sums": {**head["parts"]["sums"], "line": [[999, 0.1]]}}
+    with pytest.raises(WeightsError, match="line of 'sums'"):
+        load(pack({**head, "parts": parts}, arrays))
+
+
+@pytest.mark.parametrize("name", ["words", "vectors", "open.table", "free.points", "listed.lanes", "listed.leaves"])
 def test_an_array_that_does_not_fit_is_refused(name: str) -> None:
     """Too short, or not there."""
     head, arrays, _ = unpack(DATA)
@@ -104,4 +114,4 @@ def _rehashed(body: bytes) -> bytes:
     import hashlib
     import struct
 
-    return struct.pack("<4sHI32s", b"LBDR", 1, len(body), hashlib.sha256(body).digest()) + body
+    return struct.pack("<4sHI32s", b"LBDR", VERSION, len(body), hashlib.sha256(body).digest()) + body

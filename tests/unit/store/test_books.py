@@ -19,7 +19,7 @@ from lbd.model.outcome import Usage
 from lbd.model.provider import Price
 from lbd.model.units import NANO_PER_USD
 from lbd.ports import StoreError
-from lbd.store.books import SqliteBooks, make, sums
+from lbd.store.books import SqliteBooks, make
 from tests.fakes.entries import WALL, entries, entry
 
 FIRST = int(WALL // HOUR) * HOUR
@@ -50,6 +50,27 @@ def added(rows: list[Entry], of: tuple[str | int, ...] = ()) -> Total:
     return Total(of, *(sum(column) for column in zip(*columns, strict=True))) if rows else Total(of)
 
 
+def sums(row: Entry) -> tuple[float, ...]:
+    """Return what an entry adds to each of ``SUMS``, told once more in plain words."""
+    failed = row.kind is Kind.CLIENT and not row.served
+    saved = row.saved or 0
+    adds = {
+        "requests": int(row.served),
+        "attempts": 1,
+        "failed": int(failed),
+        "failed_cost": row.cost if failed else 0,
+        "estimated": int(row.estimated),
+        "unpriced": int(row.unpriced),
+        "compared": int(row.saved is not None),
+        "compared_cost": row.cost if row.compared else 0,
+        "premium": row.premium or 0,
+        "cheapest": row.cheapest or 0,
+        "saved": saved,
+        "saved_square": (saved / NANO_PER_USD) ** 2,
+    }
+    return tuple(adds[name] if name in adds else getattr(row, name) for name in SUMS)
+
+
 def exact(total: Total) -> list[int]:
     """Return every sum of a total that is a whole number."""
     return [getattr(total, name) for name in SUMS if name != "saved_square"]
@@ -58,45 +79,15 @@ def exact(total: Total) -> list[int]:
 # --- sums ---------------------------------------------------------------------------------------------
 
 
-def test_each_entry_adds_what_it_is() -> None:
+async def test_each_entry_adds_what_it_is(books: SqliteBooks) -> None:
     """What failed is a client's attempt that did not serve; lbd's own attempts fail nobody."""
-    served = entry(cost=5, compared=True, premium=20, cheapest=3, saved=15, estimated=True)
-    failed = entry(cost=7, served=False, compared=True, outcome="server_error", unpriced=True)
-    probe = entry(cost=2, kind=Kind.PROBE, served=False)
-    names = dict.fromkeys(SUMS, 0)
-    assert dict(zip(SUMS, sums(served), strict=True)) == {
-        **names,
-        "requests": 1,
-        "attempts": 1,
-        "input": 100,
-        "output": 20,
-        "cost": 5,
-        "estimated": 1,
-        "compared": 1,
-        "compared_cost": 5,
-        "premium": 20,
-        "cheapest": 3,
-        "saved": 15,
-        "saved_square": (15 / NANO_PER_USD) ** 2,
-    }
-    assert dict(zip(SUMS, sums(failed), strict=True)) == {
-        **names,
-        "attempts": 1,
-        "failed": 1,
-        "input": 100,
-        "output": 20,
-        "cost": 7,
-        "failed_cost": 7,
-        "unpriced": 1,
-        "compared_cost": 7,
-    }
-    assert dict(zip(SUMS, sums(probe), strict=True)) == {
-        **names,
-        "attempts": 1,
-        "input": 100,
-        "output": 20,
-        "cost": 2,
-    }
+    served = entry("req_1/1", cost=5, compared=True, premium=20, cheapest=3, saved=15, estimated=True)
+    failed = entry("req_1/2", cost=7, served=False, compared=True, outcome="server_error", unpriced=True)
+    probe = entry("req_2/0", cost=2, kind=Kind.PROBE, served=False)
+    await books.append([served, failed, probe])
+    told = {total.of[0]: total for total in await books.totals(0, LAST, ("kind",))}
+    client = Total(("client",), 1, 2, 1, 200, 0, 0, 40, 0, 12, 7, 1, 1, 1, 12, 20, 3, 15, (15 / NANO_PER_USD) ** 2)
+    assert told == {"client": client, "probe": Total(("probe",), attempts=1, input=100, output=20, cost=2)}
 
 
 ALL_GROUPS = list(chain.from_iterable(combinations(("hour", "kind", "client", "model"), n) for n in range(5)))

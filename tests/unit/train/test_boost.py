@@ -17,9 +17,9 @@ def test_it_learns_an_interaction_and_says_what_did_it() -> None:
     grown = grow(x, y, np.ones(800), seeds=(0,), settings=Settings(trees=120, columns=1.0))
     held = grown.arrays()
     forest = Forest.of(held["features"], held["thresholds"], held["leaves"], held["blame"])
-    told = [forest.judge(row.tolist()) for row in x]
-    assert np.corrcoef([t for t, _ in told], y)[0, 1] > 0.8
-    owed = {name: sum(abs(o.get(name, 0.0)) for _, o in told) for name in range(len(NAMES))}
+    assert np.corrcoef([forest.judge(row.tolist()) for row in x], y)[0, 1] > 0.8
+    told = [forest.owed(row.tolist())[1] for row in x]
+    owed = {name: sum(abs(o.get(name, 0.0)) for o in told) for name in range(len(NAMES))}
     assert set(sorted(owed, key=lambda n: -owed[n])[:2]) == {3, 7}
 
 

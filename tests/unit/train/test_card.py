@@ -17,6 +17,8 @@ def test_a_card_tells_what_was_trained_and_what_was_reached() -> None:
     text = card.write(trained)
     for line in trained.lines:
         assert f"{line.apgr:.3f}" in text
+    for gate in trained.gates:
+        assert f"{gate.known[0]:.3f}" in card.gates(trained)
     assert "terms of the sources were not verified" in text and "signs by hash" in text
     bad = trained._replace(
         lines=[x._replace(apgr=0.4, low=0.3) if x.by == KNOWN else x for x in trained.lines],

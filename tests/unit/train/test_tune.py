@@ -15,7 +15,8 @@ def foretold(scale: float) -> Held:
     """Return verdicts that know the gain, but say it ``scale`` times as large."""
     gain = data().gain * scale
     qualities = [dict(row.quality) for row in data().rows]
-    return Held(gain, gain, np.zeros(len(gain)), gain, qualities)
+    zeros, ones = np.zeros(len(gain)), np.ones(len(gain))
+    return Held(gain, gain, zeros, gain, qualities, [dict.fromkeys(q, 0.5) for q in qualities], ones, gain)
 
 
 def test_a_slope_undoes_the_scale() -> None:
