@@ -82,11 +82,10 @@ async def send(url: str, admin: str, rounds: int = 1) -> list[Answered]:
 
 def show(console: Console, answered: list[Answered], savings: dict[str, Any], headline: str) -> None:
     """Print the table and what was saved."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("PROMPT", "HELD TO BE", "DIFFICULTY", "RULE", "ANSWERED BY", "USD"):
-        table.add_column(
-            head, justify="right" if head in ("DIFFICULTY", "USD") else "left", overflow="ellipsis", no_wrap=True
-        )
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", expand=True)
+    table.add_column("PROMPT", overflow="ellipsis", no_wrap=True, ratio=1)
+    for head, right in (("KIND", False), ("HARD", True), ("RULE", False), ("MODEL", False), ("USD", True)):
+        table.add_column(head, justify="right" if right else "left", no_wrap=True)
     for one in answered:
         judged = one.judged or {}
         difficulty = judged.get("difficulty")
@@ -95,7 +94,7 @@ def show(console: Console, answered: list[Answered], savings: dict[str, Any], he
             str(judged.get("family") or "·"),
             "·" if difficulty is None else f"{difficulty:.2f}",
             str(judged.get("rule") or "·"),
-            one.deployment,
+            one.deployment.partition("/")[2],
             f"{one.usd:.6f}",
         )
     console.print(table)

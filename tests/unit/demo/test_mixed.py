@@ -25,6 +25,6 @@ def test_the_table_shows_the_choice_and_the_money() -> None:
     savings = {"compared": {"requests": 2, "premium_usd": 0.0004, "cost_usd": 0.000201}}
     show(Console(file=out, width=120), answered, savings, "$0.000199 saved, 49.8%")
     lines = out.getvalue().splitlines()
-    assert lines[1].split()[:6] == ["Prove", "it.", "math", "0.91", "complex_reasoning", "large/demo-large"]
+    assert lines[1].split()[:6] == ["Prove", "it.", "math", "0.91", "complex_reasoning", "demo-large"]
     assert lines[2].split()[:5] == ["Hi", "[bold]", "·", "·", "·"]
     assert "$0.000199 saved" in out.getvalue() and "0.000400 USD at the premium model" in out.getvalue()
