@@ -52,9 +52,11 @@ from lbd.observe.timeline import Timeline
 from lbd.pipeline import Pipeline, Rules
 from lbd.ports import Books, Env, Store, StoreError, Timer, Transport
 from lbd.router.judge import Router
+from lbd.router.weights import WeightsError
 from lbd.state.spend import ProbeSpend
 from lbd.store import STORES, blobs, books
 from lbd.table.owner import Owner
+from lbd.table.scoring import Scoring
 from lbd.tasks import Tasks
 from lbd.upstream import line as lines
 from lbd.upstream.call import Flights, Settings
@@ -101,10 +103,9 @@ def _known(compiled: Compiled, wall: WallTime, judge: Judge | None) -> Compiled:
     return msgspec.structs.replace(compiled, deployments=tuple(rows))
 
 
-def _judge() -> Judge | None:
-    """Return the judge of prompts that is shipped, None where its weights are not."""
-    path = Path(router.__file__).with_name("weights.bin")
-    return Judge(Router.from_bytes(path.read_bytes())) if path.exists() else None
+def _judge() -> Judge:
+    """Return the judge of prompts that is shipped. Raises OSError or WeightsError."""
+    return Judge(Router.from_bytes(Path(router.__file__).with_name("weights.bin").read_bytes()))
 
 
 class Reloads(msgspec.Struct):
@@ -138,6 +139,7 @@ class App:
         self.log = log.get()
         self.tasks = Tasks(self.env, self._task_failed)
         self.owner = Owner(self.env)
+        self.scoring = Scoring(self.env, self.owner)
         self.timeline = Timeline()
         self.journal = Journal(compiled.config.limits.journal_records)
         self.meter = Meter()
@@ -146,7 +148,6 @@ class App:
         self.probing = Probing(self.env, self.owner, self._probe_settings(compiled), ProbeSpend())
         self.flights = Flights(self.env, self.owner, self.plugins.terms, self.probing.kick)
         self.pipeline = Pipeline(self.flights)
-        self.pipeline.chooser.judge = _judge()
         self.peak = Peak(self._peak_changed)
         self.store: Store = self._make_store(compiled)
         self.blobs = blobs.make(compiled.config.store.url)
@@ -162,6 +163,7 @@ class App:
             self._request_failed,
             born=self.env.wall(),
             filing=Filing(self.shelf, self.pipeline, self.plugins.clients["openai.chat"], _elsewhere),
+            rate=self.scoring.feedback,
         )
         self.batches = Batches(
             self.env,
@@ -192,6 +194,7 @@ class App:
 
     async def start(self) -> None:
         """Bring it to life: restore state, take the configuration, start the loops."""
+        await self._learn_to_judge(self.compiled)
         self._apply(self.compiled)
         await self.persistence.restore()
         with contextlib.suppress(StoreError):  # then the batch loop tries again
@@ -231,6 +234,7 @@ class App:
             try:
                 new = await asyncio.get_running_loop().run_in_executor(None, plugins.read_config, self.path)
                 self._refuse_fixed(new)
+                await self._learn_to_judge(new)
             except ConfigError as e:
                 self._reload_failed(e, by)
                 raise
@@ -249,6 +253,15 @@ class App:
                 by=by,
             )
             return change
+
+    async def _learn_to_judge(self, new: Compiled) -> None:
+        """Load the judge of prompts where a configuration asks for it; others do without its memory."""
+        chooser = self.pipeline.chooser
+        if chooser.judge is None and new.judges:
+            try:
+                chooser.judge = await _elsewhere(_judge)
+            except (OSError, WeightsError) as e:  # requests are served all the same, by what else is known of them
+                self.owner.emit("judge_failed", "router", "its weights", level="error", evidence={"error": str(e)})
 
     def _refuse_fixed(self, new: Compiled) -> None:
         fixed = forbidden(self.compiled, new)
@@ -354,6 +367,7 @@ class App:
         self.journal.add(record)
         self.meter.later(record)
         self.ledger.note(record)
+        self.scoring.served.note(record)
         self.pipeline.settle(record)
         wanted = self.compiled.config.log.requests
         if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):

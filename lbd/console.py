@@ -26,7 +26,7 @@ from lbd.model.secret import Secret
 from lbd.model.units import Instant, NanoUsd
 from lbd.observe.metrics import OPENMETRICS, TEXT, BatchFacts, Facts, RowFacts, render
 from lbd.plugins import read_config
-from lbd.state import health, spend
+from lbd.state import health, scores, spend
 from lbd.state.batch import standing
 from lbd.state.row import Row, capacity
 from lbd.table import report, verdict
@@ -340,6 +340,7 @@ class Console:
                 view.weight,
                 min((now - p.at for p in row.probes.values()), default=None),
                 view.error_ratio,
+                {t.family or scores.EVERY: t.level.value for t in scores.told(row, now) if t.level is not None},
             )
             for row, view in zip(self.owner.rows, self.owner.snapshot.rows, strict=True)
         ]
@@ -360,6 +361,7 @@ class Console:
             events[-1].id if events else 0,
             app.log_dropped(),
             BatchFacts(batches.by_status, dict(app.batches.lines), batches.waiting, batches.oldest_s),
+            dict(app.scoring.taken),
         )
 
 

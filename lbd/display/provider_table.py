@@ -112,11 +112,19 @@ def _admin(admin: dict[str, Any]) -> Cell:
 
 
 def _quality(row: dict[str, Any]) -> Cell:
-    """Write what it is held for, and how many answers of the last hour failed a check; that is none of its health."""
+    """Write what it is held for, and how many answers of the last hour failed a check; that is none of its health.
+
+    A quality that was measured stands with what it may be at least, and where answers have become worse that is said.
+    """
     known, failed = row["quality"].get("default"), row["quality_failures"]["n"]
     told = [] if known is None else [f"{known:g}"]
+    scored = row["scores"]
+    if scored and scored[0]["value"] is not None:
+        told = [f"{scored[0]['value']:.2f}>{scored[0]['low']:.2f}"]
+    dropped = [s["family"] for s in scored if s["phase"] != "in_use"]
+    told += [f"dropped: {', '.join(dropped)}"] if dropped else []
     told += [f"({failed} failed)"] if failed else []
-    return Cell(" ".join(told) or NONE, "warn" if failed else "")
+    return Cell(" ".join(told) or NONE, "bad" if dropped else "warn" if failed else "")
 
 
 def _breaker(breaker: dict[str, Any], time: str) -> Cell:

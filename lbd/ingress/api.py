@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from lbd.decide import names
-from lbd.ingress import files, guard, models
+from lbd.ingress import feedback, files, guard, models
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import Failure, FailureKind
@@ -83,8 +83,10 @@ class Api:
         *,
         born: float,
         filing: files.Filing | None = None,
+        rate: feedback.Take | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._rate = rate
         self._filing = filing
         self._catalogue = catalogue
         self._failed = failed
@@ -126,17 +128,32 @@ class Api:
                     reply.end((shape or self._shape_of(inbound)).error_event(refusal))
                 return
         if refusal is not None:
-            to, more = _to(inbound, reply), _allow(refusal, shape)
+            to, more = _to(inbound, reply), _allow(refusal, shape or (inbound.path == feedback.PATH or None))
             request_id = request_id or self._pipeline.next_id()
             self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound), to, more)
 
     async def _other(self, inbound: Inbound, reply: HttpReply) -> Failure | None:
         """Answer what is no request to a model."""
         to = _to(inbound, reply)
+        if self._rate is not None and inbound.path == feedback.PATH:
+            return self._feedback(inbound, to, self._rate)
         if self._filing is None or not files.takes(inbound.path):
             return self._get(inbound, to)
         body = self._body(inbound, None, None)
         return body if isinstance(body, Failure) else await self._filing.handle(inbound, to, reply)
+
+    def _feedback(self, inbound: Inbound, to: Sends, rate: feedback.Take) -> Failure | None:
+        if inbound.method != "POST":
+            return Failure(FailureKind.BAD_REQUEST, f"{feedback.PATH} takes POST, not {inbound.method}", status=405)
+        client = self._pipeline.who(inbound)
+        if isinstance(client, Failure):
+            return client
+        body = self._body(inbound, None, None)
+        told = body if isinstance(body, Failure) else feedback.answer(body, client.name, rate)
+        if isinstance(told, Failure):
+            return told
+        to.send(200, self._pipeline.told(self._pipeline.next_id(), inbound) + JSON, told)
+        return None
 
     def _shape_of(self, inbound: Inbound) -> ClientShape:
         """Return whose clients ask, where the path does not tell."""
@@ -163,7 +180,8 @@ class Api:
                 f"Origin {origin.decode('latin-1')!r} is not known here; add its host to allowed_hosts",
                 code="unknown_origin",
             )
-        if inbound.method == "POST" and (shape is not None or files.takes(inbound.path)):
+        ours = shape is not None or inbound.path == feedback.PATH or files.takes(inbound.path)
+        if inbound.method == "POST" and ours:
             form = shape is not None and shape.named is not None
             if form or inbound.field(b"content-type") != b"application/json":
                 return self._kind(inbound, form=form)

@@ -11,17 +11,17 @@ from collections.abc import Callable
 
 import msgspec
 
-from lbd.model.units import Seconds
+from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Env, Store, StoreError
 from lbd.state.quota import Quota
 from lbd.state.row import Row, fold
 from lbd.state.spend import ProbeSpend
-from lbd.table import saved
+from lbd.table import saved, saved_scores
 from lbd.table.owner import Owner
 
 EVERY: Seconds = 5.0
 TURNS = 6
-ROWS, QUOTAS, MISC = "rows", "quotas", "misc"
+ROWS, QUOTAS, MISC, QUALITY = "rows", "quotas", "misc", "quality"
 # What decoding raises for bytes that are no state: text that is no UTF-8 comes out of msgspec as a ValueError.
 _DAMAGED = (msgspec.MsgspecError, ValueError)
 
@@ -37,6 +37,7 @@ class Persistence:
         self._kept: set[str] = set()
         self._marks: dict[str, object] = {}  # by row: what was written last that must not be lost
         self._turn = 0
+        self._scored: dict[str, float] = {}  # by row: the scores that were written last
         self.up = True
         self.restored = 0
         self.probe_spend = ProbeSpend()
@@ -47,15 +48,19 @@ class Persistence:
             rows = await self._store.load(ROWS)
             quotas = await self._store.load(QUOTAS)
             misc = await self._store.load(MISC)
+            scores = await self._store.load(QUALITY)
         except StoreError as e:
             self._failed(e)
             return
         now, wall = self._env.now(), self._env.wall()
         self._kept = set(rows)
+        self._scored = dict.fromkeys(scores, -1)
         for row in self._owner.rows:
             data = rows.get(row.spec.id)
             with contextlib.suppress(*_DAMAGED):
                 self.restored += data is not None and saved.restore(row, data, now, wall)
+            if row.spec.id in scores and saved_scores.restore(row, scores[row.spec.id], now, wall):
+                self._scored[row.spec.id] = _scores(row)
         found: dict[str, Quota] = {}
         for group, data in quotas.items():
             with contextlib.suppress(*_DAMAGED):
@@ -104,6 +109,7 @@ class Persistence:
             await self._store.save(ROWS, rows, gone=sorted(self._kept - marks.keys()))
             await self._store.save(QUOTAS, quotas)
             await self._store.save(MISC, misc)
+            await self._save_scores(now, wall)
         except StoreError as e:
             self._failed(e)
             return
@@ -113,11 +119,29 @@ class Persistence:
             self.up = True
             self._changed(True, "")
 
+    async def _save_scores(self, now: Instant, wall: WallTime) -> None:
+        """Write the scores of rows that have new ones."""
+        found = {row.spec.id: row for row in self._owner.rows if row.scores}
+        due = {id_: row for id_, row in found.items() if self._scored.get(id_) != _scores(row)}
+        gone = sorted(self._scored.keys() - {row.spec.id for row in self._owner.rows})
+        if due or gone:
+            marks = {id_: _scores(row) for id_, row in due.items()}
+            rows = {id_: saved_scores.dump(row, now, wall) for id_, row in due.items()}
+            await self._store.save(QUALITY, rows, gone=gone)
+            self._scored.update(marks)
+            for id_ in gone:
+                del self._scored[id_]
+
     def _failed(self, error: StoreError) -> None:
         self._marks = {}
         if self.up:
             self.up = False
             self._changed(False, str(error))
+
+
+def _scores(row: Row) -> float:
+    """Return a number that changes with every score and every rating that is changed."""
+    return sum(s.level.count + s.level.total + s.level.squares for s in row.scores.values())
 
 
 def _mark(row: Row) -> object:

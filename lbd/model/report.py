@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from lbd.model.outcome import Verdict
+from lbd.model.scored import ScoredOut
 from lbd.model.table import AdminState, HealthState
 
 SCHEMA = "lbd/providers/v1"
@@ -244,6 +245,7 @@ class DeploymentOut(msgspec.Struct):
     probes: list[ProbeOut]
     probe_age_s: float | None
     history: HistoryOut
+    scores: list[ScoredOut] = []  # by family of prompts, those over all first
 
 
 class SloOut(msgspec.Struct):

@@ -6,6 +6,7 @@ asked for (see :mod:`lbd.table.report`), so that publishing stays cheap under tr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -18,6 +19,9 @@ from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
 # must not be judged by, nor spoil, the percentile of short ones. Steps of 4 keep six buckets.
 SIZE_BOUNDS: tuple[Tokens, ...] = (256, 1024, 4096, 16384, 65536)
 SIZES = len(SIZE_BOUNDS) + 1
+
+
+ALL = ""  # stands for all families of prompts
 
 
 def size_bucket(tokens: Tokens) -> int:
@@ -90,6 +94,9 @@ class DeploymentView(msgspec.Struct, frozen=True):
     tpot_fresh: bool = True  # ``tpot_s`` is backed by samples
     total_p95_s: Seconds | None = None  # of whole answers, None without enough samples
     meets_target: tuple[Ratio, ...] = (1.0,) * SIZES  # chance of a first content within the tier's target
+    quality_low: Ratio | None = None  # lower bound of ``quality``, None where it is taken at its word
+    families: Mapping[str, tuple[Ratio, Ratio]] = {}  # quality and lower bound, once answers were scored
+    lost: frozenset[str] = frozenset()  # families in which its answers have become worse, ``ALL`` for every one
 
 
 class Snapshot(msgspec.Struct, frozen=True):

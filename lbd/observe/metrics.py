@@ -43,6 +43,7 @@ class RowFacts(NamedTuple):
     weight: float
     probe_age_s: float | None
     error_ratio: float
+    quality: Mapping[str, float] = {}  # by family, once answers were scored
 
 
 class BatchFacts(NamedTuple):
@@ -73,6 +74,7 @@ class Facts(NamedTuple):
     events: int
     log_dropped: int
     batches: BatchFacts
+    scored: Mapping[tuple[str, str], int] = {}  # scores that came, by deployment and source
 
 
 class _Page(Collector):
@@ -83,6 +85,7 @@ class _Page(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._requests()
         yield from self._rows()
+        yield from self._scores()
         yield from self._batches()
         yield from self._daemon()
 
@@ -138,6 +141,16 @@ class _Page(Collector):
                 if value is not None:
                     family.add_metric((row.deployment,), value)
         yield from (state, phase, opened, *gauges.values())
+
+    def _scores(self) -> Iterator[Metric]:
+        labels = ("deployment", "family")
+        level = GaugeMetricFamily("lbd_quality_score", "How good answers are held to be, by scores.", labels=labels)
+        for row in self._facts.rows:
+            for family, value in row.quality.items():
+                level.add_metric((row.deployment, family), value)
+        yield level
+        samples = self._facts.scored.items()
+        yield _counter("lbd_quality_samples", "Scores of answers.", ("deployment", "source"), samples)
 
     def _batches(self) -> Iterator[Metric]:
         b = self._facts.batches

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from lbd.model.outcome import Verdict
 from lbd.model.table import SIZES, AdminState, DeploymentView, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds
-from lbd.state import breaker, outlier, quota, warmup
+from lbd.state import breaker, outlier, quota, scores, warmup
 from lbd.state.breaker import Phase
 from lbd.state.quantile import Sketch
 from lbd.state.row import Row, capacity, locked
@@ -205,6 +205,7 @@ def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> Deplo
     failing = error_ratio(row, now)[0]
     tpot = row.tpot.over(FIVE_MINUTES, now).quantile(0.5)
     weight = row.spec.weight if row.admin_weight is None else row.admin_weight
+    good = scores.seen(row, now)
     return DeploymentView(
         spec=row.spec,
         state=row.state,
@@ -227,11 +228,14 @@ def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> Deplo
         wait_s=wait,
         quota_left=quota_left,
         output_tokens=row.length.told(now),
-        quality=row.spec.quality.get("default"),
+        quality=good.value,
         tpot_fresh=tpot is not None,
         total_p95_s=whole_p95(row, now),
         # an attempt that fails meets no target
         meets_target=tuple((1 - failing) * e.within for e in estimates),
+        quality_low=good.low,
+        families=good.families,
+        lost=good.lost,
     )
 
 

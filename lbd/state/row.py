@@ -18,6 +18,7 @@ from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZES, AdminState, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds, WallTime
 from lbd.state import breaker, ewma, limit, outlier, window
+from lbd.state.quality import Standing
 from lbd.state.quantile import Sketch
 from lbd.state.volume import Length, volumes
 from lbd.state.window import Counts, Rolling
@@ -104,6 +105,7 @@ class Row:
         "probes_lost",
         "provider",
         "reason",
+        "scores",
         "since",
         "spec",
         "standing",
@@ -156,6 +158,7 @@ class Row:
         self.inflight = 0
         self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
+        self.scores: dict[str, Standing] = {}  # by family: what scored answers say
         self.over_target: list[int] = [0] * SIZES
         self.standing: list[Ratio] = [1.0] * SIZES
         self.standing_at: Instant = -math.inf

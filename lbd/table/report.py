@@ -14,12 +14,14 @@ from lbd.model.failure import TIMEOUTS, FailureKind
 from lbd.model.money import cost
 from lbd.model.outcome import Verdict
 from lbd.model.provider import Deadlines, TierSpec
+from lbd.model.scored import ScoredOut
 from lbd.model.table import SIZE_BOUNDS, AdminState
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Ratio, Seconds, WallTime
-from lbd.state import breaker, health, outlier, quota, warmup
+from lbd.state import breaker, health, outlier, quality, quota, scores, warmup
 from lbd.state.breaker import Phase
 from lbd.state.quantile import Sketch, merged
 from lbd.state.row import LIVENESS, Row, capacity
+from lbd.state.scores import EVERY
 from lbd.state.window import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, MINUTE, Counts, Rolling
 from lbd.table.owner import Owner
 from lbd.table.verdict import stale, verdict
@@ -161,6 +163,7 @@ def deployment(
         ],
         probe_age_s=round(min(ages), 3) if ages else None,
         history=_history(row, now),
+        scores=[_scored(told, now) for told in scores.told(row, now)],
     )
 
 
@@ -216,6 +219,21 @@ def _errors(row: Row, now: Instant) -> out.ErrorsOut:
 def _quality(row: Row, now: Instant) -> out.QualityOut:
     checked = row.checked.over(HOUR, now).by_kind
     return out.QualityOut(checked.get(FailureKind.INVALID_ANSWER, 0), sum(checked.values()))
+
+
+def _scored(told: scores.Told, now: Instant) -> ScoredOut:
+    held, standing = told.level, told.standing
+    return ScoredOut(
+        family=told.family or EVERY,
+        value=None if held is None else round(held.value, 4),
+        low=None if held is None else round(held.low, 4),
+        high=None if held is None else round(held.high, 4),
+        n=round(quality.aged(standing.level, now).n, 2),
+        count=standing.level.count,
+        age_s=round(now - standing.level.at, 3),
+        phase=standing.phase,
+        reference=_rounded(standing.reference),
+    )
 
 
 def _attempts(row: Row, window: Seconds, now: Instant) -> Counts:

@@ -570,3 +570,32 @@ async def test_nothing_is_left_open_after_the_end(tmp_path: Path) -> None:
     await a_moment(0.005)
     assert house.app.tasks.count == 0
     assert not [t for t in house.stage.taken if t.open]
+
+
+def test_ratings_take_a_floor_away_from_a_model_that_sinks() -> None:
+    """Requests of the surface go elsewhere within 200 ratings, with the reason on record; others go on as before."""
+
+    async def main(env: VirtualEnv) -> None:
+        hosts = [SimHost("a"), SimHost("b")]
+        rows = [provider(h, tier=t, model=f"m-{h.name}") for h, t in zip(hosts, ("primary", "secondary"), strict=True)]
+        for row_ in rows:
+            row_["deployments"][0]["quality"] = {"default": 0.9}
+        surfaces = [{"name": "support", "quality_floor": 0.6}]
+        async with Sim(env, hosts, {"providers": rows, "surfaces": surfaces}) as s:
+            support = {"x-lbd-surface": "support"}
+            rated = 0
+            while (asked := await s.ask(headers=support)).headers["x-lbd-deployment"].startswith("a/"):
+                assert s.app.scoring.feedback(asked.headers["x-request-id"], "local", float(rated % 4 != 0) * 0.8)
+                rated += 1
+                assert rated < 200
+                await env.sleep(0.2)
+            told = [e for e in s.app.timeline.last(50) if e.kind == "quality_dropped"]
+            assert [e.subject for e in told] == ["a/m-a"]
+            plan = json.loads((await s.ask(headers={**support, "x-lbd-dry-run": "1"})).body)
+            assert "quality_dropped" in json.dumps(plan)
+            assert (await s.ask()).headers["x-lbd-deployment"] == "a/m-a"
+            facts = s.console._facts()
+            assert facts.scored == {("a/m-a", "feedback"): rated}
+            assert set(facts.rows[0].quality) == {"all"} and not facts.rows[1].quality
+
+    play(main)

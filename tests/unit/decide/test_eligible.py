@@ -12,7 +12,7 @@ from lbd.decide.terms import Predicted
 from lbd.model.plan import Excluded, Stage, Target, TargetKind
 from lbd.model.provider import Price
 from lbd.model.request import Ask
-from lbd.model.table import AdminState, DeploymentView, Reason, Snapshot, size_bucket
+from lbd.model.table import ALL, AdminState, DeploymentView, Reason, Snapshot, size_bucket
 from tests.fakes.tables import ask, cases, deployment, view
 
 AUTO = Target("auto", TargetKind.AUTO, "auto", (Stage("primary", (0,), 1.5),))
@@ -190,6 +190,22 @@ def test_under_the_quality_floor_is_out_and_so_is_unknown_quality() -> None:
     assert why(view(quality=0.79), ask(quality_floor=0.8)) == "under_quality_floor"
     assert why(view(quality=None), ask(quality_floor=0.01)) == "quality_unknown"
     assert why(view(quality=None), ask(quality_floor=0.0)) is None
+
+
+def test_a_row_whose_answers_became_worse_is_out_where_a_floor_is_set() -> None:
+    """However good it is held to be; in its family it serves only where nobody is better."""
+    row = view(quality=0.9, lost=frozenset({ALL}))
+    assert why(row, ask(quality_floor=0.5)) == "quality_dropped"
+    assert why(row, ask(quality_floor=0.5, family="code")) == "quality_dropped"
+    assert why(row, ask()) is None and why(row, ask(family="code")) is None
+    code = view(quality=0.9, lost=frozenset({"code"}))
+    assert why(code, ask(quality_floor=0.5, family="code")) == "quality_dropped"
+    assert why(code, ask(quality_floor=0.5)) is None and why(code, ask(family="math")) is None
+    assert why(code, ask(family="code")) == "quality_dropped"
+    predicted = eligible.predict(code, ask(family="code"), 0, None)
+    found = eligible.excluded(0, code, ask(family="code"), AUTO, predicted)
+    assert found is not None and found.soft
+    assert not eligible.plainly(code, ask(family="code"), predicted, 60.0)
 
 
 def test_over_the_cost_cap_is_out_and_so_is_an_unknown_price() -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from lbd.decide import fitness
 from lbd.model.request import Ask
-from lbd.model.table import DeploymentView
+from lbd.model.table import ALL, DeploymentView
 from tests.fakes import tables
 
 ratios = st.floats(0, 1)
@@ -32,6 +32,23 @@ def test_what_is_known_of_the_family_comes_first() -> None:
     known = row(0.8, 1.0, default=0.8, code=0.95)
     assert fitness.expected(known, Ask("auto", family="code")) == 0.95
     assert fitness.expected(known, Ask("auto", family="math")) == 0.8
+
+
+def test_what_was_measured_comes_before_what_was_configured() -> None:
+    """Also of a family; the bound is the one that was measured."""
+    known = replace(row(0.8, 1.0, code=0.95), quality_low=0.7, families={"code": (0.6, 0.5)})
+    assert fitness.expected(known, Ask("auto", family="code")) == 0.6
+    assert fitness.least(known, Ask("auto", family="code")) == 0.5
+    assert fitness.expected(known, Ask("auto")) == 0.8
+    assert fitness.least(known, Ask("auto", family="math")) == 0.7
+
+
+def test_what_became_worse_over_all_did_so_in_every_family() -> None:
+    """What did in one, in that alone."""
+    whole, part = replace(row(0.8), lost=frozenset({ALL})), replace(row(0.8), lost=frozenset({"code"}))
+    assert fitness.lost(whole, Ask("auto")) and fitness.lost(whole, Ask("auto", family="code"))
+    assert fitness.lost(part, Ask("auto", family="code"))
+    assert not fitness.lost(part, Ask("auto")) and not fitness.lost(row(0.8), Ask("auto"))
 
 
 def test_nothing_known_stays_nothing() -> None:

@@ -11,6 +11,7 @@ from lbd.display import provider_table
 from lbd.display.paint import Paint
 from lbd.display.provider_table import cells, span, why
 from lbd.model import report as out
+from lbd.model.scored import ScoredOut
 from lbd.model.table import HealthState
 from tests.fakes.console_server import TIME, down, health, providers, quantiles, row, windows
 
@@ -104,6 +105,24 @@ def test_answers_that_failed_a_check_are_told_beside_the_quality(
     made = row(quality=quality, quality_failures=out.QualityOut(failed, 40))
     cell = cells(TIER, msgspec.to_builtins(made), TIME)["quality"]
     assert cell == (told, "warn" if failed else "") and reason(made) is None
+
+
+def scored(phase: str = "in_use", family: str = "all", value: float | None = 0.8765) -> ScoredOut:
+    return ScoredOut(family, value, None if value is None else 0.8412, 0.9, 80.0, 90, 3.0, phase, 0.92)
+
+
+@pytest.mark.parametrize(
+    ("scores", "told", "style"),
+    [
+        ([scored()], "0.88>0.84", ""),
+        ([scored(value=None)], "0.92", ""),
+        ([scored("dropped"), scored("probation", "code")], "0.88>0.84 dropped: all, code", "bad"),
+    ],
+)
+def test_a_measured_quality_is_told_with_what_it_is_at_least(scores: list[ScoredOut], told: str, style: str) -> None:
+    """And where it was lost."""
+    made = row(quality={"default": 0.92}, scores=scores, quality_failures=out.QualityOut(0, 40))
+    assert cells(TIER, msgspec.to_builtins(made), TIME)["quality"] == (told, style)
 
 
 def test_a_green_row_needs_no_reason() -> None:

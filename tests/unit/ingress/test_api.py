@@ -37,15 +37,21 @@ class Front:
     def __init__(self, *rows: dict[str, Any], limits: Limits | None = None, **config: Any) -> None:
         self.relay = Relay(RealEnv(), *(rows or (row("a"),)), **config)  # type: ignore[arg-type]
         self.crashes: list[tuple[str, BaseException]] = []
+        self.ratings: list[tuple[str, str, float]] = []
         self.api = Api(
             self.relay.pipeline,
             self.relay.plugins.clients,
             lambda: self.relay.owner.snapshot.catalogue,
             lambda request_id, error: self.crashes.append((request_id, error)),
             born=1_700_000_000.9,
+            rate=self.rate,
         )
         self.api.configure(limits or Limits(max_body_bytes=5000, allowed_hosts=frozenset({"lbd.internal"})))
         self.listening = Listening(self.api.handle, max_body=self.api.limits.max_body_bytes, real=self.relay.env)
+
+    def rate(self, request_id: str, client: str, score: float) -> bool:
+        self.ratings.append((request_id, client, score))
+        return request_id == "req_known"
 
     async def ask(
         self, *fields: str, path: str = CHAT, host: str = "localhost", body: bytes | None = None, **more: Any
@@ -584,6 +590,46 @@ async def test_many_requests_at_once_each_get_their_own_answer() -> None:
 
         await asyncio.gather(*(one(n) for n in range(100)))
         f.relay.check()
+
+
+# --- feedback -----------------------------------------------------------------------------------------
+
+
+async def test_a_client_rates_an_answer() -> None:
+    """As itself; the answer says what was taken."""
+    async with front() as f:
+        good = await f.ask(path="/v1/feedback", body=b'{"request_id": "req_known", "rating": "up"}')
+        assert good.status == 200 and good.json == {"object": "lbd.feedback", "request_id": "req_known", "score": 1}
+        own(good)
+        packed_ = packed(b'{"request_id": "req_known", "score": 0.5}')
+        assert (await f.ask("Content-Encoding: gzip", path="/v1/feedback", body=packed_)).json["score"] == 0.5
+        assert f.ratings == [("req_known", "local", 1.0), ("req_known", "local", 0.5)]
+
+
+async def test_a_rating_that_cannot_be_taken_is_refused_in_openais_shape() -> None:
+    """Unknown, no rating, packed badly, not POST, no JSON by its type."""
+    async with front() as f:
+        path = "/v1/feedback"
+        unknown = error(await f.ask(path=path, body=b'{"request_id": "req_x", "rating": "up"}'), 404)
+        assert (unknown["param"], unknown["code"]) == ("request_id", "request_not_found")
+        assert error(await f.ask(path=path, body=b"{}"), 400)["code"] == "invalid_feedback"
+        error(await f.ask("Content-Encoding: gzip", path=path, body=b"junk"), 400)
+        wrong = await f.get(path)
+        assert error(wrong, 405) and wrong.headers["allow"] == "POST"
+        caller = await f.listening.caller()
+        await caller.send(request("POST", path, b"{}", "Content-Type: text/plain", host="localhost"))
+        error(await caller.answer(), 415)
+
+
+async def test_a_rating_needs_a_key_where_requests_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is taken without."""
+    monkeypatch.setenv("BOT_KEY", "sk-bot")
+    async with front(clients=[{"name": "bot", "key": {"env": "BOT_KEY"}}]) as f:
+        body = b'{"request_id": "req_known", "rating": "down"}'
+        error(await f.ask(path="/v1/feedback", body=body), 401)
+        assert not f.ratings
+        assert (await f.ask("Authorization: Bearer sk-bot", path="/v1/feedback", body=body)).status == 200
+        assert f.ratings == [("req_known", "bot", 0.0)]
 
 
 # --- lbd's own fields ---------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from lbd.loops.persist import EVERY, MISC, QUOTAS, ROWS, TURNS, Persistence
+from lbd.loops.persist import EVERY, MISC, QUALITY, QUOTAS, ROWS, TURNS, Persistence
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import QuotaReading
 from lbd.model.table import AdminState
 from lbd.ports import StoreError
 from lbd.state import quota
 from lbd.state.breaker import Phase
+from lbd.state.scores import seen, take
 from lbd.state.spend import ProbeSpend
 from lbd.store.memory import MemoryStore
 from lbd.table.owner import Owner
@@ -342,3 +343,29 @@ def test_statistics_are_written_in_turn_and_a_transition_at_once() -> None:
         loop.cancel()
 
     run(main)
+
+
+async def test_scores_are_there_after_a_restart_and_are_written_when_there_are_new_ones() -> None:
+    """However long it took: they are of use for weeks. What is damaged is left out."""
+    store = Moody()
+    env, owner, before, _ = started(store)
+    for _ in range(50):
+        take(owner.rows[0], "code", 0.0, env.now())
+    await before.save(ProbeSpend())
+    first = await store.load(QUALITY)
+    assert set(first) == {"p/a"}
+    await store.save(QUALITY, {"p/b": b"junk"})
+
+    env2, owner2, after, _ = started(store, FakeEnv(now=50.0, wall=env.wall() + 3 * 86400), "p/a", "p/b")
+    await after.restore()
+    good = seen(owner2.rows[0], env2.now())
+    assert good.value is not None and good.value < 0.5 and good.lost == {"", "code"}
+    assert not owner2.rows[1].scores
+    await after.save(ProbeSpend())
+    assert (await store.load(QUALITY))["p/a"] == first["p/a"], "nothing new, nothing written"
+    take(owner2.rows[0], "code", 1.0, env2.now())
+    await after.save(ProbeSpend())
+    assert (await store.load(QUALITY))["p/a"] != first["p/a"]
+    tables.configure(owner2, "p/b")
+    await after.save(ProbeSpend())
+    assert "p/a" not in await store.load(QUALITY)

@@ -93,6 +93,15 @@ def test_the_page_tells_what_was_counted() -> None:
     assert told["lbd_store_up{}"] == 1
 
 
+def test_scores_are_told_by_family_and_by_source() -> None:
+    """A row without scores has no series."""
+    rows = [FACTS.rows[0]._replace(quality={"all": 0.85, "code": 0.7}), FACTS.rows[1]]
+    told = samples(render(Meter(), FACTS._replace(rows=rows, scored={("p/a", "feedback"): 12}), openmetrics=False))
+    assert told['lbd_quality_score{"deployment": "p/a", "family": "code"}'] == 0.7
+    assert not any("lbd_quality_score" in name and "p/b" in name for name in told)
+    assert told['lbd_quality_samples_total{"deployment": "p/a", "source": "feedback"}'] == 12
+
+
 def test_a_state_is_one_among_all() -> None:
     """Exactly one of a deployment's states is 1, and every state has its series."""
     told = samples(render(Meter(), FACTS, openmetrics=False))

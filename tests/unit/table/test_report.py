@@ -20,6 +20,7 @@ from lbd.model.secret import Secret
 from lbd.model.table import AdminState
 from lbd.state.evidence import HASTY
 from lbd.state.row import LIVENESS, WATCH_GAP
+from lbd.state.scores import take
 from lbd.table import report
 from lbd.table.owner import Owner
 from tests.fakes.env import FakeEnv
@@ -318,6 +319,20 @@ def test_a_server_s_own_load_and_the_probes_come_with_their_age() -> None:
     ]
     env.advance(2 * EVERY)
     assert row(owner, env, 2)["health"]["stale"]
+
+
+def test_scores_are_told_by_family() -> None:
+    """With bounds, how many and how old; none before there are any."""
+    env, owner = owned("p/a")
+    assert row(owner, env)["scores"] == []
+    for _ in range(50):
+        take(owner.rows[0], "code", 0.9, env.now())
+    env.advance(2.0)
+    overall, code = row(owner, env)["scores"]
+    assert (overall["family"], code["family"]) == ("all", "code")
+    assert overall["value"] == pytest.approx(0.85, abs=1e-3) and overall["low"] < overall["value"] < overall["high"]
+    assert (overall["count"], overall["age_s"], overall["phase"]) == (50, 2.0, "in_use")
+    assert overall["n"] == pytest.approx(50) and overall["reference"] == 0.8
 
 
 def test_quota_price_quality_and_weight_are_as_configured_and_told() -> None:

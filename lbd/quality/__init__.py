@@ -1,0 +1,1 @@
+"""Measuring how good an answer is: pure functions of texts and verdicts."""
