@@ -138,7 +138,7 @@ def _wanted(asked: str, ask: dict[str, Any]) -> str:
     told.append(f"first content within {ask['first_content_s']:g} s")
     if ask["max_usd"] is not None:
         told.append(f"at most {ask['max_usd']:.6f} USD")
-    if ask["quality_share"]:
+    if ask.get("quality_share"):
         told.append(f"the cheapest of {ask['quality_share']:g} of the best quality")
     if ask["quality_floor"]:
         told.append(f"quality from {ask['quality_floor']:g}")

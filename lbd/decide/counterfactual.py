@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from lbd.decide import eligible
+from lbd.decide import eligible, fitness
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
 from lbd.model.plan import Stage, TargetKind
@@ -70,7 +70,10 @@ def _fits(row: DeploymentView, ask: Ask) -> bool:
 
 
 def _good(row: DeploymentView, ask: Ask) -> bool:
-    return ask.quality_floor <= 0 or (row.quality is not None and row.quality >= ask.quality_floor)
+    if ask.quality_floor <= 0:
+        return True
+    least = fitness.least(row, ask)
+    return least is not None and least >= ask.quality_floor
 
 
 def _named(snapshot: Snapshot, ask: Ask, names: Sequence[str | None]) -> DeploymentView | None:
