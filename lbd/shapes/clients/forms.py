@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Head
 from lbd.shapes import asked, forms, sse
@@ -19,11 +21,20 @@ def read(raw: bytes) -> Head | Failure:
     return head if head.model else asked.nameless()
 
 
+def read_unnamed(raw: bytes) -> Head | Failure:
+    """Read a request that may leave its model out: OpenAI's API gives it one of its own."""
+    try:
+        head = forms.read(raw)
+    except ValueError:
+        return read(raw)
+    return head if head.model else replace(head, model=asked.ANY)
+
+
 for name in forms.FORMS:
     CLIENTS.add(name)(
         ClientShape(
             name=name,
-            read=read,
+            read=read_unnamed if name == "openai.image_edits" else read,
             error_body=errors.encode,
             error_event=error_event,
             passes=errors.is_openai_shaped,
