@@ -103,9 +103,12 @@ def _known(compiled: Compiled, wall: WallTime, judge: Judge | None) -> Compiled:
     return msgspec.structs.replace(compiled, deployments=tuple(rows))
 
 
-def _judge() -> Judge:
-    """Return the judge of prompts that is shipped. Raises OSError or WeightsError."""
-    return Judge(Router.from_bytes(Path(router.__file__).with_name("weights.bin").read_bytes()))
+def _judge() -> Judge | str:
+    """Return the judge of prompts that is shipped, or why there is none."""
+    try:
+        return Judge(Router.from_bytes(Path(router.__file__).with_name("weights.bin").read_bytes()))
+    except (OSError, WeightsError) as e:
+        return str(e)
 
 
 class Reloads(msgspec.Struct):
@@ -194,7 +197,8 @@ class App:
 
     async def start(self) -> None:
         """Bring it to life: restore state, take the configuration, start the loops."""
-        await self._learn_to_judge(self.compiled)
+        if self._judging(self.compiled):
+            self._take_judge(_judge())  # nobody waits yet
         self._apply(self.compiled)
         await self.persistence.restore()
         with contextlib.suppress(StoreError):  # then the batch loop tries again
@@ -234,7 +238,8 @@ class App:
             try:
                 new = await asyncio.get_running_loop().run_in_executor(None, plugins.read_config, self.path)
                 self._refuse_fixed(new)
-                await self._learn_to_judge(new)
+                if self._judging(new):
+                    self._take_judge(await _elsewhere(_judge))
             except ConfigError as e:
                 self._reload_failed(e, by)
                 raise
@@ -254,14 +259,15 @@ class App:
             )
             return change
 
-    async def _learn_to_judge(self, new: Compiled) -> None:
-        """Load the judge of prompts where a configuration asks for it; others do without its memory."""
-        chooser = self.pipeline.chooser
-        if chooser.judge is None and new.judges:
-            try:
-                chooser.judge = await _elsewhere(_judge)
-            except (OSError, WeightsError) as e:  # requests are served all the same, by what else is known of them
-                self.owner.emit("judge_failed", "router", "its weights", level="error", evidence={"error": str(e)})
+    def _judging(self, new: Compiled) -> bool:
+        """Tell whether a configuration asks for a judge of prompts, and there is none yet; others save its memory."""
+        return self.pipeline.chooser.judge is None and new.judges
+
+    def _take_judge(self, found: Judge | str) -> None:
+        if isinstance(found, Judge):
+            self.pipeline.chooser.judge = found
+        else:  # requests are served all the same, by what else is known of them
+            self.owner.emit("judge_failed", "router", "its weights", level="error", evidence={"error": found})
 
     def _refuse_fixed(self, new: Compiled) -> None:
         fixed = forbidden(self.compiled, new)

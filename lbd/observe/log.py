@@ -18,9 +18,20 @@ import threading
 from typing import Any, TextIO
 
 import orjson
-import structlog
 
 from lbd.model.units import Seconds
+
+# Where colorama is installed structlog imports it, and it imports ctypes, which makes memory that is written and
+# executed: under the unit's MemoryDenyWriteExecute that is the daemon's end. It is for Windows' terminals only.
+_COLORAMA = "colorama"
+if _COLORAMA in sys.modules:
+    import structlog
+else:
+    sys.modules[_COLORAMA] = None  # type: ignore[assignment]
+    try:
+        import structlog
+    finally:
+        del sys.modules[_COLORAMA]
 
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 BACKLOG = 10_000  # lines; beyond it lines are dropped and counted

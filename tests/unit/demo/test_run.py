@@ -97,7 +97,7 @@ def test_a_terminal_is_redrawn(stand_in: Path) -> None:
 
 def test_an_lbd_that_does_not_start_is_told_with_its_log(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is in its own words; the servers are ended."""
-    monkeypatch.setattr(run, "config", lambda *_: "providers: [")
+    monkeypatch.setattr(run, "config", lambda *_, **__: "providers: [")
     with pytest.raises(DemoError, match=r"(?s)lbd did not start: .*lbd.yaml:1:"):
         run.show(console()[0], api=0, admin=0, seconds=0)
 
