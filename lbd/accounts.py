@@ -10,7 +10,7 @@ import msgspec
 
 from lbd.app import App
 from lbd.model.ledger import Kind
-from lbd.model.units import WallTime
+from lbd.model.units import Seconds, WallTime
 from lbd.observe import savings
 from lbd.table.report import rfc3339
 
@@ -20,6 +20,7 @@ class Accounts:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._born = app.env.wall()
 
     def wall(self) -> WallTime:
         """Return the time that periods are counted back from."""
@@ -33,7 +34,6 @@ class Accounts:
         whole = await books.totals(since, until, where={"kind": str(Kind.CLIENT)})
         kinds = await books.totals(since, until, ("kind",))
         groups = await books.totals(since, until, by, {"kind": str(Kind.CLIENT)}) if by else []
-        cpu = resource.getrusage(resource.RUSAGE_SELF)
         ledger = app.compiled.config.ledger
         return {
             "object": "lbd.savings",
@@ -41,10 +41,16 @@ class Accounts:
             "until": rfc3339(until),
             "baseline": ledger.baseline,
             **savings.facts(whole[0]),
-            "overhead": savings.overhead(kinds, cpu.ru_utime + cpu.ru_stime, ledger.cpu_usd_per_hour),
+            "overhead": savings.overhead(kinds, self._cpu_s(until - since), ledger.cpu_usd_per_hour),
             "lost_entries": app.ledger.lost,
             "by": [{**dict(zip(by, total.of, strict=True)), **savings.facts(total)} for total in groups],
         }
+
+    def _cpu_s(self, period_s: Seconds) -> Seconds:
+        """Return the processor time of a period that ends now: of this run alone, spread evenly over it."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        run = max(1e-3, self._app.env.wall() - self._born)
+        return (used.ru_utime + used.ru_stime) * min(1.0, period_s / run)
 
     async def entries(
         self, since: WallTime, until: WallTime, limit: int, where: Mapping[str, str]

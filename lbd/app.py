@@ -204,7 +204,7 @@ class App:
         with contextlib.suppress(StoreError):  # then the batch loop tries again
             await self.shelf.restore()
         self.probing.spend = self.persistence.probe_spend
-        await self.money.restore()
+        await self.money.keep()
         self.tasks.loop("tick", self._tick)
         self.tasks.loop("persist", lambda: self.persistence.run(lambda: self.probing.spend))
         self.tasks.loop("money", self.money.run)

@@ -205,6 +205,8 @@ class Pipeline:
 
     def settle(self, record: RequestRecord) -> None:
         """Make good what a request that ended was counted for, where its client's tokens are counted."""
+        if not self._rates.owes:
+            return
         usages = (a.usage for a in record.attempts)
         self._rates.settle(record.id, self.rules.clients.named(record.client), usages, self._flights.env.now())
 

@@ -8,13 +8,13 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from lbd.admit.judge import Judge
-from lbd.decide import classify, names
+from lbd.decide import classify, eligible, names
 from lbd.decide.rules import Traits, judges, match
 from lbd.model.failure import Failure
 from lbd.model.judged import NOT_JUDGED, Judged
 from lbd.model.plan import TargetKind
 from lbd.model.provider import AutoSpec, ClientSpec, RuleSpec, SurfaceSpec
-from lbd.model.request import Head, Wishes
+from lbd.model.request import Ask, Head, Wishes
 from lbd.model.table import Snapshot
 from lbd.shapes.clients import ClientShape
 
@@ -53,7 +53,10 @@ class Chooser:
         client: ClientSpec,
         surface: SurfaceSpec | None,
     ) -> Judged:
-        """Return what a prompt is held to be, and the rule that is taken for it; nothing where a name was asked for."""
+        """Return what a prompt is held to be, and the rule that is taken for it; nothing where a name was asked for.
+
+        A rule none of whose models can do what is asked (tools, images, embeddings, ...) is passed over.
+        """
         share = classify.share(surface, self._auto)
         if not (self._rules or share) or not _chooses(snapshot, head.model, wish, surface):
             return NOT_JUDGED
@@ -72,8 +75,17 @@ class Chooser:
             found.difficulty,
             found.family,
         )
-        rule, by = match(self._rules, traits, said.last, inbound.header)
+        able = [rule for rule in self._rules if _able(snapshot, rule, shape.name, head.needs)]
+        rule, by = match(able, traits, said.last, inbound.header)
         return found if rule is None else replace(found, rule=rule.name, by=by)
+
+
+def _able(snapshot: Snapshot, rule: RuleSpec, shape: str, needs: frozenset[str]) -> bool:
+    target = snapshot.catalogue.targets.get(f"rule:{rule.name}")
+    ask = Ask("", shape=shape, needs=needs)
+    return target is not None and any(
+        eligible.can(snapshot.rows[i].spec, ask) for stage in target.stages for i in stage.rows
+    )
 
 
 class _Said:

@@ -54,6 +54,11 @@ class Rates:
             self._counted[request_id] = tokens
         return None
 
+    @property
+    def owes(self) -> bool:
+        """Tell whether anything is to be made good at all."""
+        return bool(self._counted)
+
     def settle(self, request_id: str, client: ClientSpec | None, usages: Iterable[Usage | None], now: Instant) -> None:
         """Make good the difference between what a request was counted for and what its attempts used."""
         counted = self._counted.pop(request_id, None)

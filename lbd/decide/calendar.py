@@ -21,7 +21,6 @@ from lbd.model.units import WallTime
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"(?:(?P<a>[a-z]{3})(?:-(?P<b>[a-z]{3}))?|(?P<daily>daily)) (?P<from>\d\d:\d\d)-(?P<to>\d\d:\d\d)")
 DAY_MINUTES = 24 * 60
-_LOOK = 8  # days after which a week has shown all it has
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -83,18 +82,11 @@ def holds(hours: Hours, wall: WallTime) -> bool:
     return any(begin <= wall < end for begin, end in _around(hours, wall))
 
 
-def changes(hours: Hours, wall: WallTime) -> WallTime | None:
-    """Return when what ``holds`` says changes next; None where it never does."""
-    now = holds(hours, wall)
-    edges = sorted({edge for pair in _around(hours, wall) for edge in pair if edge > wall})
-    return next((edge for edge in edges if holds(hours, edge) != now), None)
-
-
 def _around(hours: Hours, wall: WallTime) -> Iterable[tuple[WallTime, WallTime]]:
-    """Yield the spans of the days around ``wall`` as times: from yesterday's on, which may reach into today."""
+    """Yield the spans of today and yesterday as times: those of yesterday may reach into today."""
     tz = zone(hours.zone)
     today = datetime.fromtimestamp(wall, tz).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    for ahead in range(-1, _LOOK):
+    for ahead in (-1, 0):
         day = today + timedelta(days=ahead)
         for span in hours.spans:
             if day.weekday() in span.days:

@@ -11,8 +11,8 @@ from lbd.model.request import Ask
 from lbd.model.table import ALL, DeploymentView
 from lbd.model.units import Ratio
 
-# Of a weak model at a prompt like nothing that was seen: the judge is off by about so much there (mean absolute error
-# of leave-families-out cross-validation).
+# What a weak model loses of its lower bound at a prompt like nothing that was seen: a margin that was chosen, not
+# measured, so that a tenth of quality has to be to spare there.
 DOUBT: Ratio = 0.1
 
 

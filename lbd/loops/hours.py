@@ -58,9 +58,3 @@ class Peak:
         if self._looks >= LOOKS:
             self._loaded, self._looks = not self._loaded, 0
         return self._loaded
-
-    def ends(self, wall: WallTime) -> WallTime | None:
-        """Return when this peak of the calendar ends, None where that is not known."""
-        if self._hours is None or not calendar.holds(self._hours, wall):
-            return None
-        return calendar.changes(self._hours, wall)

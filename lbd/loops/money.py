@@ -50,10 +50,6 @@ class Money:
         self.days = 90
         self.up = True
 
-    async def restore(self) -> None:
-        """Take up what was written of the budgets, and write the first grants."""
-        await self.keep()
-
     async def run(self) -> None:
         """Write for ever."""
         while True:
@@ -61,7 +57,10 @@ class Money:
             await self.keep()
 
     async def keep(self) -> None:
-        """Write what is due. Where one disk takes nothing, the others are written all the same."""
+        """Write what is due; at first, take up what was written of the budgets in an earlier life.
+
+        Where one disk takes nothing, the others are written all the same.
+        """
         async with self._keeping:
             faults = [await _tried(work) for work in (self._grant, self._write, self._forget)]
         fault = next((f for f in faults if f is not None), None)

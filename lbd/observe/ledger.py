@@ -18,7 +18,6 @@ from lbd.model.units import DeploymentId, NanoUsd, WallTime
 
 MOST = 200_000  # entries that wait for a disk that does not take them: some 100 MB
 UNFETCHED = 50_000  # records that wait while it does not come back at all
-_SERVED = frozenset({"ok"})
 _NO_USAGE = Usage()
 REMEMBERED = 1024
 
@@ -69,7 +68,7 @@ class Ledger:
         """Return the entries of a request: one for each attempt that went out."""
         sent = [a for a in record.attempts if a.refused is None and a.decision.chosen is not None]
         served = next((a for a in reversed(sent) if a.decision.chosen == record.served_by), None)
-        if served is None or record.outcome not in _SERVED:
+        if record.outcome != "ok":
             served = None
         premium = cheapest = saved = None
         with_ = Compared()

@@ -95,3 +95,27 @@ def test_nobody_is_judged_without_need() -> None:
 def test_without_a_judge_nothing_is_hard() -> None:
     """Rules that do not ask for it work all the same."""
     assert judged(chooser(HARD, SMALL)).rule == "small"
+
+
+def test_a_rule_that_nobody_could_serve_is_passed_over() -> None:
+    """What a request needs comes before what it is: an image goes to a model that sees, whatever the rules."""
+    blind = tables.view(tables.deployment("p/m", model="m", supports=frozenset({"tools"})))
+    snapshot = tables.snapshot([blind], rules=[SMALL])
+    shape = CLIENTS.load()["openai.chat"]
+    for part, rule in (
+        ({"type": "text", "text": "x"}, "small"),
+        ({"type": "image_url", "image_url": {"url": "u"}}, None),
+    ):
+        raw = json.dumps({"model": "auto", "messages": [{"role": "user", "content": [part]}]}).encode()
+        head = shape.read(raw)
+        assert not isinstance(head, Failure)
+        assert chooser(SMALL).judged(snapshot, Inbound(), raw, shape, head, Wishes(), LOCAL, None).rule == rule
+    embedding = CLIENTS.load()["openai.embeddings"]
+    raw = b'{"model":"auto","input":"x"}'
+    head = embedding.read(raw)
+    assert not isinstance(head, Failure)
+    only_chat = tables.view(tables.deployment("p/m", model="m", carries={"openai.chat": frozenset()}))
+    told = chooser(SMALL).judged(
+        tables.snapshot([only_chat], rules=[SMALL]), Inbound(), raw, embedding, head, Wishes(), LOCAL, None
+    )
+    assert told.rule is None

@@ -26,13 +26,11 @@ class Watcher:
 
 
 def test_by_the_calendar() -> None:
-    """It begins and ends once, and says when it ends."""
+    """It begins and ends once."""
     watched = Watcher(PeakSpec("UTC", ("mon-fri 08:00-18:00",)))
     assert not watched.peak.look(rows(1.0), wall("2026-11-26T07:00"))
     assert watched.peak.look(rows(0.0), wall("2026-11-26T09:00")) and watched.peak.look([], wall("2026-11-26T10:00"))
-    assert watched.peak.ends(wall("2026-11-26T10:00")) == wall("2026-11-26T18:00")
     assert not watched.peak.look(rows(0.0), wall("2026-11-26T18:00"))
-    assert watched.peak.ends(wall("2026-11-26T19:00")) is None
     assert watched.told == [(True, "calendar"), (False, "calendar")]
 
 

@@ -112,7 +112,7 @@ def test_entries_are_written_every_50_ms() -> None:
     async def main(env: VirtualEnv) -> None:
         store, books = disks()
         life = Life(env, store, books)
-        await life.money.restore()
+        await life.money.keep()
         task = asyncio.get_running_loop().create_task(life.money.run())
         life.ledger.note(record())
         life.note("req_2/0")
@@ -132,7 +132,7 @@ def test_a_ledger_that_fails_and_recovers_loses_and_doubles_nothing(mood: Mood) 
     async def main(env: VirtualEnv) -> None:
         store, books = disks()
         life = Life(env, store, books)
-        await life.money.restore()
+        await life.money.keep()
         task = asyncio.get_running_loop().create_task(life.money.run())
         for n in range(100):
             books.mood = mood if 20 <= n < 60 else "well"
@@ -156,7 +156,7 @@ def test_a_ledger_that_fails_keeps_no_budget_from_being_granted_and_the_other_wa
         life = Life(env, store, books, spec())
         books.mood = "refuses"
         life.note("a/1")
-        await life.money.restore()
+        await life.money.keep()
         assert isinstance(life.hold(10), Hold) and life.told == [(False, "the ledger is ill")]
         store.mood, books.mood = "refuses", "well"
         life.hold(5000)
@@ -218,13 +218,13 @@ async def test_the_first_grants_stand_before_the_first_request() -> None:
     """Nobody waits for the disk at the start; an end in peace costs nothing."""
     env, (store, books) = FakeEnv(), disks()
     life = Life(env, store, books, spec())
-    await life.money.restore()
+    await life.money.keep()
     held = life.hold(50)
     assert isinstance(held, Hold)
     life.purses.settle(held, 30)
     await life.money.close()
     again = Life(env, store, books, spec())
-    await again.money.restore()
+    await again.money.keep()
     assert again.purses.report(env.wall())[0]["spent_usd"] == pytest.approx(30e-9)
 
 
@@ -232,11 +232,11 @@ async def test_after_a_crash_what_was_granted_is_spent() -> None:
     """A slice more than what was under way."""
     env, (store, books) = FakeEnv(), disks()
     life = Life(env, store, books, spec())
-    await life.money.restore()
+    await life.money.keep()
     assert isinstance(life.hold(90), Hold)
     await life.money.keep()
     again = Life(env, store, books, spec())
-    await again.money.restore()
+    await again.money.keep()
     assert 90 <= again.purses.report(env.wall())[0]["spent_usd"] * 1e9 <= 90 + 6400 // 64
 
 
@@ -244,21 +244,21 @@ async def test_nothing_is_granted_before_it_is_known_what_was_spent_before() -> 
     """A store that cannot be read at the start is asked again; it is not taken for an empty one, nor written over."""
     env, (store, books) = FakeEnv(), disks()
     first = Life(env, store, books, spec())
-    await first.money.restore()
+    await first.money.keep()
     held = first.hold(100)
     assert isinstance(held, Hold)
     first.purses.settle(held, 100)
     await first.money.close()
     store.mood = "refuses"
     second = Life(env, store, books, spec())
-    await second.money.restore()
+    await second.money.keep()
     await second.money.keep()
     assert second.told == [(False, "the store is ill")]
     found = second.hold(1)
     assert isinstance(found, Short) and found.dry
     await second.money.close()
     third = Life(env, store, books, spec())
-    await third.money.restore()
+    await third.money.keep()
     store.mood = "well"
     await third.money.close()  # reads it at last
     assert third.purses.spent()["client/c/day"][1] == 100
@@ -272,7 +272,7 @@ async def test_what_cannot_be_read_of_the_budgets_is_left_out() -> None:
     rows = {"client/c/day": msgspec.msgpack.encode((day, 640)), "x": b"\xff\xff", "y": msgspec.msgpack.encode("text")}
     await store.save(BUDGETS, {**rows, "z": b"\xd9\x02\xff\xff"})
     life = Life(env, store, books, spec())
-    await life.money.restore()
+    await life.money.keep()
     assert life.purses.report(env.wall())[0]["spent_usd"] == pytest.approx(640e-9)
 
 
@@ -282,7 +282,7 @@ def test_two_who_keep_at_once_do_not_write_a_smaller_grant_over_a_larger_one() -
     async def main(env: VirtualEnv) -> None:
         store, books = disks()
         life = Life(env, store, books, spec())
-        await life.money.restore()
+        await life.money.keep()
         found = life.hold(3000)
         assert isinstance(found, Short) and found.dry
         store.stuck = asyncio.Event()
@@ -335,7 +335,7 @@ class Lives(RuleBasedStateMachine):
         self.flying: list[tuple[Hold, list[tuple[str, int]]]] = []
         self.noted: set[str] = set()
         self.life = Life(self.env, self.store, self.books, *self.specs)
-        do(self.life.money.restore())
+        do(self.life.money.keep())
 
     @rule(amounts=st.lists(st.sampled_from([0, 1, 300, 700, 1500]), min_size=2, max_size=6))
     def ask(self, amounts: list[int]) -> None:
