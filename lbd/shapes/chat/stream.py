@@ -24,7 +24,7 @@ from lbd.shapes.loose import UNREADABLE
 _DONE = b"[DONE]"
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: Any = None
     reasoning_content: Any = None
     reasoning: Any = None
@@ -35,7 +35,7 @@ class _Delta(msgspec.Struct):
     audio: Any = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     delta: _Delta | None = None
     finish_reason: Any = None
@@ -43,7 +43,7 @@ class _Choice(msgspec.Struct):
     text: Any = None  # of the older text completions
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
     error: Any = None
