@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.units import WallTime
-from lbd.shapes import loose, sse
+from lbd.shapes import alike, loose, sse
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import any_error
 
@@ -44,7 +44,21 @@ class HeldStream(ABC):
     """Most of a :class:`lbd.shapes.wire.Watch`: a shape adds how an event is read, and when all has come."""
 
     END: ClassVar[bytes]  # what completes a stream whose end mark was lost
-    __slots__ = ("_framer", "_held", "_held_size", "committed", "contents", "done", "failure", "finished", "usage")
+    TEXTS: ClassVar[Sequence[bytes]] = ()  # the keys that the text of an event stands behind
+    __slots__ = (
+        "_foot",
+        "_framer",
+        "_head",
+        "_held",
+        "_held_size",
+        "_luck",
+        "committed",
+        "contents",
+        "done",
+        "failure",
+        "finished",
+        "usage",
+    )
 
     def __init__(
         self,
@@ -58,6 +72,8 @@ class HeldStream(ABC):
         self._framer = sse.Framer()
         self._held: list[bytes] = []
         self._held_size = 0
+        self._head = self._foot = b""  # what stands around the text of an event, see alike
+        self._luck = alike.Luck()
         self.committed = False
         self.finished = False  # every choice has told why it ended
         self.done = False
@@ -74,8 +90,26 @@ class HeldStream(ABC):
     def _event(self, payload: bytes) -> bool:
         """Read one event's data; tell whether the event goes on to the client."""
 
+    def _text(self, payload: bytes) -> str | None:  # noqa: ARG002
+        """Return the text that an event brings, None if it says anything beside it."""
+        return None
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return those to forward (none before the first content)."""
+        head = self._head
+        if (
+            head
+            and data.startswith(head)
+            and data.endswith(self._foot)
+            and alike.plain(data, len(head), len(data) - len(self._foot))
+            and not self._framer.tail
+        ):
+            self.contents += 1
+            return data
+        self._head = b""
+        return self._read(data)
+
+    def _read(self, data: bytes) -> bytes:
         block = self._framer.feed(data)
         if not block or self.done or self.failure is not None:
             if len(self._framer.tail) > sse.LARGEST_EVENT:
@@ -84,13 +118,23 @@ class HeldStream(ABC):
         # the common case: one event in one read, with its data on one line, named or not
         at = 6 if block.startswith(b"data: ") else _after_name(block)
         if at and block.find(b"\n", at) == len(block) - 2 and _CR not in block:
+            before = self.contents
             out = block if self._event(block[at:-2]) else b""
             if self.committed and not self._held:
+                if self.contents != before and not self.done and self.failure is None:
+                    self._look(block, at)
                 return out
             self._held_size += len(out)
             return self._release(out)
         out = _sound(f for f in sse.frames(block) if self._keep(f))
         return self._release(out)
+
+    def _look(self, block: bytes, at: int) -> None:
+        """Remember what stands around the text of an event, if there is nothing but a text in it."""
+        if self.TEXTS and self._luck.try_at(self.contents):
+            found = alike.around(block[at:-2], self.TEXTS, self._text)
+            if found is not None:
+                self._head, self._foot = block[:at] + found.head, found.foot + block[-2:]
 
     def _keep(self, frame: sse.Frame) -> bool:
         if self.done or self.failure is not None:

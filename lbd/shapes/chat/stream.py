@@ -1,8 +1,8 @@
 """Following a chat-completion stream of the OpenAI family.
 
-Every event is decoded as far as lbd needs (about a microsecond): what it cannot read must never reach a
-client as if it were an answer, and a finish, an error or the usage may stand in any of them. Bytes are
-forwarded as they came; only the usage event that lbd itself asked for is taken out.
+Every event is decoded as far as lbd needs (about a microsecond), unless it is alike, to the byte around its text, to
+one that was: what cannot be read must never reach a client as if it were an answer, and a finish, an error or the usage
+may stand in any of them. Bytes are forwarded as they came; only the usage event that lbd itself asked for is taken out.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class ChatWatch(HeldStream):
     """See :class:`lbd.shapes.wire.Watch`."""
 
     END = b"data: [DONE]\n\n"
+    TEXTS = (b'"content":', b'"reasoning_content":', b'"reasoning":')
     __slots__ = ("_choices", "_counted", "_finishes", "_hide_usage", "_wants_usage")
 
     def __init__(
@@ -97,6 +98,22 @@ class ChatWatch(HeldStream):
     def whole(self) -> bool:
         """Tell whether nothing but the end is missing."""
         return self.finished and (self._counted or not self._wants_usage)
+
+    def _text(self, payload: bytes) -> str | None:
+        """Return the text of an event that has one choice, and in it nothing but a text."""
+        try:
+            chunk = _decode(payload)
+        except UNREADABLE:
+            return None
+        choices = chunk.choices or []
+        if self._choices != 1 or chunk.error or chunk.usage is not None or len(choices) != 1:
+            return None
+        choice = choices[0]
+        delta = choice.delta
+        if delta is None or choice.finish_reason or choice.error or choice.text:
+            return None
+        said = [value for value in msgspec.structs.astuple(delta) if value]
+        return said[0] if len(said) == 1 and isinstance(said[0], str) else None
 
     def _event(self, payload: bytes) -> bool:
         """Read one event's data; tell whether the event goes on to the client."""

@@ -52,7 +52,22 @@ _read = loose.reader(_Event)
 class MessagesWatch(HeldStream):
     """See :class:`lbd.shapes.wire.Watch`."""
 
+    TEXTS = (b'"text":', b'"thinking":', b'"partial_json":')
     END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+    def _text(self, payload: bytes) -> str | None:
+        """Return the text of a delta that brings nothing else."""
+        try:
+            event = _read(payload)
+        except UNREADABLE:
+            return None
+        delta = event.delta
+        if event.type != "content_block_delta" or event.error or event.usage is not None or delta is None:
+            return None
+        if event.message is not None or event.content_block is not None:
+            return None
+        said = [value for value in msgspec.structs.astuple(delta)[1:] if value]
+        return said[0] if len(said) == 1 and isinstance(said[0], str) else None
 
     def _event(self, payload: bytes) -> bool:
         """Read one event's data; tell whether the event goes on to the client."""
