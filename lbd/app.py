@@ -22,7 +22,7 @@ import msgspec
 from lbd import plugins, router
 from lbd.admit.auth import Clients
 from lbd.admit.judge import Judge
-from lbd.batch.shelf import Shelf, Strays
+from lbd.batch.shelf import Shelf
 from lbd.config.compile import Compiled
 from lbd.config.diff import Diff, diff, forbidden
 from lbd.decide import names
@@ -35,8 +35,7 @@ from lbd.loops.money import Money
 from lbd.loops.persist import Persistence
 from lbd.loops.probing import ProbeSettings, Probing
 from lbd.model import money
-from lbd.model.batch import ENDPOINTS, Batch, Status
-from lbd.model.event import Event
+from lbd.model.batch import ENDPOINTS
 from lbd.model.ledger import Kind
 from lbd.model.outcome import Usage
 from lbd.model.plan import TargetKind
@@ -48,6 +47,7 @@ from lbd.observe import log, provenance
 from lbd.observe.journal import Journal
 from lbd.observe.ledger import Ledger
 from lbd.observe.meter import Meter
+from lbd.observe.telling import Telling
 from lbd.observe.timeline import Timeline
 from lbd.pipeline import Pipeline, Rules
 from lbd.ports import Books, Env, Store, StoreError, Timer, Transport
@@ -140,8 +140,9 @@ class App:
         self.plugins = plugins.load()
         self.env = env
         self.log = log.get()
-        self.tasks = Tasks(self.env, self._task_failed)
         self.owner = Owner(self.env)
+        self.telling = Telling(self.owner.emit, self.log)
+        self.tasks = Tasks(self.env, self.telling.task_failed)
         self.scoring = Scoring(self.env, self.owner)
         self.timeline = Timeline()
         self.journal = Journal(compiled.config.limits.journal_records)
@@ -151,19 +152,18 @@ class App:
         self.probing = Probing(self.env, self.owner, self._probe_settings(compiled), ProbeSpend())
         self.flights = Flights(self.env, self.owner, self.plugins.terms, self.probing.kick)
         self.pipeline = Pipeline(self.flights)
-        self.peak = Peak(self._peak_changed)
+        self.peak = Peak(self.telling.peak_changed)
         self.store: Store = self._make_store(compiled)
         self.blobs = blobs.make(compiled.config.store.url)
         self.books: Books = books.make(compiled.config.store.url)
-        self.money = Money(
-            self.env, self.ledger, self.books, self.flights.purses, self.store, partial(self._kept_changed, "ledger")
-        )
-        self.shelf = Shelf(self.env, self.store, self.blobs, self._swept)
+        kept = self.telling.kept_changed
+        self.money = Money(self.env, self.ledger, self.books, self.flights.purses, self.store, partial(kept, "ledger"))
+        self.shelf = Shelf(self.env, self.store, self.blobs, self.telling.swept)
         self.api = Api(
             self.pipeline,
             self.plugins.clients,
             lambda: self.owner.snapshot.catalogue,
-            self._request_failed,
+            self.telling.request_failed,
             born=self.env.wall(),
             filing=Filing(self.shelf, self.pipeline, self.plugins.clients["openai.chat"], _elsewhere),
             rate=self.scoring.feedback,
@@ -171,14 +171,14 @@ class App:
         self.batches = Batches(
             self.env,
             self.shelf,
-            Errands(self.env, self.pipeline, self._request_failed),
+            Errands(self.env, self.pipeline, self.telling.request_failed),
             {path: self.plugins.clients[ROUTES[path]] for path in ENDPOINTS},
             spawn=self.tasks.once,
             offload=_elsewhere,
-            ended=self._batch_ended,
+            ended=self.telling.batch_ended,
             waits=lambda: self.peak.now and self.peak.background_waits,
         )
-        self.persistence = Persistence(self.env, self.owner, self.store, partial(self._kept_changed, "store"))
+        self.persistence = Persistence(self.env, self.owner, self.store, partial(kept, "store"))
         self.loop_lag_s: Seconds = 0.0
         self.ticked_at: Instant = self.env.now()
         self.draining = False
@@ -187,7 +187,7 @@ class App:
         self._proxied: Transport | None = None
         self._reloading = asyncio.Lock()
         self._probed: dict[str, ProviderSpec] = {}
-        self.owner.listeners += [self.timeline.add, self._log_event]
+        self.owner.listeners += [self.timeline.add, self.telling.event]
         self.owner.suspected = self.probing.kick
         self.flights.done = self._done
         self.flights.keep = self.journal.keep
@@ -377,7 +377,7 @@ class App:
         self.pipeline.settle(record)
         wanted = self.compiled.config.log.requests
         if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):
-            self._log_request(record)
+            self.telling.request(record)
         if record.target.startswith(PINNED) and record.served_by is not None:
             told = self.provenance(record)
             if told is not None:
@@ -392,72 +392,10 @@ class App:
         key = self.compiled.provenance_key
         return {"line": text, "signature": None if key is None else provenance.signature(text, key)}
 
-    def _log_request(self, record: RequestRecord) -> None:
-        tell = self.log.info if record.status < 500 else self.log.warning
-        tell(
-            "request",
-            id=record.id,
-            client=record.client,
-            asked=record.asked[:100],
-            outcome=record.outcome,
-            status=record.status,
-            deployment=record.served_by,
-            attempts=sum(a.refused is None for a in record.attempts),
-            ttft_s=None if record.ttft_s is None else round(record.ttft_s, 4),
-            total_s=round(record.total_s, 4),
-            failures=[a.failure for a in record.attempts if a.failure is not None],
-        )
-
-    def _log_event(self, event: Event) -> None:
-        told = {
-            **event.evidence,
-            "subject": event.subject,
-            "reason": event.reason,
-            "before": event.before,
-            "after": event.after,
-            "by": event.by,
-        }
-        getattr(self.log, event.level)(event.kind, **told)
-
-    def _task_failed(self, kind: str, name: str, error: BaseException) -> None:
-        self.log.error(kind, task=name, exc_info=error)
-        self.owner.emit(kind, name, type(error).__name__, level="error", evidence={"error": str(error)[:500]})
-
-    def _batch_ended(self, batch: Batch) -> None:
-        told: dict[str, object] = {
-            "client": batch.client,
-            **msgspec.structs.asdict(batch.counts),
-            "took_s": (batch.ended_at or batch.created_at) - batch.created_at,
-        }
-        if batch.faults:
-            told["fault"] = msgspec.to_builtins(batch.faults[0])
-        level = "warning" if batch.status in (Status.FAILED, Status.EXPIRED) else "info"
-        self.owner.emit("batch_ended", batch.id, str(batch.status), level=level, evidence=told)
-
-    def _peak_changed(self, begun: bool, why: str) -> None:
-        self.owner.emit("peak_begun" if begun else "peak_over", "peak", why)
-
     def _charged(self, row: DeploymentId, usage: Usage, cost: NanoUsd) -> None:
         wall = self.env.wall()
         self.ledger.own(f"{self.pipeline.next_id()}/0", Kind.PROBE, row, wall, usage, cost)
 
-    def _swept(self, strays: Strays) -> None:
-        told: dict[str, object] = {"contents": strays.contents, "bytes": strays.bytes}
-        if strays.why_kept is None:
-            self.owner.emit("strays_dropped", "files", "left by a crash", evidence=told)
-        else:
-            told["why"] = strays.why_kept
-            self.owner.emit("strays_kept", "files", "not swept", level="warning", evidence=told)
-
-    def _request_failed(self, request_id: str, error: BaseException) -> None:
-        self.log.error("request_crashed", id=request_id, exc_info=error)
-
     def log_dropped(self) -> int:
         """Return how many log lines were dropped because nobody took them."""
         return 0 if self._writer is None else self._writer.dropped
-
-    def _kept_changed(self, what: str, up: bool, error: str) -> None:
-        if up:
-            self.owner.emit(f"{what}_up", what, "recovered")
-        else:
-            self.owner.emit(f"{what}_down", what, "failed", level="error", evidence={"error": error})

@@ -39,8 +39,9 @@ from lbd.model.validation import joined
 from lbd.ports import Reply, Sends
 from lbd.shapes.clients import ClientShape
 from lbd.shapes.validate.check import applies
-from lbd.upstream.call import Flights, Ticket
+from lbd.upstream.call import Flights
 from lbd.upstream.respond import JSON, answer, own_fields
+from lbd.upstream.ticket import Ticket
 
 REMEMBERED_ASKS = 4096
 ESTIMATED = JSON + b"x-lbd-estimated: 1\r\n"

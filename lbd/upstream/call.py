@@ -17,17 +17,14 @@ from msgspec.structs import replace
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
 from lbd.model.failure import Failure, FailureKind, LbdError
-from lbd.model.judged import Judged
 from lbd.model.money import cost
-from lbd.model.outcome import Outcome, Usage
+from lbd.model.outcome import Usage
 from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
 from lbd.model.record import AttemptRecord, RequestRecord
-from lbd.model.request import Ask, Body
-from lbd.model.table import Snapshot, size_bucket
+from lbd.model.request import Ask
+from lbd.model.table import Snapshot
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
-from lbd.model.validation import Validation
 from lbd.ports import Endpoint, Env, Reply
-from lbd.shapes.clients import ClientShape
 from lbd.shapes.validate.check import judged
 from lbd.shapes.wire import Wire
 from lbd.state import flight as flights
@@ -37,32 +34,19 @@ from lbd.table.owner import Owner
 from lbd.table.purses import Hold, Purses
 from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt
-from lbd.upstream.bounds import bounds_of, exceeded, longest
+from lbd.upstream.bounds import bounds_of, longest
 from lbd.upstream.headers import event_stream
 from lbd.upstream.line import Line, forwarding
 from lbd.upstream.manner import WHOLE, Manner, following, manner_of
 from lbd.upstream.queue import Queue
+from lbd.upstream.recording import attempt_record, outcome_of
 from lbd.upstream.respond import answer, own_fields
+from lbd.upstream.ticket import Ticket
 from lbd.upstream.usage import usage_of
 from lbd.upstream.wheel import Wheel
 
 REMEMBERED_RANKINGS = 1024  # a generation
 KEEP_ALIVE_EVERY: Seconds = 15.0
-
-
-class Ticket(msgspec.Struct, frozen=True):
-    """An admitted request: everything its flight needs."""
-
-    id: str
-    arrived: Instant
-    body: Body
-    ask: Ask
-    shape: ClientShape
-    client: str
-    affinity: int = 0
-    forward: tuple[tuple[str, str], ...] = ()  # headers for a provider that speaks the client's own shape
-    validation: Validation | None = None  # what a whole answer is held to
-    judged: Judged | None = None  # what the prompt was held to be, where the choice was left to lbd
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -300,7 +284,7 @@ class Run:
             attempt.failure = judged(self._ticket.validation, self._ticket.body, attempt.answer)
             self._rejected = self._rejected if attempt.failure is None else attempt
         self._record(attempt, decision, None if attempt.failure is None else attempt.failure.kind)
-        lease.settle(self._outcome(attempt, candidate))
+        lease.settle(outcome_of(self._ticket, attempt, candidate))
         return attempt
 
     def _sent(
@@ -336,24 +320,6 @@ class Run:
         """The provider is silent for suspiciously long: see whether anybody is there."""
         self._service.silent(attempt.line.provider.name)
 
-    def _outcome(self, attempt: Attempt, candidate: Candidate) -> Outcome:
-        total = attempt.settled_at - attempt.sent_at - attempt.held_s  # a slow client is no slow provider
-        return Outcome(  # by position: by name it takes half as long again
-            attempt.failure,
-            size_bucket(self._ticket.ask.input_tokens),
-            total,
-            attempt.ttft_s,
-            attempt.usage,
-            attempt.failure is None
-            or (not attempt.rescued and exceeded(attempt.manner, attempt.bounds, self._ticket.ask, candidate, total)),
-            attempt.quota,
-            attempt.settled_at - attempt.head_at if attempt.quota else 0.0,
-            self._ticket.body.head.text_bytes,
-            attempt.fingerprint,
-            self._ticket.ask.choices,
-            self._ticket.validation is not None and attempt.answer is not None,
-        )
-
     def _record(self, attempt: Attempt, decision: Decision, failure: FailureKind | None) -> None:
         arrived = self._ticket.arrived
         ended = attempt.settled_at or self._env.now()
@@ -364,24 +330,7 @@ class Run:
         nano = cost(attempt.line.spec.price, usage)
         self._spent += nano
         self._service.purses.settle(self._hold, nano)
-        self._records.append(
-            AttemptRecord(
-                decision,
-                attempt.sent_at - arrived,
-                ended - arrived,
-                attempt.ttft_s,
-                failure,
-                "" if attempt.failure is None else attempt.failure.message[:300],
-                attempt.status or None,
-                usage,
-                nano,
-                attempt.upstream_id,
-                None,
-                attempt.fingerprint,
-                attempt.resent,
-                None if attempt.line.spec.prompt is None else attempt.line.spec.prompt.version,
-            )
-        )
+        self._records.append(attempt_record(attempt, decision, failure, arrived, ended, usage, nano))
 
     # --- answering -----------------------------------------------------------------------------------
 

@@ -157,3 +157,17 @@ _WAYS = [
     _change_value, _change_value, _swap_values,
     *(_lines(change) for change in ("delete", "duplicate", "move", "indent", "tab", "outdent")),
 ]  # fmt: skip
+
+
+def provider(
+    more: str = "", *, name: str = "a", shape: str = "vllm", url: str = "http://127.0.0.1/v1", row: str = ""
+) -> str:
+    """Return a line of the providers' list; ``row`` are further keys of its deployment."""
+    deployment = f"{{model: m{', ' if row else ''}{row}}}"
+    rest = f", {more}" if more else ""
+    return f"- {{name: {name}, shape: {shape}, base_url: '{url}', deployments: [{deployment}]{rest}}}\n"
+
+
+def file(*providers: str, rest: str = "") -> str:
+    """Return a configuration's text: providers from line 2 on, the rest behind them."""
+    return "providers:\n" + "".join(providers or (provider(),)) + rest

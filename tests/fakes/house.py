@@ -38,7 +38,9 @@ class House:
             self.stage.always(0.001, *MODELS, host=made["base_url"].split("/")[2])
         self.app = App(self.path, plugins.read_config(self.path), self.env, self.stage)
         self.logged: list[dict[str, Any]] = []
-        self.app.log = structlog.wrap_logger(None, processors=[self._log], wrapper_class=structlog.BoundLogger)
+        self.app.log = self.app.telling.log = structlog.wrap_logger(
+            None, processors=[self._log], wrapper_class=structlog.BoundLogger
+        )
         self.console = Console(self.app)
         self.admin = Admin(self.console)
         self.port = 0

@@ -14,7 +14,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.request import Urgency
 from lbd.model.validation import Validation
 from lbd.pipeline import REMEMBERED_ASKS, Errand
-from lbd.upstream.call import Ticket
+from lbd.upstream.ticket import Ticket
 from tests.fakes.harness import SimInbound
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import answer, refusal, whole

@@ -1,0 +1,36 @@
+"""What is told of an attempt."""
+
+from __future__ import annotations
+
+from lbd.model.failure import FailureKind
+from lbd.model.outcome import Outcome
+from lbd.table.lease import Lease
+from tests.fakes.relay import Relay, row
+from tests.fakes.stage import answer, refusal, whole
+from tests.fakes.virtual import VirtualEnv, run
+
+
+def test_the_table_and_the_record_are_told_the_same() -> None:
+    """A failure, then an answer: times, tokens and the build that answered."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", tier="primary"), row("b", tier="secondary"))
+        told: list[Outcome] = []
+        settle = relay.owner.settle
+
+        def settled(lease: Lease, outcome: Outcome | None) -> None:
+            told.extend([] if outcome is None else [outcome])
+            settle(lease, outcome)
+
+        relay.owner.settle = settled  # type: ignore[method-assign]
+        relay.stage.plan(0.5, *answer(refusal("broken"), 500), host="a")
+        relay.stage.plan(0.25, *answer(whole()), host="b")
+        await relay.ask()
+        first, second = relay.last.attempts
+        assert [o.failure and o.failure.kind for o in told] == [first.failure, second.failure]
+        assert first.failure is FailureKind.SERVER and first.status == 500
+        assert [round(o.total_s, 3) for o in told] == [round(a.ended_s - a.started_s, 3) for a in (first, second)]
+        assert told[1].usage == second.usage and second.usage is not None
+        assert told[1].fingerprint == second.fingerprint
+
+    run(main)
