@@ -27,21 +27,29 @@ from lbd.config.compile import Compiled
 from lbd.config.diff import Diff, diff, forbidden
 from lbd.decide import names
 from lbd.ingress.api import ROUTES, Api, Limits
+from lbd.ingress.deferred import Deferred
+from lbd.ingress.feedback import Take
 from lbd.ingress.files import Filing
 from lbd.loops.batch import Batches
 from lbd.loops.errand import Errands
+from lbd.loops.evaluate import AT_ONCE, Evaluating, budget
+from lbd.loops.grading import Grader
 from lbd.loops.hours import Peak
 from lbd.loops.money import Money
 from lbd.loops.persist import Persistence
 from lbd.loops.probing import ProbeSettings, Probing
+from lbd.loops.trials import Keeping
+from lbd.loops.worker import Worker
 from lbd.model import money
 from lbd.model.batch import ENDPOINTS
+from lbd.model.experiment import Variant
 from lbd.model.ledger import Kind
 from lbd.model.outcome import Usage
 from lbd.model.plan import TargetKind
 from lbd.model.problem import ConfigError, Problem
-from lbd.model.provider import ProviderSpec
+from lbd.model.provider import ProviderSpec, RuleSpec
 from lbd.model.record import RequestRecord
+from lbd.model.table import Alternative
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Seconds, WallTime
 from lbd.observe import log, provenance
 from lbd.observe.journal import Journal
@@ -51,12 +59,14 @@ from lbd.observe.telling import Telling
 from lbd.observe.timeline import Timeline
 from lbd.pipeline import Pipeline, Rules
 from lbd.ports import Books, Env, Store, StoreError, Timer, Transport
+from lbd.quality import metrics
 from lbd.router.judge import Router
 from lbd.router.weights import WeightsError
 from lbd.state.spend import ProbeSpend
 from lbd.store import STORES, blobs, books
 from lbd.table.owner import Owner
 from lbd.table.scoring import Scoring
+from lbd.table.trials import Trials
 from lbd.tasks import Tasks
 from lbd.upstream import line as lines
 from lbd.upstream.call import Flights, Settings
@@ -111,6 +121,26 @@ def _judge() -> Judge | str:
         return str(e)
 
 
+async def _installed() -> None:
+    await _elsewhere(metrics.installed)
+
+
+def _rules(clients: Clients, of: Compiled | Variant) -> Rules:
+    """Return what the pipeline goes by."""
+    choosing: tuple[RuleSpec, ...] = tuple(rule for rule in of.rules if rule.when is not None)
+    return Rules(clients, of.surfaces, of.deadlines, choosing, of.auto)
+
+
+def _alternative(base: Compiled, variant: Variant, generation: int) -> Alternative:
+    """Return what the treated of an experiment have in place of the table's own."""
+    own = {t.name: t.ttft_p95_s for t in base.tiers}
+    return Alternative(
+        names.build(base.deployments, variant.tiers, variant.rules, variant.aliases, generation),
+        variant.scorer,
+        {t.name: t.ttft_p95_s for t in variant.tiers if t.ttft_p95_s != own[t.name]},
+    )
+
+
 class Reloads(msgspec.Struct):
     """How loads of the configuration went."""
 
@@ -144,6 +174,7 @@ class App:
         self.telling = Telling(self.owner.emit, self.log)
         self.tasks = Tasks(self.env, self.telling.task_failed)
         self.scoring = Scoring(self.env, self.owner)
+        self.trials = Trials(self.env, self.owner.emit, self._priced)
         self.timeline = Timeline()
         self.journal = Journal(compiled.config.limits.journal_records)
         self.meter = Meter()
@@ -159,6 +190,16 @@ class App:
         kept = self.telling.kept_changed
         self.money = Money(self.env, self.ledger, self.books, self.flights.purses, self.store, partial(kept, "ledger"))
         self.shelf = Shelf(self.env, self.store, self.blobs, self.telling.swept)
+        errands = Errands(self.env, self.pipeline, self.telling.request_failed)
+        self.worker = Worker()
+        self.evaluating = Evaluating(
+            self.env,
+            self.owner,
+            self.scoring,
+            lambda room: Grader(errands, self.plugins.clients, self.worker.run, self.env.bits, room),
+            self.flights.purses,
+            partial(self.telling.task_failed, "task_failed", "evaluation"),
+        )
         self.api = Api(
             self.pipeline,
             self.plugins.clients,
@@ -166,18 +207,20 @@ class App:
             self.telling.request_failed,
             born=self.env.wall(),
             filing=Filing(self.shelf, self.pipeline, self.plugins.clients["openai.chat"], _elsewhere),
-            rate=self.scoring.feedback,
+            waiting=Deferred(self.shelf, self.pipeline, self.plugins.clients["openai.responses"], self.tasks.once),
+            rate=Take(self.scoring.feedback, self.evaluating.compare),
         )
         self.batches = Batches(
             self.env,
             self.shelf,
-            Errands(self.env, self.pipeline, self.telling.request_failed),
+            errands,
             {path: self.plugins.clients[ROUTES[path]] for path in ENDPOINTS},
             spawn=self.tasks.once,
             offload=_elsewhere,
             ended=self.telling.batch_ended,
             waits=lambda: self.peak.now and self.peak.background_waits,
         )
+        self.keeping = Keeping(self.env, self.trials, self.store, partial(kept, "experiments"))
         self.persistence = Persistence(self.env, self.owner, self.store, partial(kept, "store"))
         self.loop_lag_s: Seconds = 0.0
         self.ticked_at: Instant = self.env.now()
@@ -192,6 +235,10 @@ class App:
         self.flights.done = self._done
         self.flights.keep = self.journal.keep
         self.probing.charged = self._charged
+        self.probing.purses = self.flights.purses
+        self.scoring.arms_scored = self.trials.score
+        self.trials.changed = partial(setattr, self.pipeline, "trying")
+        self.pipeline.entered = self.trials.enter
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -201,14 +248,19 @@ class App:
             self._take_judge(_judge())  # nobody waits yet
         self._apply(self.compiled)
         await self.persistence.restore()
+        await self.keeping.restore()
         with contextlib.suppress(StoreError):  # then the batch loop tries again
             await self.shelf.restore()
         self.probing.spend = self.persistence.probe_spend
         await self.money.keep()
         self.tasks.loop("tick", self._tick)
         self.tasks.loop("persist", lambda: self.persistence.run(lambda: self.probing.spend))
+        self.tasks.loop("experiments", self.keeping.run)
         self.tasks.loop("money", self.money.run)
         self.tasks.loop("batches", self.batches.run)
+        self.tasks.once("metrics", _installed())  # slow, the first time: no request waits for it
+        for n in range(AT_ONCE):
+            self.tasks.loop(f"evaluate {n}", self.evaluating.run)
         await self._start_probes()
 
     async def drain(self, timeout_s: Seconds) -> None:
@@ -221,7 +273,9 @@ class App:
         """End everything; state is saved last."""
         self.timeline.close()
         await self.tasks.close()
+        self.worker.close()
         await self.persistence.save(self.probing.spend)
+        await self.keeping.save()
         await self.money.close()
         await self.blobs.close()
         await self.books.close()
@@ -290,18 +344,23 @@ class App:
         built = self._lines(new)
         config = new.config
         catalogue = names.build(new.deployments, new.tiers, new.rules, new.aliases, self.reloads.generation)
-        self.owner.configure(new.deployments, new.providers, new.tiers, catalogue, new.scorer)
+        others = {name: _alternative(new, variant, self.reloads.generation) for name, variant in new.variants.items()}
+        self.owner.configure(new.deployments, new.providers, new.tiers, catalogue, new.scorer, others)
         limits = config.limits
         of = [p.budgets for p in new.providers] + [s.budgets for s in new.surfaces.values()]
-        of += [c.budgets for c in new.clients]
+        of += [*(c.budgets for c in new.clients), budget(new.evaluate)]
         self.flights.purses.configure(chain(*of), wall)
         self.ledger.baseline, self.money.days = config.ledger.baseline, config.ledger.keep_days
         self.flights.configure(built, Settings(limits.headers_after_s, limits.idle_gap_s, limits.queue_size))
         self.probing.lines = built
         self.probing.settings = self._probe_settings(new)
-        choosing = tuple(rule for rule in new.rules if rule.when is not None)
-        self.pipeline.configure(Rules(Clients(new.clients), new.surfaces, new.deadlines, choosing, new.auto))
+        clients = Clients(new.clients)
+        variants = {name: _rules(clients, variant) for name, variant in new.variants.items()}
+        self.pipeline.configure(msgspec.structs.replace(_rules(clients, new), variants=variants))
+        self.trials.configure(new.experiments)
         self.peak.configure(new.peak)
+        self.evaluating.configure(new.evaluate, new.clients)
+        self.pipeline.sampler = None if new.evaluate is None else self.evaluating
         self.api.configure(Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts)))
         self.journal.set_bound(limits.journal_records)
         if config.log.level != self.compiled.config.log.level:  # at start whoever set up the log has seen to it
@@ -364,6 +423,7 @@ class App:
             self.loop_lag_s = max(0.0, self.ticked_at - before - TICK)
             self.owner.tick()
             self.meter.fold()
+            self.trials.tick()
             self.pipeline.chooser.peak = self.peak.look(self.owner.snapshot.rows, self.env.wall())
             if self.env.wall() >= self._prices_until and not self._reloading.locked():
                 self._apply(self.compiled)
@@ -374,6 +434,8 @@ class App:
         self.meter.later(record)
         self.ledger.note(record)
         self.scoring.served.note(record)
+        if record.arms:
+            self.trials.note(record)
         self.pipeline.settle(record)
         wanted = self.compiled.config.log.requests
         if wanted == "all" or (wanted == "failed" and record.outcome != "ok"):
@@ -391,6 +453,10 @@ class App:
         text = provenance.line(record, row.spec, row.provider)
         key = self.compiled.provenance_key
         return {"line": text, "signature": None if key is None else provenance.signature(text, key)}
+
+    def _priced(self, deployment: DeploymentId) -> bool:
+        row = self.owner.snapshot.row(deployment)
+        return row is not None and row.spec.price is not None
 
     def _charged(self, row: DeploymentId, usage: Usage, cost: NanoUsd) -> None:
         wall = self.env.wall()

@@ -15,6 +15,7 @@ from lbd.app import App
 from lbd.config.diff import diff, forbidden
 from lbd.decide import explain
 from lbd.decide.classify import PREFIX
+from lbd.ingress import queue
 from lbd.ingress.money import Books
 from lbd.ingress.problem import Problem
 from lbd.model import address
@@ -55,6 +56,7 @@ class Console:
     def __init__(self, app: App) -> None:
         self._app = app
         self.owner = app.owner
+        self.trials = app.trials
         self.accounts: Books = Accounts(app)
         self._document: tuple[tuple[int, int, int], str, bytes] | None = None
         self._metrics: dict[bool, tuple[int, bytes]] = {}
@@ -269,6 +271,14 @@ class Console:
 
     # --- configuration -------------------------------------------------------------------------------
 
+    def queue(self) -> dict[str, Any]:
+        """Return how the durable queue stands."""
+        return queue.report(list(self._app.shelf.batches.values()), self._app.env.wall())
+
+    def evaluation(self) -> dict[str, Any]:
+        """Return how the scoring of answers goes."""
+        return self._app.evaluating.report()
+
     def config(self) -> dict[str, Any]:
         """Return the configuration in force, secrets masked."""
         compiled = self._app.compiled
@@ -362,6 +372,9 @@ class Console:
             app.log_dropped(),
             BatchFacts(batches.by_status, dict(app.batches.lines), batches.waiting, batches.oldest_s),
             dict(app.scoring.taken),
+            dict(app.evaluating.counts),
+            {of: total.total / total.n for of, total in app.evaluating.measured.items()},
+            app.trials.facts(),
         )
 
 
@@ -385,9 +398,11 @@ def _short(r: RequestRecord) -> dict[str, Any]:
         "waited_s": round(r.waited_s, 6),
         "overhead_us": round(r.overhead_us, 1),
         "slo_missed": r.slo_missed,
+        "splices": r.splices,
         "usage": None if r.usage is None else msgspec.to_builtins(r.usage),
         "cost_usd": r.cost / 1e9,
         "judged": None if r.judged is None else msgspec.to_builtins(r.judged),
+        "arms": [{"experiment": a.experiment, "treated": a.treated, "unit": f"{a.unit:016x}"} for a in r.arms],
     }
 
 

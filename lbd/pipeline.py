@@ -16,21 +16,24 @@ from __future__ import annotations
 import itertools
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from lbd.admit import stating
+from lbd.admit.asks import Asks
 from lbd.admit.auth import LOCAL, Clients
 from lbd.admit.chooser import Chooser
 from lbd.admit.rate import Rates
-from lbd.decide import classify, explain
+from lbd.decide import explain
 from lbd.decide.classify import NO_WISHES
+from lbd.decide.experiment import NOBODY, assigned, under
+from lbd.model.evaluation import EVALUATOR
+from lbd.model.experiment import Arm, Assigned, ExperimentSpec
 from lbd.model.failure import Failure, LbdError
 from lbd.model.judged import NOT_JUDGED, Judged
-from lbd.model.plan import Catalogue
 from lbd.model.provider import AutoSpec, ClientSpec, Deadlines, RuleSpec, SurfaceSpec
 from lbd.model.record import RequestRecord
 from lbd.model.request import Ask, Body, Head, Urgency, Wishes
@@ -41,9 +44,9 @@ from lbd.shapes.clients import ClientShape
 from lbd.shapes.validate.check import applies
 from lbd.upstream.call import Flights
 from lbd.upstream.respond import JSON, answer, own_fields
+from lbd.upstream.tape import Tape
 from lbd.upstream.ticket import Ticket
 
-REMEMBERED_ASKS = 4096
 ESTIMATED = JSON + b"x-lbd-estimated: 1\r\n"
 
 
@@ -67,6 +70,7 @@ class Rules(msgspec.Struct, frozen=True):
     deadlines: Deadlines
     choosing: tuple[RuleSpec, ...] = ()  # rules that take requests by themselves
     auto: AutoSpec = AutoSpec()
+    variants: Mapping[str, Rules] = {}  # of those whom experiments treat
 
 
 class Errand(msgspec.Struct, frozen=True):
@@ -84,6 +88,16 @@ class Dry(NamedTuple):
     judged: Judged
 
 
+class Sampler(Protocol):
+    """Keeps some answers beside, to have them scored. See :class:`lbd.loops.evaluate.Evaluating`."""
+
+    def tape(self, ticket: Ticket, reply: Reply) -> Tape | None:
+        """Return what keeps the answer to a request that is sampled."""
+
+    def taken(self, ticket: Ticket, tape: Tape, record: RequestRecord | None) -> None:
+        """Take the answer, once its flight is over; None where that broke."""
+
+
 class Pipeline:
     """Takes requests from ingress through admission and decision to their flight."""
 
@@ -93,15 +107,18 @@ class Pipeline:
         self._serial = itertools.count(1)
         self.rules = Rules(Clients(()), {}, Deadlines())
         self.chooser = Chooser()
-        self._asks: dict[tuple[object, ...], Ask] = {}
-        self._asks_of: Catalogue | None = None
+        self.sampler: Sampler | None = None
+        self.asks = Asks()
+        self.trying: tuple[ExperimentSpec, ...] = ()  # experiments that run
+        self.entered: Callable[[tuple[Arm, ...]], None] = lambda _arms: None  # a request that counts in them flies
         self._rates = Rates()
 
     def configure(self, rules: Rules) -> None:
         """Take what a configuration says."""
         self.rules = rules
-        self.chooser.configure(rules.choosing, rules.auto)
-        self._asks.clear()
+        variants = {name: (of.choosing, of.auto) for name, of in rules.variants.items()}
+        self.chooser.configure(rules.choosing, rules.auto, variants)
+        self.asks.clear()
 
     def next_id(self) -> str:
         """Return a request id: unique over restarts, in order within one run."""
@@ -118,13 +135,30 @@ class Pipeline:
         elif isinstance(ticket, Ticket):
             if shape.estimate is not None and not self._flights.ranking(ticket.ask).stages:
                 tokens = round(ticket.body.head.text_bytes * self._flights.owner.snapshot.tokens_per_byte)
-                client = self.rules.clients.named(ticket.client)
-                self._rates.settle(request_id, client, (), self._flights.env.now())
+                self.forgo(ticket)
                 reply.send(200, self.told(request_id, inbound) + ESTIMATED, shape.estimate(max(1, tokens)))
                 return
-            await self._flights.fly(ticket, reply)
+            await self._fly(ticket, reply)
         else:
             reply.send(200, self.told(request_id, inbound) + JSON, msgspec.json.encode(self.plan(*ticket)))
+
+    def forgo(self, ticket: Ticket) -> None:
+        """Make good what a request was counted for that does not fly, now at least."""
+        self._rates.settle(ticket.id, self.rules.clients.named(ticket.client), (), self._flights.env.now())
+
+    async def _fly(self, ticket: Ticket, reply: Reply) -> None:
+        if ticket.arms:
+            self.entered(ticket.arms)
+        sampler = self.sampler
+        tape = None if sampler is None else sampler.tape(ticket, reply)
+        if sampler is None or tape is None:
+            await self._flights.fly(ticket, reply)
+            return
+        record = None
+        try:
+            record = await self._flights.fly(ticket, tape)
+        finally:
+            sampler.taken(ticket, tape, record)
 
     def told(self, request_id: str, inbound: Inbound) -> bytes:
         """Return the header lines of an answer that no provider gave."""
@@ -177,19 +211,23 @@ class Pipeline:
             raise LbdError(head)
         stated = inbound.wishes()
         wish = stating.wishes(stated, head, client) if stated or head.metadata is not None else NO_WISHES
+        rules, (variant, arms) = self._tried(request_id, wish, client) if self.trying else (self.rules, NOBODY)
         surface, validation = None, wish.validation
         if wish.surface is not None or client.surface is not None:
-            surface = stating.surface(self.rules.surfaces, wish, client)
+            surface = stating.surface(rules.surfaces, wish, client)
             validation = joined(surface.validation, validation)
         if validation is not None and not applies(shape.name, stream=head.stream):
             validation = None
-        deadlines = self.rules.deadlines
+        deadlines = rules.deadlines
         if errand is not None:
             wish = replace(wish, urgency=Urgency.BACKGROUND)
             surface = None if surface is None else replace(surface, deadline_s=None)
             deadlines = Deadlines(background_total_s=errand.within_s)
-        judged = self.chooser.judged(self._flights.owner.snapshot, inbound, raw, shape, head, wish, client, surface)
-        ask = self._ask(head, wish, client, surface, shape.name, deadlines, judged)
+        snapshot, peak = self._flights.owner.snapshot, self.chooser.peak
+        seen = under(snapshot, variant) if variant else snapshot
+        judged = self.chooser.judged(seen, inbound, raw, shape, head, wish, client, surface, variant)
+        whole = (client, surface, shape.name, deadlines, rules.auto, judged)
+        ask = self.asks.of(snapshot, head, wish, *whole, peak=peak, variant=variant)
         if wish.dry_run:
             return Dry(ask, head, judged)
         if errand is None:  # what a batch does has its own pace
@@ -202,7 +240,18 @@ class Pipeline:
         if shape.forwards:
             forward = tuple((n, v) for n in shape.forwards if (v := inbound.header(n)) is not None)
         told = None if judged is NOT_JUDGED else judged
-        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, affinity, forward, validation, told)
+        sampled = surface is None or surface.evaluate
+        whose = (client.name, affinity, forward, validation, sampled, told)
+        after = stating.after_content(wish, surface)
+        return Ticket(request_id, inbound.arrived, body, ask, shape, *whose, arms=arms, after_content=after)
+
+    def _tried(self, request_id: str, wish: Wishes, client: ClientSpec) -> tuple[Rules, Assigned]:
+        """Return what holds for a request while experiments run, and where it counts; what lbd asks itself does not."""
+        if client.name == EVALUATOR:
+            return self.rules, NOBODY
+        surface = wish.surface if wish.surface is not None else client.surface or ""
+        found = assigned(self.trying, surface, wish.session, client.name, request_id)
+        return self.rules.variants.get(found.variant, self.rules), found
 
     def settle(self, record: RequestRecord) -> None:
         """Make good what a request that ended was counted for, where its client's tokens are counted."""
@@ -222,62 +271,6 @@ class Pipeline:
         if isinstance(found, Failure):
             raise LbdError(found)
         return found
-
-    def _ask(
-        self,
-        head: Head,
-        wish: Wishes,
-        client: ClientSpec,
-        surface: SurfaceSpec | None,
-        shape: str,
-        deadlines: Deadlines,
-        judged: Judged,
-    ) -> Ask:
-        """Return the Ask; like requests share one, and with it their ranking."""
-        snapshot = self._flights.owner.snapshot
-        catalogue = snapshot.catalogue
-        if catalogue is not self._asks_of or len(self._asks) > REMEMBERED_ASKS:
-            self._asks.clear()
-            self._asks_of = catalogue
-        size = classify.round_up(head.text_bytes * snapshot.tokens_per_byte)
-        key = (
-            head.model,
-            size,
-            head.stream,
-            head.max_output_tokens,
-            head.n,
-            head.needs,
-            head.service_tier,
-            client.name,
-            shape,
-            judged.rule,
-            judged.family,
-            judged.excess,
-            judged.distance,
-            self.chooser.peak,
-        )
-        plain = wish is NO_WISHES and surface is None
-        known = self._asks.get(key) if plain else None
-        if known is not None:
-            return known
-        made = classify.ask(
-            head,
-            wish,
-            size,
-            catalogue=catalogue,
-            client=client,
-            surface=surface,
-            deadlines=deadlines,
-            shape=shape,
-            auto=self.rules.auto,
-            judged=judged,
-            peak=self.chooser.peak,
-        )
-        if isinstance(made, Failure):
-            raise LbdError(made)
-        if plain:
-            self._asks[key] = made
-        return made
 
     def plan_for(self, inbound: Inbound, raw: bytes, shape: ClientShape) -> dict[str, object] | Failure:
         """Return what would be decided for a request; ``inbound`` asks for a dry run and needs no key."""

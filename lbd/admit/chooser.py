@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -26,21 +26,31 @@ class Asking(Protocol):
         """Return a header's value."""
 
 
+class Ways(NamedTuple):
+    """How choices are made: the rules that take requests by themselves, how prompts are judged, whether for a rule."""
+
+    rules: tuple[RuleSpec, ...] = ()
+    auto: AutoSpec = AutoSpec()
+    by_prompt: bool = False
+
+
 class Chooser:
     """See the module. ``judge`` None: there is none, and prompts are not judged. ``peak``: it is in peak hours."""
 
     def __init__(self) -> None:
         self.judge: Judge | None = None
         self.peak = False
-        self._rules: tuple[RuleSpec, ...] = ()
-        self._auto = AutoSpec()
-        self._by_prompt = False
+        self._ways = {"": Ways()}
 
-    def configure(self, rules: tuple[RuleSpec, ...], auto: AutoSpec) -> None:
-        """Take the rules that take requests by themselves."""
-        self._rules = rules
-        self._auto = auto
-        self._by_prompt = judges(rules)
+    def configure(
+        self,
+        rules: tuple[RuleSpec, ...],
+        auto: AutoSpec,
+        variants: Mapping[str, tuple[tuple[RuleSpec, ...], AutoSpec]] | None = None,
+    ) -> None:
+        """Take the rules that take requests by themselves; ``variants``: those of the treated of experiments."""
+        every = {**(variants or {}), "": (rules, auto)}
+        self._ways = {name: Ways(of, how, judges(of)) for name, (of, how) in every.items()}
 
     def judged(
         self,
@@ -52,17 +62,20 @@ class Chooser:
         wish: Wishes,
         client: ClientSpec,
         surface: SurfaceSpec | None,
+        variant: str = "",
     ) -> Judged:
         """Return what a prompt is held to be, and the rule that is taken for it; nothing where a name was asked for.
 
+        ``snapshot`` and ``surface`` are as the treated of ``variant`` have them.
         A rule none of whose models can do what is asked (tools, images, embeddings, ...) is passed over.
         """
-        share = classify.share(surface, self._auto)
-        if not (self._rules or share) or not _chooses(snapshot, head.model, wish, surface):
+        ways = self._ways.get(variant) or self._ways[""]
+        share = classify.share(surface, ways.auto)
+        if not (ways.rules or share) or not _chooses(snapshot, head.model, wish, surface):
             return NOT_JUDGED
         said = _Said(shape.said, raw)
         found = NOT_JUDGED
-        if self.judge is not None and self._auto.judge and (share or self._by_prompt):
+        if self.judge is not None and ways.auto.judge and (share or ways.by_prompt):
             found = self.judge.conversation(said.turns())
         traits = Traits(
             head.model,
@@ -75,7 +88,7 @@ class Chooser:
             found.difficulty,
             found.family,
         )
-        able = [rule for rule in self._rules if _able(snapshot, rule, shape.name, head.needs)]
+        able = [rule for rule in ways.rules if _able(snapshot, rule, shape.name, head.needs)]
         rule, by = match(able, traits, said.last, inbound.header)
         return found if rule is None else replace(found, rule=rule.name, by=by)
 

@@ -8,7 +8,7 @@ from lbd.decide import classify
 from lbd.decide.classify import NO_WISHES, PREFIX
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.provider import ClientSpec, SurfaceSpec
-from lbd.model.request import Head, Wishes
+from lbd.model.request import AfterContent, Head, Wishes
 
 
 def wishes(stated: Mapping[str, str], head: Head, client: ClientSpec) -> Wishes:
@@ -33,3 +33,10 @@ def surface(surfaces: Mapping[str, SurfaceSpec], wish: Wishes, client: ClientSpe
         text = f"no surface is called {name!r}. Known: {known}"
         raise LbdError(Failure(FailureKind.BAD_REQUEST, text, param="x-lbd-surface"))
     return found
+
+
+def after_content(wish: Wishes, surface: SurfaceSpec | None) -> AfterContent:
+    """Return what is to become of a stream that breaks: as the request wishes, else as its surface has it."""
+    if wish.after_content is not None:
+        return wish.after_content
+    return AfterContent.SPLICE if surface is None else surface.after_content

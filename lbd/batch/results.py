@@ -13,6 +13,7 @@ from lbd.model.batch import Batch, StoredFile
 from lbd.model.outcome import Usage
 from lbd.ports import Blobs, Offload
 from lbd.shapes import jsonl
+from lbd.state import batch as states
 
 PIECE = 1024 * 1024  # bytes that are read at once after a restart
 
@@ -76,7 +77,15 @@ class Results:
         """Return the two as files of the batch that ended at ``now``, None for one that holds nothing."""
         expires = None if batch.output_keep_s is None else now + batch.output_keep_s
         good, bad = (
-            StoredFile(name, batch.client, f"{batch.id}_{what}.jsonl", "batch_output", size, now, expires)
+            StoredFile(
+                name,
+                batch.client,
+                f"{batch.id}_{what}.jsonl",
+                states.SINGLE if batch.single else "batch_output",
+                size,
+                now,
+                expires,
+            )
             if size
             else None
             for name, what, size in zip(self._names, ("output", "error"), self._sizes, strict=True)

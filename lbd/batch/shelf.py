@@ -2,6 +2,8 @@
 
 Ingress puts them here and asks for them, the batch loop moves them on. A change counts at once; where the store
 fails it is written with the next ``flush``, but nothing new is taken in then: who was told of a file finds it again.
+
+Single requests that have ended give way where room is needed: their clients had them to be asked for, not to be kept.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from lbd.state import batch as states
 
 FILES, BATCHES = "files", "batches"
 MOST_FILES = 20_000  # what is known of them is kept in memory, some hundred bytes each
-MOST_BATCHES = 10_000
+MOST_BATCHES = 10_000  # single requests among them
 MOST_LIVE = 200  # batches of one client that have not ended
+MOST_SINGLE = 2000  # requests of one client that wait by themselves, and as many that have ended
 _encode = msgspec.msgpack.encode
 
 
@@ -31,6 +34,14 @@ class Strays(NamedTuple):
     contents: int
     bytes: int
     why_kept: str | None  # None where they are gone
+
+
+class Need(NamedTuple):
+    """Room for something."""
+
+    bytes: int = 0
+    files: int = 0
+    batches: int = 0
 
 
 class Shelf:
@@ -110,10 +121,12 @@ class Shelf:
         """Return how many bytes are kept, or about to be."""
         return sum(f.bytes for f in self.files.values()) + sum(self.growing.values()) + self._coming
 
-    async def add(self, client: str, filename: str, data: bytes, *, keep_s: int | None) -> StoredFile:
+    async def add(
+        self, client: str, filename: str, data: bytes, *, keep_s: int | None, purpose: str = "batch"
+    ) -> StoredFile:
         """Keep a file. Raises LbdError."""
         self.check()
-        if self.held + len(data) > self.blobs.most or len(self.files) >= MOST_FILES:
+        if not await self._make_room(Need(len(data), files=1)):
             text = (
                 f"lbd keeps {self.held} bytes in {len(self.files)} files, and at most {self.blobs.most} in"
                 f" {MOST_FILES}: delete files that are not needed any more (DELETE /v1/files/<id>)"
@@ -121,21 +134,53 @@ class Shelf:
             raise LbdError(Failure(FailureKind.TOO_LARGE, text, code="storage_full", param="file"))
         now = self.now()
         expires = None if keep_s is None else now + keep_s
-        file = StoredFile(self.new_id(states.FILE), client, filename, "batch", len(data), now, expires)
+        file = StoredFile(self.new_id(states.FILE), client, filename, purpose, len(data), now, expires)
         self._coming += len(data)
         try:
             await self.blobs.put(file.id, data)
             await self._store.save(FILES, {file.id: _encode(file)})
-        except BaseException as e:
+        except StoreError as e:
             with contextlib.suppress(StoreError):  # a content that nobody knows of would never go
                 await asyncio.shield(self.blobs.drop([file.id]))
-            if isinstance(e, StoreError):
-                raise _unkept(e) from e
+            raise _unkept(e) from e
+        except BaseException:  # its client left: it may have been saved
+            with contextlib.suppress(StoreError):
+                await asyncio.shield(self.forget([file.id], []))
             raise
         finally:
             self._coming -= len(data)
         self.files[file.id] = file
         return file
+
+    def _lacking(self, need: Need) -> Need:
+        """Return what is missing of it."""
+        return Need(
+            self.held + need.bytes - self.blobs.most if need.files else 0,
+            len(self.files) + need.files - MOST_FILES,
+            len(self.batches) + len(self._beginning) + need.batches - MOST_BATCHES,
+        )
+
+    async def _make_room(self, need: Need) -> bool:
+        """Let single requests that have ended go until there is room; tell whether there is. None goes in vain.
+
+        Whoever comes back from here has the room until it waits for something. Raises LbdError.
+        """
+        while max(lacking := self._lacking(need)) > 0:
+            go: list[Batch] = []
+            for batch in states.spare(self.batches.values()):
+                files = [self.files[name] for name in states.contents(batch) if name in self.files]
+                go.append(batch)
+                freed = sum(file.bytes for file in files)
+                lacking = Need(lacking.bytes - freed, lacking.files - len(files), lacking.batches - 1)
+                if max(lacking) <= 0:
+                    break
+            else:
+                return False
+            try:
+                await self.drop(go)
+            except StoreError as e:
+                raise _unkept(e) from e
+        return True
 
     async def results(self, files: Sequence[StoredFile]) -> None:
         """Make the results of a batch files of their own. Raises StoreError."""
@@ -165,6 +210,10 @@ class Shelf:
             for name in batches:
                 self.batches.pop(name, None)
 
+    async def drop(self, batches: Sequence[Batch]) -> None:
+        """Forget batches that have ended, with all that belongs to them. Raises StoreError."""
+        await self.forget([name for batch in batches for name in states.contents(batch)], [b.id for b in batches])
+
     # --- batches -------------------------------------------------------------------------------------
 
     def live(self) -> list[Batch]:
@@ -174,20 +223,39 @@ class Shelf:
     async def begin(self, batch: Batch) -> None:
         """Take a new batch. Raises LbdError."""
         self.check()
-        live = sum(b.client == batch.client for b in (*self.live(), *self._beginning.values()))
-        if live >= MOST_LIVE or len(self.batches) + len(self._beginning) >= MOST_BATCHES:
-            text = f"{live} batches of yours are under way: wait for one to end, or cancel one"
-            raise LbdError(
-                Failure(FailureKind.LIMITED, text, retry_after_s=states.LONGEST_WAIT, code="too_many_batches")
+        if not await self._make_room(Need(batches=1)):
+            text = (
+                f"lbd keeps {len(self.batches)} batches and background responses of all its clients, and at most"
+                f" {MOST_BATCHES}: there is room once background responses have ended, or batches that ended go after"
+                " their 30 days"
             )
+            raise _limited(text)
+        what, most = ("background responses", MOST_SINGLE) if batch.single else ("batches", MOST_LIVE)
+        alike = [b for b in (*self.live(), *self._beginning.values()) if b.single is batch.single]
+        live = sum(b.client == batch.client for b in alike)
+        if live >= most:
+            raise _limited(f"{live} {what} of yours are under way: wait for one to end, or cancel one")
         self._beginning[batch.id] = batch
         try:
             await self._store.save(BATCHES, {batch.id: _encode(batch)})
         except StoreError as e:
             raise _unkept(e) from e
+        except BaseException:  # its client left: it may have been saved, and then it would come with the next start
+            self.batches[batch.id] = batch
+            self._unsaved.add(batch.id)
+            raise
         finally:
             del self._beginning[batch.id]
         self.batches[batch.id] = batch
+        if batch.single:
+            await self._limit(batch.client)
+
+    async def _limit(self, client: str) -> None:
+        """Let the oldest single requests of a client go that have ended, where it has too many of them."""
+        if sum(b.single and b.ended and b.client == client for b in self.batches.values()) > MOST_SINGLE:
+            ended = [b for b in states.spare(self.batches.values()) if b.client == client]
+            with contextlib.suppress(StoreError):  # then with its next
+                await self.drop(ended[:-MOST_SINGLE])
 
     def note(self, batch: Batch) -> None:
         """Take how far a batch is: a restart counts that anew."""
@@ -207,7 +275,7 @@ class Shelf:
         if unsaved:
             try:
                 await self._store.save(BATCHES, unsaved)
-            except StoreError:
+            except BaseException:
                 self._unsaved |= unsaved.keys()
                 raise
 
@@ -215,6 +283,10 @@ class Shelf:
         """Raise LbdError while it is not known what there is."""
         if not self.loaded:
             raise LbdError(Failure(FailureKind.UNAVAILABLE, "files cannot be read yet: ask again", retry_after_s=1.0))
+
+
+def _limited(text: str) -> LbdError:
+    return LbdError(Failure(FailureKind.LIMITED, text, retry_after_s=states.LONGEST_WAIT, code="too_many_batches"))
 
 
 def _unkept(error: StoreError) -> LbdError:

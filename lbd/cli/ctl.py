@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from lbd.cli import admin_client
 from lbd.cli.admin_address import AdminError
@@ -53,6 +54,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             )
         order.add_argument("--reason", default="", metavar="TEXT", help="stands in the event, beside who ordered it")
         _shared(order)
+    text = "stop an experiment, or begin it again"
+    experiment = actions.add_parser("experiment", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    experiment.add_argument("what", choices=("stop", "start"), help="stop: everybody has what the control arm has")
+    experiment.add_argument("name", metavar="NAME")
+    experiment.add_argument("--reason", default="", metavar="TEXT", help="stands in the event, beside who ordered it")
+    _shared(experiment)
     text = "read the configuration again; a bad one is refused, and the one before stays in force"
     reload = actions.add_parser("reload", help=text, description=f"{text[0].upper()}{text[1:]}.")
     reload.add_argument("--wait", action="store_true", help="until it is in force or refused (always so)")
@@ -103,6 +110,9 @@ def run(args: argparse.Namespace) -> int:
         case "decisions":
             document = client.get("/v1/decisions", limit=args.n)
             lines = [] if args.json else _decisions(document["decisions"])
+        case "experiment":
+            document = client.post(f"/v1/experiments/{quote(args.name, safe='')}/{args.what}", {"reason": args.reason})
+            lines = [f"{document['name']} ({document['state']}): {document['verdict']}"]
         case order:
             body: dict[str, object] = {"reason": args.reason}
             if order == "weight":

@@ -104,6 +104,8 @@ def _outcome(document: dict[str, Any], brush: Paint) -> str:
     else:
         cells.append(Cell(" All"))
     cells.append(Cell(f" in {ms(document['total_s'])} ms, of which lbd took {document['overhead_us']:.0f} us."))
+    if document.get("splices"):
+        cells.append(Cell(f" Its stream broke: {', '.join(document['splices'])}.", "warn"))
     if document["slo_missed"]:
         cells.append(Cell(" The target was missed.", "warn"))
     return brush.line(cells)
@@ -144,6 +146,8 @@ def _wanted(asked: str, ask: dict[str, Any]) -> str:
         told.append(f"quality from {ask['quality_floor']:g}")
     if not ask["fallback"]:
         told.append("no fallback")
+    if ask.get("variant"):
+        told.append(f"treated by experiment {ask['variant']}")
     return f"Asked for {asked}{means}: {', '.join(told)}."
 
 

@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "say why a request went where it went, or where one would go"),
     "report": ("report", "show what requests cost, what was saved, and what lbd itself cost"),
     "advise": ("advise", "say whether routing pays here, from the ledger's own numbers"),
-    "ctl": ("ctl", "drain, ready, maint, weight, reset-breaker, probe-now, reload"),
+    "ctl": ("ctl", "drain, ready, maint, weight, reset-breaker, probe-now, experiment, reload"),
     "schema": ("schema", "print the JSON Schema of the configuration or of the dashboard's document"),
     "train": ("train", "train the router's weights from measured answers"),
     "shapes": ("shapes", "print which clients are served by which providers, and what each can be asked"),

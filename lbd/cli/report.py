@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lbd.cli import admin_client
+from lbd.cli import admin_client, experiments
 from lbd.display import paint
 from lbd.display.money import headline, money
 from lbd.display.paint import Cell, Column, Row
@@ -34,8 +34,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="WHEN", help="the end of the period; now when not given")
     parser.add_argument("--by", metavar="GROUP", type=_groups, help=f"one or more of {', '.join(GROUPS)}")
     parser.add_argument("--rows", type=int, metavar="N", help="the last N attempts behind the sums, not the sums")
+    parser.add_argument("--experiments", action="store_true", help="how experiments stand, not what was saved")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the document of GET /v1/savings (or /v1/ledger), as it came")
+    form.add_argument(
+        "--json",
+        action="store_true",
+        help="the document of GET /v1/savings (or /v1/ledger, /v1/experiments), as it came",
+    )
     form.add_argument("--csv", action="store_true", help="one line a group (or attempt), for a spreadsheet")
     admin_client.arguments(parser)
 
@@ -51,6 +56,8 @@ def _groups(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     """Show it."""
     client = admin_client.client(args)
+    if args.experiments:
+        return experiments.run(client, as_json=args.json)
     if args.rows is not None:
         document = client.get("/v1/ledger", since=args.since, until=args.until, limit=args.rows)
         told = document["data"]

@@ -83,6 +83,8 @@ class SurfaceConfig(Strict, frozen=True):
     models: what names mean for this surface, before the general map is asked.
     validate: what whole answers are held to.
     budget: what its requests may cost.
+    after_content: what becomes of a stream that breaks after its first content: splice, or error, typed and at once.
+    evaluate: whether its answers may be sampled to be scored.
     """
 
     name: Slug
@@ -97,3 +99,5 @@ class SurfaceConfig(Strict, frozen=True):
     models: dict[str, str] = {}
     validate: ValidateConfig | None = None
     budget: BudgetConfig | None = None
+    after_content: Literal["splice", "error"] = "splice"
+    evaluate: bool = True

@@ -13,13 +13,15 @@ from functools import partial
 
 import msgspec
 
-from lbd.config import answers, choosing, money, schema
+from lbd.config import answers, choosing, evaluate, money, schema
 from lbd.config.hint import meant, unknown
 from lbd.config.offers import Offers
 from lbd.config.secrets import SecretError, resolve
 from lbd.config.tree import Path_, Tree
 from lbd.decide.rules import judges
 from lbd.model import address
+from lbd.model.evaluation import EvaluateSpec
+from lbd.model.experiment import ExperimentSpec, Variant
 from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import (
     AutoSpec,
@@ -33,6 +35,7 @@ from lbd.model.provider import (
     SurfaceSpec,
     TierSpec,
 )
+from lbd.model.request import AfterContent
 from lbd.model.secret import Secret, SecretRef
 from lbd.shapes.providers import Shape
 
@@ -52,17 +55,24 @@ class Compiled(msgspec.Struct, frozen=True):
     scorer: ScorerSpec
     auto: AutoSpec
     peak: PeakSpec | None
+    evaluate: EvaluateSpec | None
     probe_kinds: tuple[str, ...]
     admin_token: Secret | None
     provenance_key: Secret | None
     hash: str
     warnings: tuple[Problem, ...]
+    experiments: tuple[ExperimentSpec, ...] = ()
+    variants: Mapping[str, Variant] = {}  # what the treated of each experiment have
 
     @property
     def judges(self) -> bool:
-        """Tell whether prompts are judged: a rule, a surface or ``auto`` asks for it."""
-        shares = [self.auto.quality_share, *(s.quality_share for s in self.surfaces.values())]
-        return self.auto.judge and (judges(self.rules) or any(shares))
+        """Tell whether prompts are judged: a rule, a surface or ``auto`` asks for it, an experiment's included."""
+        return _judges(self) or any(map(_judges, self.variants.values()))
+
+
+def _judges(of: Compiled | Variant) -> bool:
+    shares = [of.auto.quality_share, *(s.quality_share for s in of.surfaces.values())]
+    return of.auto.judge and (judges(of.rules) or any(shares))
 
 
 def compile_config(
@@ -110,6 +120,7 @@ class _Compiler:
         self._unique(("providers",), [p.name for p in config.providers], "provider")
         self._unique(("surfaces",), [s.name for s in config.surfaces], "surface")
         self._unique(("clients",), [c.name for c in config.clients], "client")
+        self._unique(("experiments",), [e.name for e in config.experiments], "experiment")
         offers = Offers(
             self.shapes,
             self.error,
@@ -142,15 +153,29 @@ class _Compiler:
             scorer=self._scorer(),
             auto=AutoSpec(config.auto.judge, config.auto.quality_share or 0.0),
             peak=choosing.peak(config.peak, self.error),
+            evaluate=evaluate.spec(config.evaluate, models | {d.id for d in deployments}, self.error, self.warn),
             probe_kinds=self._probe_kinds(),
             admin_token=self._secret(config.admin.token, ("admin", "token")),
             provenance_key=self._secret(config.log.provenance_key, ("log", "provenance_key")),
             hash=hashlib.sha256(repr(self.tree.value).encode()).hexdigest()[:16],
             warnings=tuple(self.warnings),
         )
+        if config.experiments and not self.problems:
+            compiled = self._with_experiments(compiled)
         if self.problems:
             raise ConfigError(self.problems)
         return compiled
+
+    def _with_experiments(self, base: Compiled) -> Compiled:
+        """Check every experiment's configuration as a whole: nothing but this one is wrong with it."""
+        from lbd.config import variants  # most configurations have none
+
+        def compile_(config: schema.Config, tree: Tree) -> Compiled:
+            return _Compiler(config, tree, self.shapes, self.terms, self.probes, self.environ).run()
+
+        found, treated, problems = variants.specs(base, self.tree, self.shapes, compile_, self.error, self.warn)
+        self.problems += problems
+        return msgspec.structs.replace(base, experiments=found, variants=treated, warnings=tuple(self.warnings))
 
     # --- names ---------------------------------------------------------------------------------------
 
@@ -209,6 +234,8 @@ class _Compiler:
                 models=self._aliases((*path, "models"), s.models, models),
                 validation=answers.validation(s.validate, partial(self._invalid, (*path, "validate"))),
                 budgets=money.budgets("surface", s.name, s.budget, partial(self.error, (*path, "budget"))),
+                after_content=AfterContent(s.after_content),
+                evaluate=s.evaluate,
             )
         return out
 

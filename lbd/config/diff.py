@@ -38,7 +38,17 @@ def diff(old: Compiled, new: Compiled) -> Diff:
     ]
     parts = [
         name
-        for name in ("tiers", "rules", "aliases", "surfaces", "clients", "deadlines", "scorer", "probe_kinds")
+        for name in (
+            "tiers",
+            "rules",
+            "aliases",
+            "surfaces",
+            "clients",
+            "deadlines",
+            "scorer",
+            "probe_kinds",
+            "experiments",
+        )
         if getattr(old, name) != getattr(new, name)
     ]
     of_config = ("probes", "limits", "ledger", "log", "allowed_hosts")

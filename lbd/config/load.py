@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from lbd.config import callers, routing, schema
+from lbd.config import callers, experiments, routing, schema
 from lbd.config.hint import known, meant
 from lbd.config.tree import Path_, Tree, read
 from lbd.model.problem import ConfigError, Problem
@@ -26,6 +26,7 @@ _LISTS: dict[str, type[msgspec.Struct]] = {
     "clients": callers.ClientConfig,
     "tiers": schema.TierConfig,
     "surfaces": callers.SurfaceConfig,
+    "experiments": experiments.ExperimentConfig,
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 
 from lbd.decide import names, wanted
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.judged import NOT_JUDGED, Judged
 from lbd.model.plan import Catalogue, Target, TargetKind
 from lbd.model.provider import AutoSpec, ClientSpec, Deadlines, Permission, SurfaceSpec
-from lbd.model.request import Ask, Head, Urgency, Wishes
+from lbd.model.request import AfterContent, Ask, Head, Urgency, Wishes
 from lbd.model.units import Ratio, Tokens
 
 PREFIX = "x-lbd-"
@@ -25,6 +26,7 @@ WISHES: dict[str, Permission] = {
     "pin": Permission.PIN,
     "dry-run": Permission.DRY_RUN,
     "validate": Permission.VALIDATE,
+    "after-content": Permission.AFTER_CONTENT,
 }
 NO_WISHES = Wishes()
 AUTO = AutoSpec()
@@ -33,6 +35,7 @@ _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "max-usd": (lambda usd: usd >= 0, "of at least 0"),  # nothing: free deployments only
     "quality-floor": (lambda floor: 0 <= floor <= 1, "in 0..1"),
 }
+_KINDS: dict[str, type[StrEnum]] = {"class": Urgency, "after-content": AfterContent}
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 
@@ -41,21 +44,9 @@ def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Fa
 
     What the client may not ask, and what cannot be read, is refused by name, never ignored.
     """
-    for word in stated:
-        permission = WISHES.get(word)
-        if permission is None:
-            known = ", ".join(PREFIX + w for w in WISHES)
-            return _bad(word, f"is not known. Known: {known}")
-        if permission not in may:
-            return Failure(
-                FailureKind.FORBIDDEN,
-                f"this client may not set {PREFIX}{word}: its `may` in the configuration lacks {permission}",
-                param=PREFIX + word,
-            )
-    try:
-        urgency = Urgency(stated["class"]) if "class" in stated else None
-    except ValueError:
-        return _bad("class", f"must be interactive or background, not {stated['class']!r}")
+    refused = _refused(stated, may)
+    if refused is not None:
+        return refused
     numbers: dict[str, float] = {}
     for word, (fits, what) in _NUMBERS.items():
         if word in stated:
@@ -73,7 +64,7 @@ def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Fa
     latency = numbers.get("max-latency-ms")
     return Wishes(
         surface=stated.get("surface"),
-        urgency=urgency,
+        urgency=Urgency(stated["class"]) if "class" in stated else None,
         max_latency_s=None if latency is None else latency / 1000,
         max_usd=numbers.get("max-usd"),
         quality_floor=numbers.get("quality-floor"),
@@ -81,7 +72,28 @@ def wishes(stated: Mapping[str, str], may: frozenset[Permission]) -> Wishes | Fa
         pin=stated.get("pin"),
         dry_run=dry_run,
         validation=validation,
+        after_content=AfterContent(stated["after-content"]) if "after-content" in stated else None,
     )
+
+
+def _refused(stated: Mapping[str, str], may: frozenset[Permission]) -> Failure | None:
+    """Return the failure of a wish that is not known, that the client may not have, or that is none of its words."""
+    for word in stated:
+        permission = WISHES.get(word)
+        if permission is None:
+            known = ", ".join(PREFIX + w for w in WISHES)
+            return _bad(word, f"is not known. Known: {known}")
+        if permission not in may:
+            return Failure(
+                FailureKind.FORBIDDEN,
+                f"this client may not set {PREFIX}{word}: its `may` in the configuration lacks {permission}",
+                param=PREFIX + word,
+            )
+    for word, kind in _KINDS.items():
+        if word in stated and stated[word] not in list(kind):
+            *others, last = kind
+            return _bad(word, f"must be {', '.join(others)} or {last}, not {stated[word][:20]!r}")
+    return None
 
 
 def _bad(word: str, text: str) -> Failure:
@@ -120,11 +132,13 @@ def ask(
     auto: AutoSpec = AUTO,
     judged: Judged = NOT_JUDGED,
     peak: bool = False,
+    variant: str = "",
 ) -> Ask | Failure:
     """Return the Ask of a request, or why it cannot be served.
 
     ``input_tokens`` is the rounded estimate, ``surface`` the one in force (asked for, or the client's own), ``shape``
-    what the client speaks, ``judged`` what its prompt is held to be, where it leaves the choice to lbd.
+    what the client speaks, ``judged`` what its prompt is held to be, where it leaves the choice to lbd, ``variant`` the
+    experiment whose treatment it gets; all else is that of the treated, too.
     """
     patterns: Sequence[str] = client.models if client is not None else ()
     pin = wish.pin or (surface.pin if surface is not None else None)
@@ -175,6 +189,7 @@ def ask(
         doubt=judged.distance,
         quality_share=share(surface, auto) if target.kind is TargetKind.AUTO else 0.0,
         peak=peak and not background,
+        variant=variant,
     )
 
 

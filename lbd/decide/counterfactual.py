@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from lbd.decide import eligible, fitness
+from lbd.decide.experiment import under
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
 from lbd.model.plan import Stage, TargetKind
@@ -43,6 +44,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 def compared(snapshot: Snapshot, ask: Ask, asked: str, baseline: str | None) -> Compared:
     """Return what a request for the name ``asked`` is compared with. ``baseline``: the model of the configuration."""
+    snapshot = under(snapshot, ask.variant)
     target = snapshot.catalogue.targets.get(ask.target)
     stages = () if target is None else target.stages
     served = [row for stage in stages for row in _able(snapshot, stage, ask)]

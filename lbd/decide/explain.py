@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lbd.decide import pick, route
+from lbd.decide.experiment import under
 from lbd.decide.terms import Term
 from lbd.model.plan import Choice, Decision, Live, Ranking
 from lbd.model.table import Snapshot, size_bucket
@@ -15,6 +16,7 @@ _UNSEEN = Live(0, 1.0, 0.0, 0.0)
 
 def ranking_facts(ranking: Ranking, snapshot: Snapshot, chosen: str | None = None) -> dict[str, Any]:
     """Return every candidate with its terms and share, and every exclusion with its reason."""
+    snapshot = under(snapshot, ranking.ask.variant)
     names = [name for name, _ in snapshot.scorer.weights]
     size = size_bucket(ranking.ask.input_tokens)
     stages = []

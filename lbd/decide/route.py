@@ -13,6 +13,7 @@ from math import exp, inf
 from operator import attrgetter, itemgetter
 
 from lbd.decide import eligible, fitness
+from lbd.decide.experiment import under
 from lbd.decide.terms import Predicted, Term
 from lbd.model.plan import Candidate, Choice, Excluded, RankedStage, Ranking, Stage, Target
 from lbd.model.request import Ask, Urgency
@@ -34,6 +35,7 @@ _first = itemgetter(0)
 
 def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
     """Return the ranking of ``ask``. Every deployment of its target is in a stage or excluded with a reason."""
+    snapshot = under(snapshot, ask.variant)
     target = snapshot.catalogue.targets.get(ask.target)
     if target is None:  # a reload took the name away while the request was under way
         return Ranking(snapshot.generation, ask, (), ())
@@ -50,7 +52,7 @@ def rank(snapshot: Snapshot, ask: Ask, terms: Mapping[str, Term]) -> Ranking:
             text = snapshot.rows[candidate.row].reason.text
             out.append(Excluded(candidate.row, candidate.id, "ejected", text, soft=True))
     if ask.urgency is Urgency.BACKGROUND:
-        normal = _by_cost([c for chosen in staged.values() for c in chosen], snapshot.rows)
+        normal = _by_cost([c for chosen in staged.values() for c in chosen], snapshot.rows, ask)
     else:
         normal = _cheapest(sorting, ask) if ask.quality_share > 0 else []
         taken = {c.row for stage in normal for c in stage.candidates}
@@ -199,24 +201,34 @@ def _cheapest(sorting: _Sorting, ask: Ask) -> list[RankedStage]:
     if best is None:
         return []
     enough = best * ask.quality_share
-    return _by_cost([c for c in every if (q := fitness.least(rows[c.row], ask)) is not None and q >= enough], rows)
+    good = [c for c in every if (q := fitness.least(rows[c.row], ask)) is not None and q >= enough]
+    return _by_cost(good, rows, ask)
 
 
-def expected_usd(candidate: Candidate, row: DeploymentView, others: float) -> float:
-    """Return what a request is expected to cost that is sent there first, infinity where the price is not known.
+def usual_usd(candidate: Candidate, row: DeploymentView, ask: Ask) -> float | None:
+    """Return what a request usually costs there: as much of its input comes from the provider's cache as usual.
 
-    ``usd + p x others``: with the chance ``p`` of a failed attempt it costs once more, at the cheapest of the others.
+    Bounds are held against the whole price (``candidate.usd``): nobody has promised a place in a cache.
     """
-    return inf if candidate.usd is None else candidate.usd + row.error_ratio * others
+    usd, price = candidate.usd, row.spec.price
+    if usd is None or price is None or price.cached_input_usd_per_mtok is None or not row.cached_share:
+        return usd
+    less = price.input_usd_per_mtok - price.cached_input_usd_per_mtok
+    return max(0.0, usd - ask.input_tokens * row.cached_share * less / 1e6)
 
 
-def _by_cost(candidates: Sequence[Candidate], rows: Sequence[DeploymentView]) -> list[RankedStage]:
-    """Return stages of like expected cost, cheapest first; what has no known price comes last."""
-    known = sorted(c.usd for c in candidates if c.usd is not None)
+def _by_cost(candidates: Sequence[Candidate], rows: Sequence[DeploymentView], ask: Ask) -> list[RankedStage]:
+    """Return stages of like expected cost, cheapest first; what has no known price comes last.
+
+    Expected is ``usd + p x others``: with the chance ``p`` of a failed attempt a request costs once more, at the
+    cheapest of the others.
+    """
+    usual = [(usual_usd(c, rows[c.row], ask), c) for c in candidates]
+    known = sorted(usd for usd, _ in usual if usd is not None)
     priced = []
-    for c in candidates:
-        others = 0.0 if not known else known[1] if c.usd == known[0] and len(known) > 1 else known[0]
-        priced.append((expected_usd(c, rows[c.row], others), c))
+    for usd, c in usual:
+        others = 0.0 if not known else known[1] if usd == known[0] and len(known) > 1 else known[0]
+        priced.append((inf if usd is None else usd + rows[c.row].error_ratio * others, c))
     priced.sort(key=_first)
     out: list[RankedStage] = []
     level: list[Candidate] = []

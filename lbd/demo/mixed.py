@@ -1,6 +1,6 @@
 """A mixed workload: prompts of every kind go to ``auto``, and a table shows what each was held to be, who answered, and
-what that cost. Prices and qualities are made up and stated; all three servers have the same small weights, so it is the
-choice and the money that are shown here, not the answers' quality.
+what that cost. Answers are scored beside it (validators, and how like the premium model's they are). Prices and
+qualities are made up and stated; all three servers have the same small weights, so no answer is worse for its model.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ PROMPTS: tuple[str, ...] = (
     "Extract the date from: 'Your invoice of 3 May 2026 is due within 30 days.'",
 )
 TOKENS = 24
+PAUSE = 0.25  # seconds between two looks
 AT_ONCE = 2
 _DIRECT = build_opener(ProxyHandler({}))
 
@@ -78,6 +79,33 @@ async def send(url: str, admin: str, rounds: int = 1) -> list[Answered]:
         return Answered(prompt, status, told.get("x-lbd-deployment", "?"), usd, record.get("judged"))
 
     return list(await asyncio.gather(*(one(prompt) for prompt in PROMPTS * rounds)))
+
+
+async def scored(admin: str, within_s: float = 60.0) -> dict[str, Any]:
+    """Wait until every sampled answer was scored, or for so long; return how the scoring went."""
+    for _ in range(int(within_s / PAUSE)):
+        told = await asyncio.to_thread(_get, f"{admin}/v1/evaluation")
+        counts = told["counts"]
+        if sum(n for what, n in counts.items() if what.startswith(("scored", "unscored"))) >= counts.get("sampled", 0):
+            break
+        await asyncio.sleep(PAUSE)
+    return told
+
+
+def quality(console: Console, document: dict[str, Any], told: dict[str, Any]) -> None:
+    """Print how good the answers were held to be, by deployment."""
+    likeness = {m["deployment"]: m["mean"] for m in told["measured"]}
+    count = told["counts"].get("scored", 0)
+    console.print(f"\n[bold]{count} answers scored[/] beside the requests; by model, with chrF to the premium's:")
+    for row in (r for tier in document["tiers"] for r in tier["deployments"]):
+        every = next((s for s in row["scores"] if s["family"] == "all"), None)
+        if every is None:
+            continue
+        like = likeness.get(row["id"])
+        text = f"  {row['model']:12} {every['value']:.2f} ({every['low']:.2f} to {every['high']:.2f})"
+        text += f" of {every['count']} scores"
+        console.print(text if like is None else f"{text}; chrF {like:.2f}")
+    console.print(f"[dim]references and scores cost {told['spent_today_usd']:.6f} USD[/]")
 
 
 def show(console: Console, answered: list[Answered], savings: dict[str, Any], headline: str) -> None:

@@ -1,23 +1,14 @@
-"""End with the parent, however it ends: nothing of the demonstration outlives it, not even its SIGKILL.
+"""A command that ends with the demonstration, however that ends.
 
 python -m lbd.demo.parent PARENT COMMAND...  runs a command that knows nothing of this; its process id stays the same.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
-
-
-def end_with(parent: int) -> None:
-    """Let the kernel end this process when the thread that started it ends. A frozen one too, so it is SIGKILL."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before we asked
-        os._exit(0)
+from lbd.loops.parent import end_with
 
 
 def main(parent: str, *command: str) -> None:

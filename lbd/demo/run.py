@@ -58,6 +58,7 @@ def config(servers: ModelServers, api: int, admin: int, folder: Path, load: Load
     ]
     if rules:
         lines += [
+            "evaluate: {share: 1, budget_usd_per_day: 1, score: validators, metrics: [chrf], reference: demo-large}",
             "routing_rules:",
             "  simple_queries: {primary: demo-small, fallback: demo-medium, max_cost_per_1k: 0.002}",
             "  complex_reasoning: {primary: demo-large, fallback: [demo-medium]}",
@@ -222,7 +223,9 @@ def savings(console: Console, *, api: int, admin: int) -> int:
         answered = asyncio.run(mixed.send(demo.url, demo.admin))
         with _DIRECT.open(f"{demo.admin}/v1/savings", timeout=30) as response:
             told = dict(json.load(response))
+        scored = asyncio.run(mixed.scored(demo.admin))
         mixed.show(console, answered, told, headline(told))
+        mixed.quality(console, demo.document(), scored)
     return 0 if all(one.status == 200 for one in answered) else 1
 
 

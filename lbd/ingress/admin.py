@@ -18,13 +18,17 @@ import orjson
 from aiohttp import web
 
 from lbd.ingress import guard
+from lbd.ingress.experiments import ExperimentPages
 from lbd.ingress.money import Books, MoneyPages
 from lbd.ingress.problem import Problem
+from lbd.ingress.quality import QualityPages
+from lbd.ingress.queue import QueuePages
 from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
 from lbd.state.row import Row
 from lbd.table.owner import Owner
+from lbd.table.trials import Trials
 
 LARGEST_BODY = 64 * 1024  # of a change
 FOLLOW_PING_S = 15.0
@@ -37,6 +41,7 @@ class Views(Protocol):
 
     owner: Owner
     accounts: Books
+    trials: Trials
 
     @property
     def token(self) -> Secret | None: ...
@@ -69,6 +74,10 @@ class Views(Protocol):
     def explain(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]: ...
 
     def config(self) -> dict[str, Any]: ...
+
+    def evaluation(self) -> dict[str, Any]: ...
+
+    def queue(self) -> dict[str, Any]: ...
 
     async def metrics(self, *, openmetrics: bool) -> tuple[bytes, str]: ...
 
@@ -107,6 +116,9 @@ class Admin:
         get("/v1/decisions/{id}", self._decision)
         get("/v1/config", self._config)
         MoneyPages(views.accounts, self.app.router)
+        ExperimentPages(views.trials, self.app.router, self._who)
+        QualityPages(views.evaluation, self.app.router)
+        QueuePages(views.queue, self.app.router)
         post("/v1/explain", self._explain)
         post("/v1/config/reload", self._reload)
         post("/v1/config/check", self._check)

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from lbd.decide import names
-from lbd.ingress import feedback, files, guard, models
+from lbd.ingress import deferred, feedback, files, guard, models
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import Failure, FailureKind
@@ -83,11 +83,13 @@ class Api:
         *,
         born: float,
         filing: files.Filing | None = None,
+        waiting: deferred.Deferred | None = None,
         rate: feedback.Take | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._rate = rate
         self._filing = filing
+        self._deferred = waiting
         self._catalogue = catalogue
         self._failed = failed
         self._default = shapes["openai.chat"]
@@ -113,10 +115,7 @@ class Api:
             refusal = inbound.refusal or self._guard(inbound, shape)
             if refusal is None and shape is not None and inbound.method == "POST":
                 body = self._body(inbound, deployment, shape)
-                if not isinstance(body, Failure):
-                    await self._pipeline.handle(inbound, body, shape, reply)
-                    return
-                refusal = body
+                refusal = body if isinstance(body, Failure) else await self._serve(inbound, body, shape, reply)
             elif refusal is None:
                 refusal = await self._other(inbound, reply)
         except Exception as e:  # noqa: BLE001  the outermost handler: a client gets an answer whatever happens
@@ -132,11 +131,21 @@ class Api:
             request_id = request_id or self._pipeline.next_id()
             self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound), to, more)
 
+    async def _serve(self, inbound: Inbound, body: bytes, shape: ClientShape, reply: HttpReply) -> Failure | None:
+        if inbound.path == deferred.PATH and self._deferred is not None:
+            taken = await self._deferred.begin(inbound, body, reply)
+            if taken is not False:
+                return None if taken is True else taken
+        await self._pipeline.handle(inbound, body, shape, reply)
+        return None
+
     async def _other(self, inbound: Inbound, reply: HttpReply) -> Failure | None:
         """Answer what is no request to a model."""
         to = _to(inbound, reply)
         if self._rate is not None and inbound.path == feedback.PATH:
             return self._feedback(inbound, to, self._rate)
+        if self._deferred is not None and deferred.takes(inbound.path):
+            return await self._deferred.handle(inbound, to)
         if self._filing is None or not files.takes(inbound.path):
             return self._get(inbound, to)
         body = self._body(inbound, None, None)
@@ -145,7 +154,7 @@ class Api:
     def _feedback(self, inbound: Inbound, to: Sends, rate: feedback.Take) -> Failure | None:
         if inbound.method != "POST":
             return Failure(FailureKind.BAD_REQUEST, f"{feedback.PATH} takes POST, not {inbound.method}", status=405)
-        client = self._pipeline.who(inbound)
+        client = feedback.permitted(self._pipeline.who(inbound))
         if isinstance(client, Failure):
             return client
         body = self._body(inbound, None, None)
@@ -220,13 +229,13 @@ class Api:
             return None
         stream = Inflate(bare=encoding == "deflate", most=self.limits.max_body_bytes)
         try:
-            inbound.body = stream.feed(inbound.body)
+            body = stream.feed(inbound.body)
         except TooMuch:
             text = f"the body is larger than limits.max_body_bytes, {self.limits.max_body_bytes}"
             return Failure(FailureKind.TOO_LARGE, text)
         except BadEncoding as e:
             return Failure(FailureKind.BAD_REQUEST, f"the body cannot be unpacked: {e}")
-        return None if stream.ended else Failure(FailureKind.BAD_REQUEST, "the body's compression is cut short")
+        return inbound.unpacked(body) if stream.ended else Failure(FailureKind.BAD_REQUEST, "the body is cut short")
 
     def _get(self, inbound: Inbound, reply: Sends) -> Failure | None:
         path = inbound.path
@@ -274,8 +283,8 @@ def _reroute(inbound: Inbound) -> str | None:
         return unquote(found[1])
     path = inbound.path.removeprefix("/openai")
     older = f"/v1{path}"  # as the paths that name no deployment stand beside those that do
-    known = older in ROUTES or older == MODELS or older.startswith(MODELS + "/") or files.takes(older)
-    inbound.path = older if known else path
+    named = older.startswith(MODELS + "/") or files.takes(older) or deferred.takes(older)
+    inbound.path = older if named or older in ROUTES or older == MODELS else path
     return None
 
 

@@ -101,12 +101,12 @@ class Filing:
 
     def _find_file(self, client: str, name: str) -> StoredFile:
         file = self._shelf.files.get(name)
-        if file is None or file.client != client:
+        if file is None or not _of(file, client):
             raise LbdError(Failure(FailureKind.NOT_FOUND, f"there is no file {name[:100]!r}", param="id"))
         return file
 
     async def _files(self, client: str, inbound: Inbound) -> Mapping[str, object]:
-        mine = sorted((f for f in self._shelf.files.values() if f.client == client), key=lambda f: f.id)
+        mine = sorted((f for f in self._shelf.files.values() if _of(f, client)), key=lambda f: f.id)
         return filing.page(inbound.query, mine, filing.file_object, MOST_FILES)
 
     async def _upload(self, client: str, inbound: Inbound) -> Mapping[str, object]:
@@ -160,12 +160,12 @@ class Filing:
 
     def _find_batch(self, client: str, name: str) -> Batch:
         batch = self._shelf.batches.get(name)
-        if batch is None or batch.client != client:
+        if batch is None or batch.single or batch.client != client:
             raise LbdError(Failure(FailureKind.NOT_FOUND, f"there is no batch {name[:100]!r}", param="id"))
         return batch
 
     async def _batches(self, client: str, inbound: Inbound) -> Mapping[str, object]:
-        mine = [b for b in self._shelf.batches.values() if b.client == client]
+        mine = [b for b in self._shelf.batches.values() if b.client == client and not b.single]
         query = inbound.query if "limit=" in inbound.query else f"{inbound.query}&limit=20"
         return filing.page(query, mine, filing.batch_object, MOST_BATCHES)
 
@@ -188,6 +188,11 @@ class Filing:
             raise LbdError(Failure(FailureKind.BAD_REQUEST, text, status=409, code="batch_not_cancellable")) from e
         await self._shelf.keep(batch)
         return filing.batch_object(batch)
+
+
+def _of(file: StoredFile, client: str) -> bool:
+    """Tell whether a client is shown a file: its own, and none that holds a single request of its."""
+    return file.client == client and file.purpose != states.SINGLE
 
 
 Route = Callable[[Inbound], Awaitable[Mapping[str, object] | StoredFile]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from lbd.ingress.crowd import Room
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import Instant
 
@@ -17,13 +18,28 @@ K = TypeVar("K", str, bytes)
 class Inbound:
     """A request as the pipeline sees it. ``refusal``: it broke a bound of the listener."""
 
-    __slots__ = ("_fields", "_wishes", "arrived", "body", "keep_alive", "method", "old", "path", "query", "refusal")
+    __slots__ = (
+        "_fields",
+        "_wishes",
+        "arrived",
+        "body",
+        "held",
+        "keep_alive",
+        "method",
+        "old",
+        "path",
+        "query",
+        "refusal",
+        "room",
+    )
 
     def __init__(self) -> None:
         self._fields: dict[bytes, bytes] = {}
         self._wishes: dict[str, str] | None = None
         self.arrived: Instant = 0.0
         self.body = b""
+        self.held = 0  # bytes of it that the listener has counted
+        self.room: Room | None = None  # where it counted them
         self.keep_alive = True
         self.old = False  # HTTP/1.0
         self.method = ""
@@ -57,6 +73,13 @@ class Inbound:
                 self._wishes = {}
             self._wishes[name[len(PREFIX) :].decode("latin-1")] = value.decode("latin-1")
         return len(self._fields)
+
+    def unpacked(self, body: bytes) -> Failure | None:
+        """Take the body as it was before it was packed; or say why there is no room for that."""
+        refusal = None if self.room is None else self.room.grow(self.held, len(body))
+        if refusal is None:
+            self.body, self.held = body, max(self.held, len(body))
+        return refusal
 
     def to_origin_form(self) -> None:
         """Read an absolute-form target (RFC 9112, 3.2.2): its authority counts, and the Host field does not."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 import httptools
 
+from lbd.ingress.crowd import Room, most_connections, superfluous
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.repeat import Repeat, learn
 from lbd.ingress.reply import HttpReply
@@ -24,11 +25,14 @@ from lbd.ports import Env
 KEEPALIVE: Seconds = 75.0
 HEAD_TIME: Seconds = 20.0  # for a request head to arrive, once it has begun
 BODY_TIME: Seconds = 60.0  # for a body to arrive
+TAKE_TIME: Seconds = 30.0  # for a client to take ``LEAST_TAKEN`` bytes of an answer that has piled up before it
+LEAST_TAKEN = 16 * 1024
 LINGER: Seconds = 2.0  # after a refusal, for the client to read it before the rest of its body is cut off
 SWEEP_EVERY: Seconds = 1.0
 MOST_HEAD = 64 * 1024
 MOST_FIELDS = 128
 MOST_MISSES = 4  # a client whose heads differ as often as this in a row is not worth looking for a repetition
+SWEPT_AT_ONCE = 1000  # connections; then others have a turn
 MOST_READ = 256 * 1024  # bytes that one read may bring, the end of another request included
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -57,6 +61,7 @@ class Connection(asyncio.Protocol):
         "_reply",
         "_server",
         "_since",
+        "_stuck",
         "_task",
         "_transport",
         "_url",
@@ -86,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._gathered: tuple[Inbound | None, int, int] = (None, 0, 0)
         self._since: Instant = 0.0  # when the connection went idle, or the message began
+        self._stuck: tuple[Instant, int] = (0.0, 0)  # since when the client takes nothing, and of how much
         self._begun = False
         self._lingering = False
         self._waits = False  # the client asked, while another request was served, whether to send its body
@@ -98,11 +104,15 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self._since = self._server.env.now()
-        self._server.connections.add(self)
+        self._server.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._server.connections.discard(self)
+        self._drop_body()
+        for inbound in self._pending:
+            self._server.room.release(inbound.held)
+        self._pending = []
         self.on_pause = self.on_resume = None
         if self._task is not None:
             self._task.cancel()
@@ -122,7 +132,7 @@ class Connection(asyncio.Protocol):
             inbound = self._repeat.read(data, self._server.max_body())
             if inbound is not None:
                 self._misses = 0
-                self._received(inbound)
+                self._take_in(inbound)
                 return
             self._misses += 1
         try:
@@ -170,10 +180,28 @@ class Connection(asyncio.Protocol):
         else:
             self.data_received(offered.head(self._url) + rest)
 
+    def _take_in(self, inbound: Inbound) -> None:
+        """Serve a request that was read without the parser."""
+        refusal = self._server.room.grow(0, len(inbound.body))
+        if refusal is None:
+            inbound.held = len(inbound.body)
+        else:
+            inbound.refusal, inbound.body = refusal, b""
+        self._received(inbound)
+
+    def _drop_body(self) -> None:
+        """Forget what came of a body that is not complete."""
+        self._server.room.release(self._body_size)
+        self._body, self._body_size = [], 0
+
     def pause_writing(self) -> None:
         self.full = True
+        self._stuck = self._server.env.now(), self._unsent()
         if self.on_pause is not None:
             self.on_pause()
+
+    def _unsent(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         self.full = False
@@ -245,9 +273,13 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
-        self._body_size += len(data)
-        if self._body_size > self._server.max_body():
+        size = self._body_size + len(data)
+        if size > self._server.max_body():
             raise _Enough(self._too_large())
+        refusal = self._server.room.grow(self._body_size, size)
+        if refusal is not None:
+            raise _Enough(refusal)
+        self._body_size = size
         self._body.append(data)
         self._waits = False
 
@@ -265,8 +297,8 @@ class Connection(asyncio.Protocol):
         self._latest = inbound
         body = self._body
         inbound.body = body[0] if len(body) == 1 else b"".join(body)
-        self._body = []
-        self._body_size = 0
+        inbound.held = self._body_size
+        self._body, self._body_size = [], 0
         self._begun = False
         if self._parser.should_upgrade():
             self._offered = inbound
@@ -293,7 +325,7 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, inbound: Inbound) -> None:
         server = self._server
-        inbound.arrived = server.env.now()
+        inbound.arrived, inbound.room = server.env.now(), server.room
         keep_alive = inbound.keep_alive and not server.closing
         reply = self._reply = HttpReply(self, old=inbound.old, keep_alive=keep_alive)
         self._task = self._loop.create_task(self._run(inbound, reply))
@@ -303,6 +335,7 @@ class Connection(asyncio.Protocol):
             await self._server.handle(inbound, reply)
         finally:
             self._task = None
+            self._server.room.release(inbound.held)
             self.on_pause = self.on_resume = None
             if reply.started and not reply.ended:
                 reply.abort()
@@ -332,6 +365,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, failure: Failure) -> None:
         """Answer what cannot be parsed, then let the client read that before the connection is closed."""
         self._lingering = True  # nothing after it can be understood
+        self._drop_body()
         self._since = self._server.env.now()
         # as far as its head was read: whose envelope it is answered in goes by its path
         inbound = Inbound() if self._inbound is None else self._inbound.again(b"")
@@ -363,6 +397,11 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     @property
+    def idle_since(self) -> Instant | None:
+        """Since when nothing has been answered here, None while something is."""
+        return self._since if self._task is None else None
+
+    @property
     def asking(self) -> bool:
         """Tell whether a request is on its way: the connection is new, or a request has begun to arrive."""
         return self._task is None and (self._begun or self._reply is None) and not self._lingering
@@ -373,7 +412,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def sweep(self, now: Instant) -> None:
-        """Close what is idle, or has taken too long to ask."""
+        """Close what is idle, has taken too long to ask, or does not take its answer."""
+        if self.full and self._is_stuck(now):
+            self.abort()
         if self._task is not None:
             return
         waited = now - self._since
@@ -386,6 +427,15 @@ class Connection(asyncio.Protocol):
                 self._refuse(Failure(FailureKind.BAD_REQUEST, "the request took too long to arrive", status=408))
         elif waited > KEEPALIVE:
             self.abort()  # not close(): that would wait for a client that never reads its last answer
+
+    def _is_stuck(self, now: Instant) -> bool:
+        """Tell whether the client has taken next to nothing for long: meanwhile it holds a provider's slot."""
+        since, before = self._stuck
+        unsent = self._unsent()
+        if unsent > before - LEAST_TAKEN:
+            return now - since > TAKE_TIME
+        self._stuck = now, unsent
+        return False
 
 
 class _Enough(Exception):
@@ -405,18 +455,28 @@ class Server:
         self.max_body = max_body  # bytes; a reload may change it
         self.closing = False
         self.connections: set[Connection] = set()
+        self.most = most_connections()
+        self.room = Room(max_body)
 
     def __call__(self) -> Connection:
         """Make a connection; the protocol factory of the listening socket."""
         return Connection(self)
+
+    def connected(self, connection: Connection) -> None:
+        """Know a new connection; where there are too many, others end that do nothing."""
+        self.connections.add(connection)
+        for other in superfluous(self.connections, self.most):
+            other.abort()
 
     async def sweep(self) -> None:
         """Close what is idle or slow, for ever."""
         while True:
             await self.env.sleep(SWEEP_EVERY)
             now = self.env.now()
-            for connection in tuple(self.connections):
+            for i, connection in enumerate(tuple(self.connections), 1):
                 connection.sweep(now)
+                if i % SWEPT_AT_ONCE == 0:
+                    await self.env.sleep(0)
 
     def close_idle(self, *, also_new: bool = True) -> None:
         """Begin to end: idle connections close now, busy ones after their answer.

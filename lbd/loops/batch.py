@@ -5,7 +5,8 @@ those files are also the journal: after a restart, however it came, the lines th
 others are sent, those that were under way among them. What is known of a batch is saved when its status changes only.
 
 A line that nobody can serve at the moment is not failed: it goes to the end of the queue, and its batch sends nothing
-for a while. A batch that waits takes no other's place: each has its own few lines under way.
+for a while. A batch that waits takes no other's place: each has its own few lines under way, and one that waits with
+none gives up its place among those that are open where another could go on. It is opened again from its files.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ from lbd.shapes import jsonl
 from lbd.shapes.clients import ClientShape
 from lbd.shapes.jsonl import Line
 from lbd.state import batch as states
+from lbd.state import places
+from lbd.state.places import Claim, Held, Room
 
 LINE: Seconds = 60.0  # for a round of lines: what is kept of a window when a batch waits for the end of the peak
 AT_ONCE = 8  # lines of a batch: enough to keep a provider busy, few enough to leave its slots to people
-OPEN = 8  # batches whose lines are known in memory
-OPEN_OF_ONE = 4  # of these, of one client
+OPEN = Room(most=8, of_one=4, spare=4, lent=4, lent_of_one=2)  # batches whose lines are known in memory
+OPEN_SINGLE = Room(most=32, of_one=16, spare=16, lent=16, lent_of_one=8)  # requests that wait by themselves
+SPELL: Seconds = 1.0  # after which the lines of what is open are sent, though not everything has been looked at
 EVERY: Seconds = 0.25
 IDLE: Seconds = 1.0  # while no batch is open
 CLOSING: Seconds = 1.0  # before a window ends: its lines have their deadline here
@@ -48,9 +52,17 @@ class Work(msgspec.Struct):
     results: Results
     flying: dict[str, asyncio.Task[None]] = {}
     recording: set[str] = set()  # their answers are there
-    tries: dict[str, int] = {}  # of lines whose answers did not stand
+    tries: dict[str, int] = {}  # of lines whose answers did not stand, the one that is next first
     pauses: int = 0  # in a row
     paused_until: Instant = 0.0
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """What is kept of a batch that gave up its place: its lines are found again from its files."""
+
+    tries: dict[str, int]
+    pauses: int
+    paused_until: Instant
 
 
 class Batches:
@@ -77,6 +89,8 @@ class Batches:
         self._ended = ended
         self._waits = waits
         self._works: dict[str, Work] = {}
+        self._rests: dict[str, Rest] = {}
+        self._refused: set[tuple[str, bool]] = set()  # clients and kinds of work that have no place in this look
         self._sweep_at: WallTime = 0.0
         self.closing = False
         self.lines = dict.fromkeys(Fate, 0)  # that ended so since the daemon began
@@ -93,6 +107,8 @@ class Batches:
         """Move on whatever can be. Raises StoreError."""
         await self._shelf.flush()
         wrong: Exception | None = None
+        until = self._env.now() + SPELL
+        self._refused.clear()
         for batch in sorted(self._shelf.live(), key=lambda b: b.expires_at):
             try:
                 await self._step(batch)
@@ -100,6 +116,8 @@ class Batches:
                 raise
             except Exception as e:  # noqa: BLE001  what is wrong with one batch must not hold up the others
                 wrong = e
+            if self._env.now() > until:
+                break  # the next look begins with the most urgent again
         for work in sorted(self._works.values(), key=lambda work: self._shelf.batches[work.id].expires_at):
             self._fill(work)
         now = self._env.wall()
@@ -149,17 +167,56 @@ class Batches:
         if batch.output_id is None or batch.error_id is None:
             await self._keep(states.end(batch, self._shelf.now(), output=False, errors=False))
             return
-        of_same = sum(self._shelf.batches[w].client == batch.client for w in self._works)
-        if len(self._works) >= OPEN or of_same >= OPEN_OF_ONE:
+        sends = batch.status is Status.IN_PROGRESS and self._left(batch) > 0
+        place = self._place(batch) if sends else True  # what only ends needs none: it is gone at once
+        if place is False:
             return
-        if batch.status is Status.IN_PROGRESS and self._rests(batch, batch.counts.total):
-            return  # it would keep a place from one that is due
         lines = [found for found in await self._read(batch) if isinstance(found, Line)]
         results = Results(self._shelf.blobs, self._offload, (batch.output_id, batch.error_id))
         done = await results.find()
-        work = Work(batch.id, [line for line in reversed(lines) if line.custom_id not in done], results)
+        if isinstance(place, Held):
+            self._give_up(self._works[place.id])
+        rest = self._rests.pop(batch.id, Rest({}, 0, 0.0))
+        left = {line.custom_id: line for line in lines if line.custom_id not in done}
+        again = [left.pop(name) for name in rest.tries if name in left]
+        pending = [*left.values(), *again][::-1]
+        work = Work(batch.id, pending, results, tries=rest.tries, pauses=rest.pauses, paused_until=rest.paused_until)
         self._works[batch.id] = work
         self._count(work)
+        if not sends:
+            await self._advance(work)
+
+    def _place(self, batch: Batch) -> Held | bool:
+        """Tell whether a batch that has lines to send has a place; return the one that is given up to it."""
+        rest, kind = self._rests.get(batch.id), (batch.client, batch.single)
+        if rest is not None and self._env.now() < rest.paused_until:
+            return False
+        if kind in self._refused or self._waits_for_peak(batch, batch.counts.total):
+            return False  # it would keep a place from one that is due
+        held = [
+            self._held(work) for work in self._works.values() if self._shelf.batches[work.id].single is batch.single
+        ]
+        lines = batch.counts.total - batch.counts.completed - batch.counts.failed
+        claim = Claim(batch.client, batch.expires_at, batch.expires_at - CLOSING - _needs(lines))
+        found = places.find(claim, held, OPEN_SINGLE if batch.single else OPEN, self._env.wall())
+        if found is False:
+            self._refused.add(kind)  # those that come behind it in this look are due later
+        return found
+
+    def _held(self, work: Work) -> Held:
+        batch = self._shelf.batches[work.id]
+        rests = None
+        if not work.flying and batch.status is Status.IN_PROGRESS:
+            if self._env.now() < work.paused_until:
+                rests = work.paused_until
+            elif self._waits_for_peak(batch, len(work.pending)):
+                rests = self._env.now()
+        return Held(work.id, batch.client, batch.expires_at, rests)
+
+    def _give_up(self, work: Work) -> None:
+        """Close a batch that waits with nothing under way."""
+        del self._works[work.id]
+        self._rests[work.id] = Rest(work.tries, work.pauses, work.paused_until)
 
     async def _advance(self, work: Work) -> None:
         batch = self._shelf.batches[work.id]
@@ -206,6 +263,7 @@ class Batches:
         """Take the last state of a batch."""
         await self._shelf.keep(batch)
         self._works.pop(batch.id, None)
+        self._rests.pop(batch.id, None)
         self._shelf.growing.pop(batch.id, None)
         self._ended(batch)
 
@@ -219,16 +277,16 @@ class Batches:
     def _left(self, batch: Batch) -> Seconds:
         return batch.expires_at - CLOSING - self._env.wall()
 
-    def _rests(self, batch: Batch, lines: int) -> bool:
+    def _waits_for_peak(self, batch: Batch, lines: int) -> bool:
         """Tell whether a batch waits for the end of the peak: its window leaves time enough after it."""
-        return self._waits() and self._left(batch) > LINE * (lines / AT_ONCE + 1)
+        return self._waits() and self._left(batch) > _needs(lines)
 
     def _fill(self, work: Work) -> None:
         """Send lines while there is room."""
         batch = self._shelf.batches[work.id]
         if self.closing or batch.status is not Status.IN_PROGRESS or self._env.now() < work.paused_until:
             return
-        if self._rests(batch, len(work.pending)):
+        if self._waits_for_peak(batch, len(work.pending)):
             return
         while work.pending and len(work.flying) < AT_ONCE and self._left(batch) > 0:
             line = work.pending.pop()
@@ -256,7 +314,7 @@ class Batches:
 
     async def _broke(self, work: Work, line: Line) -> None:
         """Take a line that lbd itself failed on: it is tried again after a while, but not for ever."""
-        tries = work.tries[line.custom_id] = work.tries.get(line.custom_id, 0) + 1
+        tries = work.tries[line.custom_id] = work.tries.pop(line.custom_id, 0) + 1  # behind all others
         self._pause(work, None)
         if tries < states.TRIES:
             work.pending.insert(0, line)
@@ -275,9 +333,9 @@ class Batches:
         left = self._left(batch)
         # whole minutes, so that like lines share a ranking
         within = max(left, 0.1) if left < 120 else left // 60 * 60
-        answer = await self._errands.run(batch.client, self._shapes[batch.endpoint], raw, within)
+        answer = await self._errands.run(batch.client, self._shapes[batch.endpoint], raw, within, batch.wishes or {})
         if not answer.good:
-            tries = work.tries.get(line.custom_id, 0) + (not states.transient(answer.status, answer.code))
+            tries = work.tries.pop(line.custom_id, 0) + (not states.transient(answer.status, answer.code))
             work.tries[line.custom_id] = tries
             if not states.stands(answer.status, answer.code, tries):
                 self._pause(work, answer.wait_s)
@@ -306,3 +364,8 @@ class Batches:
                 await self._env.sleep(WRITE_AGAIN)
         self.lines[Fate.COMPLETED if answer.good else Fate.FAILED] += 1
         self._count(work)
+
+
+def _needs(lines: int) -> Seconds:
+    """Return how long so many lines of a batch take, roughly."""
+    return LINE * (lines / AT_ONCE + 1)

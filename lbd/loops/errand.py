@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.provider import ClientSpec
 from lbd.model.units import Instant, Seconds
 from lbd.pipeline import Errand, Pipeline
 from lbd.ports import Env
@@ -47,18 +48,19 @@ class _Told(msgspec.Struct):
 
 
 class _Inbound:
-    """Implements :class:`lbd.pipeline.Inbound`: nobody is connected, nothing was wished."""
+    """Implements :class:`lbd.pipeline.Inbound`: nobody is connected."""
 
-    def __init__(self, arrived: Instant) -> None:
+    def __init__(self, arrived: Instant, wishes: Mapping[str, str]) -> None:
         self.arrived = arrived
+        self._wishes = wishes
 
     def header(self, name: str) -> str | None:  # noqa: ARG002
         """Return nothing."""
         return None
 
     def wishes(self) -> Mapping[str, str]:
-        """Return nothing."""
-        return _NOTHING
+        """Return what was wished."""
+        return self._wishes
 
 
 class _Gather:
@@ -111,15 +113,34 @@ class Errands:
         self._pipeline = pipeline
         self._crashed = crashed
 
-    async def run(self, client: str, shape: ClientShape, raw: bytes, within_s: Seconds) -> Answer:
-        """Serve one request of the client of this name; raises nothing but CancelledError."""
-        inbound, reply = _Inbound(self._env.now()), _Gather()
+    async def run(
+        self,
+        client: str,
+        shape: ClientShape,
+        raw: bytes,
+        within_s: Seconds,
+        wishes: Mapping[str, str] = _NOTHING,
+    ) -> Answer:
+        """Serve one request of the client of this name, with its wishes; raises nothing but CancelledError."""
         spec = self._pipeline.rules.clients.named(client)
         if spec is None:
             text = f"the client {client!r} is no longer known here"
             gone = Failure(FailureKind.UNAUTHORIZED, text, code="unknown_client")
-            self._pipeline.refuse(self._pipeline.next_id(), inbound, gone, shape, reply)
+            reply = _Gather()
+            self._pipeline.refuse(self._pipeline.next_id(), _Inbound(self._env.now(), _NOTHING), gone, shape, reply)
             return reply.answer()
+        return await self.serve(spec, shape, raw, within_s, wishes)
+
+    async def serve(
+        self,
+        spec: ClientSpec,
+        shape: ClientShape,
+        raw: bytes,
+        within_s: Seconds,
+        wishes: Mapping[str, str] = _NOTHING,
+    ) -> Answer:
+        """Serve one request in the name of a client, with its wishes; raises nothing but CancelledError."""
+        inbound, reply = _Inbound(self._env.now(), wishes), _Gather()
         try:
             await self._pipeline.handle(inbound, raw, shape, reply, errand=Errand(spec, within_s))
         except Exception as e:  # noqa: BLE001  the outermost handler: a line gets an answer whatever happens

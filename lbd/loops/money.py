@@ -70,12 +70,21 @@ class Money:
 
     async def _grant(self) -> None:
         if not self._restored:
-            self._purses.restore(_read(await self._store.load(BUDGETS)), self._env.wall())
+            await self._restore()
             self._restored = True
         due = self._purses.due(self._env.wall())
         if due:
             await self._save(due)
             self._purses.granted(due)
+
+    async def _restore(self) -> None:
+        """Take up what was spent in an earlier life: as it was written down, else as the ledger knows it."""
+        wall = self._env.wall()
+        kept = _read(await self._store.load(BUDGETS))
+        for key, (window, spec) in self._purses.unwritten(kept.keys(), wall).items():
+            sums = await self._books.totals(window, wall + 1, where={spec.scope: spec.name})
+            kept[key] = (window, sum(total.cost for total in sums))
+        self._purses.restore(kept, wall)
 
     async def _write(self) -> None:
         entries = self._ledger.take()

@@ -30,6 +30,7 @@ from lbd.state.evidence import PROBES_LOST
 from lbd.state.row import LIVENESS, READING_FRESH, Row, locked
 from lbd.state.spend import ProbeSpend
 from lbd.table.owner import Owner
+from lbd.table.purses import Hold, Purses, Short
 from lbd.upstream.line import Line
 from probes import Kind
 
@@ -71,12 +72,14 @@ class Probing:
         self.owner = owner
         self.settings = settings
         self.spend = spent
+        self.purses: Purses | None = None  # of providers: what a probe costs counts there, too
         self.charged: Callable[[DeploymentId, Usage, NanoUsd], None] = lambda _row, _usage, _cost: None
         self.lines: Mapping[DeploymentId, Line] = {}
         self._kicks: dict[str, asyncio.Event] = {}
         self._began: dict[str, Instant] = {}
         self._asked: dict[tuple[str, str], Instant] = {}
         self._paid_at: dict[str, Instant] = {}
+        self._holds: dict[DeploymentId, Hold] = {}
         self._born = env.now()
 
     def kick(self, provider: str) -> None:
@@ -157,6 +160,11 @@ class Probing:
         wall = self.env.wall()
         if not spend.allows(self.spend, expected, self.settings.budget, wall, recovery=need == "recovery"):
             return False
+        if self.purses is not None and expected > 0:
+            held = self.purses.hold("", "", row.provider.name, expected, wall)
+            if isinstance(held, Short):  # the provider's own budget has not so much left
+                return False
+            self._holds[row.spec.id] = held
         self._paid_at[row.spec.id] = self.env.now()
         return True
 
@@ -166,8 +174,18 @@ class Probing:
         guess = USUAL_PROBE if worked else Usage()
         told = result.cost or cost(row.spec.price, guess)
         self.spend = spend.add(self.spend, told, self.env.wall())
+        self._settle(row, told)
         if told:
             self.charged(row.spec.id, replace(guess, estimated=True), told)
+
+    def _settle(self, row: Row, nano: NanoUsd) -> None:
+        held = self._holds.pop(row.spec.id, None)
+        if self.purses is not None and held is not None:
+            self.purses.settle(held, nano)
+
+    def forgo(self, row: Row) -> None:
+        """Note that a paid probe of ``row`` was not made after all."""
+        self._settle(row, 0)
 
     def need(self, row: Row) -> str | None:
         """Return why row needs a paid probe now: ``recovery``, ``idle``, or None."""
@@ -252,7 +270,12 @@ class _Round:
             line = probing.lines.get(row.spec.id)
             if need is None or kind is None or line is None or not probing.affords(row, need):
                 continue
-            result = await kind.run(self._target(row.tier.ttft_p95_s + probing.settings.timeout_s, line))
+            result = None
+            try:
+                result = await kind.run(self._target(row.tier.ttft_p95_s + probing.settings.timeout_s, line))
+            finally:
+                if result is None:
+                    probing.forgo(row)
             if result is not None:
                 probing.charge(row, result)
                 self._tell([row], result, completion=True)

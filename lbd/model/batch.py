@@ -43,7 +43,7 @@ class StoredFile(msgspec.Struct, frozen=True):
     id: str
     client: str  # the name of the API key's owner
     filename: str
-    purpose: str  # batch, or batch_output
+    purpose: str  # batch, batch_output, or background: of a request that waits by itself
     bytes: int
     created_at: int
     expires_at: int | None = None  # where its maker said so; else it goes some time after its batch ended
@@ -88,6 +88,9 @@ class Batch(msgspec.Struct, frozen=True):
     error_id: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
+    single: bool = False  # one request that waits by itself, and no batch to its client
+    wishes: dict[str, str] | None = None  # its ``x-lbd-*`` headers, without their prefix
+    echo: tuple[int, int] = (0, 0)  # where its file says what an answer says again of it: offset and size, in bytes
     model: str | None = None  # that all of its lines ask for; None before that is known, and where they differ
     usage: Usage | None = None  # of its answers so far; None where none of them says what it used
 

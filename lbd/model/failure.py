@@ -57,6 +57,7 @@ class FailureKind(StrEnum):
     STREAM_ERROR = "error_in_stream"
     BAD_BODY = "bad_body"
     INVALID_ANSWER = "invalid_answer"
+    DIFFERENT = "different_answer"
     RATE = "rate_limited"
     MONEY = "out_of_money"
     AUTH = "auth"
@@ -124,6 +125,8 @@ TABLE: dict[FailureKind, Row] = {
     _K.BAD_BODY: Row(_P, _DEP, 502, "server_error", _ELSE, True, True),
     # a good answer that is not good enough: a matter of quality, and none of health
     _K.INVALID_ANSWER: Row(_P, _DEP, 502, "server_error", _ELSE, False, True),
+    # a second run that is not what the client has of the first: nobody's fault, and no use trying again
+    _K.DIFFERENT: Row(_U, _REQ, 502, "server_error", _NO, False, False),
     # the provider's word. 429 is pressure, not sickness; money and auth wait for a person
     _K.RATE: Row(_P, _DEP, 429, "rate_limit_error", _SAME, False, True),
     _K.MONEY: Row(_P, _KEY, 503, "server_error", _ELSE, False, True),

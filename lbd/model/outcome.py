@@ -22,12 +22,16 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
 
 class QuotaReading(msgspec.Struct, frozen=True):
-    """One limit as a provider told it: ``what`` is ``requests`` or ``tokens`` (or a finer word)."""
+    """One limit as a provider told it: ``what`` is ``requests`` or ``tokens`` (or a finer word).
+
+    ``fixed``: its reset was told as a point of time, so it counts from when it was read; else from when it was told.
+    """
 
     what: str
     limit: int | None
     remaining: int
     reset_s: Seconds | None
+    fixed: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

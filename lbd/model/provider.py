@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from lbd.model.request import Urgency
+from lbd.model.request import AfterContent, Urgency
 from lbd.model.secret import Secret
 from lbd.model.units import NANO_PER_USD, DeploymentId, NanoUsd, Ratio, Seconds, Tokens, UsdPerMTok, WallTime
 from lbd.model.validation import Validation
@@ -170,6 +170,8 @@ class SurfaceSpec(msgspec.Struct, frozen=True):
     models: tuple[tuple[str, str], ...] = ()  # name pattern -> meaning, before the global map
     validation: Validation | None = None  # what whole answers are held to
     budgets: tuple[BudgetSpec, ...] = ()
+    evaluate: bool = True  # its answers may be sampled
+    after_content: AfterContent = AfterContent.SPLICE  # or error: to begin anew is for clients to ask for
 
 
 class Permission(StrEnum):
@@ -184,6 +186,8 @@ class Permission(StrEnum):
     PIN = "pin"
     DRY_RUN = "dry_run"
     VALIDATE = "validate"
+    FEEDBACK = "feedback"  # rate answers: ratings move what decisions go by, for every client
+    AFTER_CONTENT = "after_content"
 
 
 class ClientSpec(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from lbd.model.experiment import Arm
 from lbd.model.failure import FailureKind
 from lbd.model.judged import Judged
 from lbd.model.outcome import Usage
@@ -62,3 +63,10 @@ class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     waited_s: Seconds = 0.0
     moved: int = 0
     judged: Judged | None = None
+    arms: tuple[Arm, ...] = ()  # of experiments in which it counts
+    splices: tuple[str, ...] = ()  # what became of each try to go on with its stream, once that had broken
+
+    @property
+    def spliced(self) -> int:
+        """Count how often its stream went on elsewhere."""
+        return self.splices.count("went_on")

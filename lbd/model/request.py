@@ -22,6 +22,14 @@ class Urgency(StrEnum):
     BACKGROUND = "background"
 
 
+class AfterContent(StrEnum):
+    """What becomes of a stream that breaks after its first content."""
+
+    SPLICE = "splice"  # run again elsewhere, and gone on with from an exact match
+    ERROR = "error"  # a typed error event at once
+    RESTART = "restart"  # begun anew, behind an event that says so
+
+
 class Head(msgspec.Struct, frozen=True):
     """What lbd read out of a request body.
 
@@ -64,6 +72,7 @@ class Wishes(msgspec.Struct, frozen=True):
     pin: str | None = None
     dry_run: bool = False
     validation: Validation | None = None
+    after_content: AfterContent | None = None
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
@@ -96,3 +105,4 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     doubt: Ratio = 0.0  # how far the prompt is from all that the judge has seen, in steps
     quality_share: Ratio = 0.0  # the cheapest that is held to do so well, as a share of the best; 0: the best tier
     peak: bool = False
+    variant: str = ""  # the experiment whose treatment it gets

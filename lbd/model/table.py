@@ -96,7 +96,16 @@ class DeploymentView(msgspec.Struct, frozen=True):
     meets_target: tuple[Ratio, ...] = (1.0,) * SIZES  # chance of a first content within the tier's target
     quality_low: Ratio | None = None  # lower bound of ``quality``, None where it is taken at its word
     families: Mapping[str, tuple[Ratio, Ratio]] = {}  # quality and lower bound, once answers were scored
+    cached_share: Ratio = 0.0  # of a prompt, that usually comes from the provider's cache
     lost: frozenset[str] = frozenset()  # families in which its answers have become worse, ``ALL`` for every one
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """What the treated of an experiment have in place of a snapshot's own."""
+
+    catalogue: Catalogue
+    scorer: ScorerSpec
+    targets: Mapping[str, Seconds] = {}  # of the tiers that have others
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -109,6 +118,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     catalogue: Catalogue
     scorer: ScorerSpec
     tokens_per_byte: float = 0.25
+    variants: Mapping[str, Alternative] = {}  # by experiment
 
     def row(self, deployment_id: str) -> DeploymentView | None:
         """Return the row with this id."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbd.decide.counterfactual import Compared, compared
+from lbd.model.evaluation import EVALUATOR
 from lbd.model.ledger import Entry, Kind
 from lbd.model.outcome import Usage
 from lbd.model.record import AttemptRecord, RequestRecord
@@ -72,7 +73,7 @@ class Ledger:
             served = None
         premium = cheapest = saved = None
         with_ = Compared()
-        if served is not None and served.usage is not None:
+        if served is not None and served.usage is not None and record.client != EVALUATOR:
             with_ = self._compared(served.decision.ask, record.asked)
             premium = with_.premium_of(served.usage)
             cheapest = with_.cheapest_of(served.usage)
@@ -114,7 +115,7 @@ class Ledger:
             f"{record.id}/{number}",
             record.time,
             record.id,
-            Kind.CLIENT,
+            Kind.EVALUATION if record.client == EVALUATOR else Kind.CLIENT,
             record.client,
             record.surface,
             record.target,
@@ -149,7 +150,7 @@ class Ledger:
         if of[0] is not self._known_of[0] or of[1] != self._known_of[1] or len(self._known) > REMEMBERED:
             self._known.clear()
             self._known_of = of
-        key = (ask.target, ask.shape, ask.needs, ask.quality_floor, ask.allow, ask.input_tokens, asked)
+        key = (ask.target, ask.shape, ask.needs, ask.quality_floor, ask.allow, ask.input_tokens, ask.variant, asked)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = compared(snapshot, ask, asked, self.baseline)

@@ -56,6 +56,7 @@ class Meter:
         self.ttft: dict[str, Histogram] = defaultdict(_latencies)
         self.overhead = Histogram(OVERHEAD_BOUNDS)
         self.slo_missed: dict[tuple[str, str], int] = defaultdict(int)
+        self.splices: dict[str, int] = defaultdict(int)  # by what became of them
         self.stale_retries = 0
         self.inflight = 0
         self._pending: list[RequestRecord] = []
@@ -93,6 +94,8 @@ class Meter:
                 self.tokens[to, "input"] += usage.prompt
                 self.tokens[to, "output"] += usage.completion
                 self.cost[to] += attempt.cost
+        for result in record.splices:
+            self.splices[result] += 1
         if record.slo_missed:
             self.slo_missed[urgency, record.target] += 1
         if record.outcome == _CLIENT_GONE:
@@ -108,6 +111,7 @@ class Meter:
         new = Meter()
         new.requests, new.attempts, new.moves = dict(self.requests), dict(self.attempts), dict(self.moves)
         new.tokens, new.cost, new.slo_missed = dict(self.tokens), dict(self.cost), dict(self.slo_missed)
+        new.splices = dict(self.splices)
         new.seconds = {k: h.copy() for k, h in self.seconds.items()}
         new.ttft = {k: h.copy() for k, h in self.ttft.items()}
         new.overhead = self.overhead.copy()

@@ -6,7 +6,7 @@ suffix) and pass ``promtool check metrics``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from lbd.model.batch import Fate, Status
 from lbd.model.table import HealthState
 from lbd.observe.meter import Histogram, Meter
 from lbd.state.breaker import Phase
+from lbd.table.trials import TrialFacts
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -75,6 +76,9 @@ class Facts(NamedTuple):
     log_dropped: int
     batches: BatchFacts
     scored: Mapping[tuple[str, str], int] = {}  # scores that came, by deployment and source
+    evaluated: Mapping[str, int] = {}  # sampled answers and what became of them
+    measured: Mapping[tuple[str, str], float] = {}  # means, by deployment and metric
+    trials: Sequence[TrialFacts] = ()  # experiments
 
 
 class _Page(Collector):
@@ -86,6 +90,7 @@ class _Page(Collector):
         yield from self._requests()
         yield from self._rows()
         yield from self._scores()
+        yield from self._experiments()
         yield from self._batches()
         yield from self._daemon()
 
@@ -98,6 +103,8 @@ class _Page(Collector):
             "lbd_upstream_requests", "Attempts at deployments.", ("deployment", "outcome"), m.attempts.items()
         )
         yield _counter("lbd_fallbacks", "Moves to another deployment.", ("from", "to", "reason"), m.moves.items())
+        splices = [((result,), n) for result, n in m.splices.items()]
+        yield _counter("lbd_splices", "Tries to go on with a stream that had broken.", ("result",), splices)
         yield _counter("lbd_tokens", "Tokens told by providers.", ("deployment", "direction"), m.tokens.items())
         cost = [((d,), nano / 1e9) for d, nano in m.cost.items()]
         yield _counter("lbd_cost_usd", "Cost of attempts in US dollars.", ("deployment",), cost)
@@ -151,6 +158,26 @@ class _Page(Collector):
         yield level
         samples = self._facts.scored.items()
         yield _counter("lbd_quality_samples", "Scores of answers.", ("deployment", "source"), samples)
+        became = (((word,), n) for word, n in self._facts.evaluated.items())
+        yield _counter("lbd_evaluations", "Sampled answers, by what became of them.", ("result",), became)
+        means = GaugeMetricFamily(
+            "lbd_quality_measured", "Means of metrics of sampled answers.", labels=("deployment", "metric")
+        )
+        for of, value in self._facts.measured.items():
+            means.add_metric(of, value)
+        yield means
+
+    def _experiments(self) -> Iterator[Metric]:
+        runs = GaugeMetricFamily("lbd_experiment_running", "1 while an experiment runs.", labels=("experiment",))
+        labels = ("experiment", "arm")
+        units = GaugeMetricFamily("lbd_experiment_units", "Sessions, clients or requests in an arm.", labels=labels)
+        requests = GaugeMetricFamily("lbd_experiment_requests", "Requests that count in an arm.", labels=labels)
+        for trial in self._facts.trials:
+            runs.add_metric((trial.name,), float(trial.running))
+            for i, arm in enumerate(("control", "treatment")):
+                units.add_metric((trial.name, arm), float(trial.units[i]))
+                requests.add_metric((trial.name, arm), float(trial.requests[i]))
+        yield from (runs, units, requests)
 
     def _batches(self) -> Iterator[Metric]:
         b = self._facts.batches

@@ -140,7 +140,8 @@ class BridgeWatch:
         if self.failure is not None:
             return b""
         out = self._say(self._listener.feed(data), data)
-        self.failure = self.failure or self._listener.failure
+        if not self._listener.whole:  # else it is no fault of the answer
+            self.failure = self.failure or self._listener.failure
         if self._listener.done and self.failure is None and self.committed:
             out += self._end()
         return out

@@ -7,7 +7,7 @@ Decoding and encoding again would change number forms, key order and white space
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import orjson
 
@@ -50,6 +50,15 @@ def with_members(raw: bytes, members: Mapping[str, bytes]) -> bytes:
     changed = b"".join(out)
     comma = b"," if spans else b""
     return changed[: opening + 1] + b",".join(missing) + comma + changed[opening + 1 :]
+
+
+def without_members(raw: bytes, names: Collection[str]) -> bytes:
+    """Return the object without these top-level members; those that stay keep their order and their values' bytes.
+
+    ``raw`` must be a JSON object; anything else raises ValueError.
+    """
+    kept = [orjson.dumps(name) + b":" + raw[start:end] for name, start, end in _top_level(raw)[1] if name not in names]
+    return b"{" + b",".join(kept) + b"}"
 
 
 def _top_level(raw: bytes) -> tuple[int, list[tuple[str, int, int]]]:

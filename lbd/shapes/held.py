@@ -177,8 +177,8 @@ class HeldStream(ABC):
         A finish makes the answer whole even where the end mark is missing; without one it was cut. Where the client
         asked for usage, the finish is not the last that it waits for.
         """
-        if self.failure is not None:
-            return b"", self.failure
+        if self.failure is not None:  # what went wrong behind an answer that is whole is no fault of the answer
+            return (self.END, None) if self.whole and self.committed else (b"", self.failure)
         if self.done and self.committed:
             return b"", None
         more, broken = self._last_words()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -49,6 +49,7 @@ class _Why(msgspec.Struct):
 
 class _Response(msgspec.Struct):
     body: msgspec.Raw = msgspec.Raw()
+    status_code: int = 0
 
 
 class _Result(msgspec.Struct):
@@ -216,6 +217,28 @@ def together(one: Usage | None, other: Usage | None) -> Usage | None:
         one.reasoning + other.reasoning,
         written=one.written + other.written,
     )
+
+
+class Result(NamedTuple):
+    """What a result line says: a status and a body; or ``why``, a code, where nobody answered."""
+
+    status: int
+    body: bytes
+    why: str | None
+
+
+def result(line: bytes) -> Result | None:
+    """Return the first result of a file, None where it holds none."""
+    try:
+        told = _read_result(line.partition(b"\n")[0])
+    except UNREADABLE:
+        return None
+    if told.response is None:
+        return Result(0, b"", told.error.code if told.error is not None else "unknown")
+    body = bytes(told.response.body)
+    if body.startswith(b'"'):
+        body = _read_text(body).encode()
+    return Result(told.response.status_code, body, None)
 
 
 class Scan:

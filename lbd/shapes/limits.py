@@ -66,6 +66,12 @@ def reset_s(text: str, wall: WallTime) -> Seconds | None:
         return None
 
 
+def _is_time(text: str) -> bool:
+    """Tell whether a reset is a point of time and no duration."""
+    seconds = duration_s(text)
+    return seconds is None or seconds > _EPOCH
+
+
 def retry_after_s(headers: Mapping[str, str], wall: WallTime, body_text: str = "") -> Seconds | None:
     """Return how long the provider asks to wait.
 
@@ -117,7 +123,8 @@ def readings(headers: Iterable[tuple[str, str]], prefix: str, wall: WallTime) ->
             continue
         reset = fields.get("reset")
         limit = _whole(fields.get("limit"))
-        out.append(QuotaReading(what, limit, remaining, None if reset is None else reset_s(reset, wall)))
+        after = None if reset is None else reset_s(reset, wall)
+        out.append(QuotaReading(what, limit, remaining, after, after is not None and _is_time(reset or "")))
     return tuple(out)
 
 

@@ -22,6 +22,8 @@ from lbd.model.outcome import Usage
 from lbd.model.units import Seconds, WallTime
 
 KEPT: Seconds = 30 * 86400.0  # files after their batch ended; OpenAI keeps a batch's files as long
+KEPT_SINGLE: Seconds = 86400.0  # a single request and its answer; OpenAI keeps those of its background mode for minutes
+SINGLE = "background"  # the purpose of the files of a single request
 LONGEST_WINDOW_H = 24 * 14
 TRIES = 3  # for a line that a provider could not answer; lbd has tried everybody each time
 FIRST_WAIT: Seconds = 1.0
@@ -113,6 +115,16 @@ def standing(batches: Iterable[Batch], now: WallTime) -> Standing:
     return Standing(by_status, waiting, now - oldest)
 
 
+def dead(batches: Iterable[Batch]) -> list[Batch]:
+    """Return what ended without an answer to each of its lines, by no wish of its client; the latest first."""
+    lost = [b for b in batches if b.ended and b.status is not Status.CANCELLED and _lacks(b)]
+    return sorted(lost, key=lambda b: b.ended_at or 0, reverse=True)
+
+
+def _lacks(batch: Batch) -> bool:
+    return batch.status in (Status.FAILED, Status.EXPIRED) or batch.counts.failed > 0
+
+
 def transient(status: int, code: object) -> bool:
     """Tell whether an answer says nothing but that nobody can serve at the moment."""
     return status == 429 or code in TRANSIENT
@@ -138,7 +150,7 @@ def outdated(files: Iterable[StoredFile], batches: Iterable[Batch], now: int) ->
     """Return the ids of files and of batches whose time is over.
 
     A file's time counts from when the last batch that it belongs to ended, or from when it came; nothing goes
-    while a batch that needs it is under way.
+    while a batch that needs it is under way. What belongs to a single request goes sooner.
     """
     since: dict[str, int] = {}
     busy: set[str] = set()
@@ -150,14 +162,45 @@ def outdated(files: Iterable[StoredFile], batches: Iterable[Batch], now: int) ->
                 busy.add(file)
             elif file is not None and ended is not None:
                 since[file] = max(ended, since.get(file, 0))
-        if ended is not None and now - ended > KEPT:
+        if ended is not None and now - ended > _kept(single=batch.single):
             gone.append(batch.id)
     old = [f.id for f in files if f.id not in busy and _over(f, since.get(f.id, f.created_at), now)]
     return old, gone
 
 
+def _kept(*, single: bool) -> Seconds:
+    return KEPT_SINGLE if single else KEPT
+
+
 def _over(file: StoredFile, since: int, now: int) -> bool:
-    return now >= file.expires_at if file.expires_at is not None else now - max(since, file.created_at) > KEPT
+    if file.expires_at is not None:
+        return now >= file.expires_at
+    return now - max(since, file.created_at) > _kept(single=file.purpose == SINGLE)
+
+
+def spare(batches: Iterable[Batch]) -> list[Batch]:
+    """Return the single requests that have ended in the order in which they go where room is needed.
+
+    Those of the client that has most of them first, the oldest of its own first: whoever fills the room makes it.
+    """
+    by_client: dict[str, list[Batch]] = {}
+    for batch in batches:
+        if batch.single and batch.ended:
+            by_client.setdefault(batch.client, []).append(batch)
+    ranked: list[tuple[int, int, Batch]] = []
+    for mine in by_client.values():
+        mine.sort(key=_when, reverse=True)
+        ranked += [(-newer, _when(batch), batch) for newer, batch in enumerate(mine)]
+    return [batch for _, _, batch in sorted(ranked, key=lambda row: row[:2])]
+
+
+def _when(batch: Batch) -> int:
+    return batch.ended_at or 0
+
+
+def contents(batch: Batch) -> list[str]:
+    """Return the files of a batch that has ended: what was asked, and what came of it."""
+    return [f for f in (batch.input_file_id, batch.output_file_id, batch.error_file_id) if f is not None]
 
 
 def strays(contents: Iterable[str], files: Iterable[str], batches: Iterable[Batch]) -> list[str]:

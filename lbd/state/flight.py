@@ -3,7 +3,7 @@
 The driver (:mod:`lbd.upstream.call`) makes an attempt, hands its failure to :func:`after`, and does what
 the verdict says. DESIGN 5.6 is the rule:
 
-- a failure of the client, a content filter, or anything after the first content: hand it back;
+- a failure of the client, or a content filter: hand it back;
 - another deployment of the same model that was not tried: move there;
 - else, for a single 5xx or a 429 whose wait is at most ``SHORT_WAIT`` and fits the deadline: the same row
   once more after that wait;
@@ -12,6 +12,12 @@ the verdict says. DESIGN 5.6 is the rule:
 The first move to a different deployment is free; further moves and same-row tries spend the retry budget.
 A row that timed out is never tried again by the same request. Context overflow goes once to a deployment
 with a larger or unknown context.
+
+After the first content a failure is handed back, unless the answer can be taken up (``resumable``: run again and gone
+on with from where the client is, or begun anew for a client that knows how to drop what it has). Then at most
+``MOST_RESUMED`` further attempts are made, each from the retry budget: at a twin; else at the same row once more, which
+is likelier than another model to say the same again; else at whoever is left. What a client is told in the end is what
+broke its stream.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ from lbd.model.units import DeploymentId, Instant, Seconds, Tokens
 SHORT_WAIT: Seconds = 2.0
 # Between two tries at the same row where the provider named no wait: long enough for a worker to restart.
 PAUSE: Seconds = 0.25
+MOST_RESUMED = 2  # attempts after the first content
 CUT_OFF = frozenset({FailureKind.RESET, FailureKind.BROKEN_STREAM})  # the connection was lost, whatever the reason
 
 
@@ -61,6 +68,9 @@ class Flight(msgspec.Struct, frozen=True):
     failures: tuple[tuple[DeploymentId, Failure], ...] = ()
     grew: bool = False
     committed: bool = False
+    broken: Failure | None = None  # what ended the stream that the client was reading
+    resumable: bool = False
+    resumed: int = 0
 
 
 def sent(flight: Flight, row: DeploymentId) -> Flight:
@@ -78,11 +88,28 @@ def sent(flight: Flight, row: DeploymentId) -> Flight:
 
 
 def committed(flight: Flight) -> Flight:
-    """Return the flight with content shown to the client: from here on there is no other deployment."""
+    """Return the flight with content shown to the client: from here on an answer is gone on with, or it has failed."""
     return replace(flight, committed=True)
 
 
-def after(  # noqa: PLR0911  a table of cases, each with its own end
+def broken(flight: Flight, failure: Failure, now: Instant, *, within: Seconds, resumable: bool) -> Flight:
+    """Return the flight with its stream broken under the client's eyes.
+
+    ``resumable``: another attempt may take it up, and has ``within`` seconds for its first content.
+    """
+    first_by = min(flight.total_by, now + within)
+    return replace(flight, broken=failure, resumable=resumable, first_by=first_by)
+
+
+def waits_until(flight: Flight, within: Seconds) -> Instant:
+    """Return until when it may wait for a deployment, where a first content may take ``within`` seconds.
+
+    For a client that has content already the wait began when its stream broke.
+    """
+    return min(flight.total_by, flight.first_by if flight.committed else flight.arrived + within)
+
+
+def after(
     flight: Flight, row: DeploymentId, failure: Failure, now: Instant, *, twins: int, others: int
 ) -> tuple[Flight, Next]:
     """Return the flight and what to do after ``failure`` at ``row``.
@@ -90,8 +117,16 @@ def after(  # noqa: PLR0911  a table of cases, each with its own end
     ``twins`` untried eligible deployments serve the same model, ``others`` are left in all.
     """
     flight = replace(flight, failures=(*flight.failures, (row, failure)))
+    further = _onward if flight.committed else _elsewhere
+    return further(flight, row, failure, now, twins=twins, others=others)
+
+
+def _elsewhere(  # noqa: PLR0911  a table of cases, each with its own end
+    flight: Flight, row: DeploymentId, failure: Failure, now: Instant, *, twins: int, others: int
+) -> tuple[Flight, Next]:
+    """Return what to do after ``failure``, where the client has seen nothing yet."""
     retry = failure.row.retry
-    if flight.committed or retry is Retry.NEVER:
+    if retry is Retry.NEVER:
         return flight, Next(Step.GIVE, failure)
     if now >= flight.total_by or (now >= flight.first_by and failure.kind in TIMEOUTS):
         return flight, Next(Step.GIVE, final(flight))
@@ -116,6 +151,34 @@ def after(  # noqa: PLR0911  a table of cases, each with its own end
     return flight, Next(Step.GIVE, final(flight))
 
 
+def _onward(
+    flight: Flight, row: DeploymentId, failure: Failure, now: Instant, *, twins: int, others: int
+) -> tuple[Flight, Next]:
+    """Return what to do after ``failure``, where the client has content already."""
+    give = Next(Step.GIVE, last_word(flight))
+    retry, timed_out = failure.row.retry, failure.kind in TIMEOUTS
+    if not flight.resumable or flight.resumed >= MOST_RESUMED or retry not in (Retry.ELSEWHERE, Retry.SAME_ONCE):
+        return flight, give
+    if now >= flight.total_by or (now >= flight.first_by and timed_out):
+        return flight, give
+    more = replace(flight, resumed=flight.resumed + 1)
+    if twins:
+        return more, Next(Step.MOVE, failure, spend=True)
+    wait = PAUSE if failure.retry_after_s is None else failure.retry_after_s
+    if not timed_out and row not in flight.repeated and wait <= SHORT_WAIT and now + wait < flight.first_by:
+        return _again(more, row, failure, wait)
+    return (more, Next(Step.MOVE, failure, spend=True)) if others else (flight, give)
+
+
+def last_word(flight: Flight) -> Failure:
+    """Return the failure to show to a client that has content: what broke its stream, and why that was the end."""
+    last = flight.failures[-1][1]
+    if flight.broken is None or flight.broken is last or last.kind is FailureKind.DRAINING:
+        return last
+    told = f"{flight.broken.message}; the answer could not be continued: {last.message}"
+    return replace(flight.broken, message=told, body=None)
+
+
 def _again(flight: Flight, row: DeploymentId, failure: Failure, wait: Seconds) -> tuple[Flight, Next]:
     return replace(flight, repeated=(*flight.repeated, row)), Next(Step.AGAIN, failure, wait_s=wait, spend=True)
 
@@ -124,6 +187,8 @@ def final(flight: Flight) -> Failure:
     """Return the failure to show when nothing is left: the most telling one, all named in its message."""
     if not flight.failures:
         raise ValueError("a flight without failures has no last word")
+    if flight.committed:
+        return last_word(flight)
     failures = [f for _, f in flight.failures]
     # an answer that was not good enough came last: the request was in order, and there is nothing to wait for
     told = () if failures[-1].kind is FailureKind.INVALID_ANSWER else failures

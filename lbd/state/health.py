@@ -235,6 +235,7 @@ def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> Deplo
         meets_target=tuple((1 - failing) * e.within for e in estimates),
         quality_low=good.low,
         families=good.families,
+        cached_share=round(row.cached_share, 2),
         lost=good.lost,
     )
 

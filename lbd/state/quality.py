@@ -108,6 +108,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     level: Level = Level()
     bet: Bet = Bet()
     phase: Phase = Phase.IN_USE
+    scale: str = ""  # what scores mean that are not clients' ratings; "" before there was one
 
 
 def begun(prior: Ratio | None) -> Standing:
@@ -215,8 +216,17 @@ def _shadowed(after: Standing, score: Ratio, reference: Ratio) -> Standing:
     return replace(after, bet=Bet() if new.n >= HORIZON else new, phase=phase)
 
 
+def rescaled(before: Standing, scale: str) -> Standing:
+    """Return the standing for scores of this scale: those of another one say nothing, what was lost stays lost."""
+    if before.scale == scale:
+        return before
+    if not before.scale:
+        return replace(before, scale=scale)
+    return replace(begun(before.prior), phase=before.phase, scale=scale)
+
+
 def told(before: Standing, prior: Ratio | None) -> Standing:
     """Return the standing under a configured quality: another one than before begins anew, the scores stay."""
     if prior == before.prior:
         return before
-    return replace(begun(prior), level=before.level, phase=step(before.phase, Sign.TOLD))
+    return replace(begun(prior), level=before.level, phase=step(before.phase, Sign.TOLD), scale=before.scale)

@@ -1,100 +1,83 @@
-"""What a provider said of its rate limits, projected to now.
+"""The rate limits of one account together (:mod:`lbd.state.bucket` is one of them), and a wait that a 429 asked for.
 
-Readings come from the limit headers of every answer and from 429s. An answer tells how things stood when its
-request came in; what lbd sent after that request is subtracted, and an older view never replaces a younger one.
-At ``reset_at`` a limit is full again. Until then some providers fill up steadily (a token bucket: the time to full
-is in proportion to what is missing) and some not at all (a fixed window); readings show which it is.
+Readings come from the limit headers of every answer. An older view never replaces a younger one. Every request is taken
+off all of them when it is sent; one that does not fit is not sent before it does, so that it is lbd that waits and not
+the provider that refuses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from lbd.model.outcome import QuotaReading
-from lbd.model.units import Instant, Ratio, Seconds, Tokens
+from lbd.model.units import Instant, Ratio, Seconds
+from lbd.state import bucket
+from lbd.state.bucket import UNKNOWN_RESET, Bucket, Request, Told
+from lbd.state.need import NOBODY, NOTHING, Ahead, Need, amount, answers
 
-UNKNOWN_RESET: Seconds = 60.0  # most providers count in minutes
 EACH_WEIGHT = 0.1
-ANCHOR_AGE: Seconds = 5.0  # between two readings that are compared: a fixed window's rate differs by then
-SAME_RATE: Ratio = 0.12
-USED_ENOUGH: Ratio = 0.1  # below it resets rounded to whole seconds say nothing
-
-
-class Bucket(msgspec.Struct, frozen=True):
-    """One limit: ``requests``, ``tokens``, ``input_tokens`` or ``output_tokens``.
-
-    ``remaining`` is as of ``at``. ``refill`` is what comes back in a second, 0 for a fixed window and until it is
-    known; ``anchor`` is (when, rate) of the reading that the next one is compared with.
-    """
-
-    limit: int | None
-    remaining: float
-    reset_at: Instant
-    at: Instant = 0.0
-    refill: float = 0.0
-    anchor: tuple[Instant, float] | None = None
+SOON: Seconds = 1.0  # whoever comes in time for what fills up within it is not turned away but waits its turn
+LEAST: Ratio = 0.001  # told to be left where there is none at this moment, but soon
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """All limits of one account, and a wait it asked for.
+    """All limits of one account. ``as_of`` is the ordinal of the request whose answer was read last.
 
-    ``as_of`` is the ordinal of the request whose answer was read last; ``tokens_each`` what a request usually takes.
+    ``each`` is what a request usually takes.
     """
 
     buckets: dict[str, Bucket] = {}
     blocked_until: Instant = 0.0
-    as_of: int = 0
-    tokens_each: float = 0.0
+    as_of: float = 0
+    each: Need = Need()
 
 
-def read(
-    quota: Quota,
-    readings: Iterable[QuotaReading],
-    at: Instant,
-    *,
-    ordinal: int = 0,
-    sent: int = 0,
-    tokens: Tokens | None = None,
-) -> Quota:
-    """Return the quota after the limit headers of an answer that came ``at``.
+class Answered(NamedTuple):
+    """Which request an answer belongs to: all that the account had sent with it, by estimate; and where lbd stood.
 
-    It answered the account's request number ``ordinal`` of ``sent`` so far, and took ``tokens``.
+    It was sent ``at``, its head came ``age_s`` later; ``limits`` were those of the account just behind it, ``open``
+    the requests under way then. ``sent`` is all that the account has sent until now.
     """
-    each = quota.tokens_each
-    if tokens:
-        each = each + EACH_WEIGHT * (tokens - each) if each else float(tokens)
-    quota = quota if each == quota.tokens_each else replace(quota, tokens_each=each)
-    if ordinal < quota.as_of:
+
+    mark: Need
+    sent: Need
+    at: Instant
+    age_s: Seconds = 0.0
+    limits: Quota | None = None
+    open: Need = NOTHING
+
+
+def read(quota: Quota, readings: Iterable[QuotaReading], answered: Answered, now: Instant) -> Quota:
+    """Return the quota after the limit headers of an answer."""
+    mark, sent, at, age_s, limits, under_way = answered
+    if mark.requests < quota.as_of:
         return quota
     buckets = dict(quota.buckets)
+    since = sent.minus(mark)
     for r in readings:
-        since = (sent - ordinal) * _each(quota, r.what)
-        buckets[r.what] = _bucket(buckets.get(r.what), r, at, max(0.0, r.remaining - since))
-    if buckets == quota.buckets and ordinal == quota.as_of:
-        return quota
-    return replace(quota, buckets=buckets, as_of=ordinal)
+        old = buckets.get(r.what)
+        if _window_gone(old, r, at + age_s, now):
+            continue
+        then = None if limits is None else limits.buckets.get(r.what)
+        told_open = answers(r.what, under_way)
+        believed = None
+        if then is not None and then.limit == r.limit:
+            believed = bucket.level(then, at) + bucket.shown(then, told_open)
+        told = Told(at, age_s, amount(r.what, mark), amount(r.what, since), told_open, believed)
+        buckets[r.what] = bucket.read(old, r, told, exact=r.what.startswith("requests"))
+    return replace(quota, buckets=buckets, as_of=mark.requests)
 
 
-def _bucket(old: Bucket | None, r: QuotaReading, at: Instant, remaining: float) -> Bucket:
-    reset_s = UNKNOWN_RESET if r.reset_s is None else r.reset_s
-    known = old is not None and old.limit == r.limit
-    refill = old.refill if old is not None and known else 0.0
-    anchor = old.anchor if old is not None and known else None
-    if r.limit and r.reset_s and r.limit - r.remaining >= USED_ENOUGH * r.limit:
-        rate = (r.limit - r.remaining) / r.reset_s
-        if anchor is None:
-            anchor = (at, rate)
-        elif at - anchor[0] >= ANCHOR_AGE:
-            refill = rate if abs(rate - anchor[1]) <= SAME_RATE * anchor[1] else 0.0
-            anchor = (at, rate)
-    return Bucket(r.limit, remaining, at + reset_s, at, refill, anchor)
-
-
-def _each(quota: Quota, what: str) -> float:
-    return 1.0 if what.startswith("requests") else max(1.0, quota.tokens_each)
+def _window_gone(old: Bucket | None, r: QuotaReading, head_at: Instant, now: Instant) -> bool:
+    """Tell whether a reading is of a window that has ended since, and lbd counts in the next one already."""
+    if old is None or old.refill or r.reset_s is None:
+        return False
+    ends = head_at + r.reset_s
+    return now >= ends and old.at >= ends
 
 
 def blocked(quota: Quota, wait_s: Seconds, now: Instant) -> Quota:
@@ -102,52 +85,71 @@ def blocked(quota: Quota, wait_s: Seconds, now: Instant) -> Quota:
     return replace(quota, blocked_until=max(quota.blocked_until, now + wait_s))
 
 
-def used(quota: Quota) -> Quota:
+def used(quota: Quota, need: Need, now: Instant) -> Quota:
     """Return the quota after lbd sent one more request."""
     if not quota.buckets:
         return quota
-    buckets = {
-        what: replace(b, remaining=max(0.0, b.remaining - _each(quota, what))) for what, b in quota.buckets.items()
-    }
-    return replace(quota, buckets=buckets)
+    buckets = {what: bucket.used(b, amount(what, need), now) for what, b in quota.buckets.items()}
+    each = quota.each
+    known = each.input or each.output
+    usual = Need(*(e + EACH_WEIGHT * (n - e) for e, n in zip(each, need, strict=True))) if known else need
+    return Quota(buckets, quota.blocked_until, quota.as_of, usual)
 
 
-def held(bucket: Bucket, now: Instant) -> float:
-    """Return how much of a limit is left now, before its reset."""
-    value = bucket.remaining + max(0.0, now - bucket.at) * bucket.refill
-    return value if bucket.limit is None else min(value, float(bucket.limit))
+def held(b: Bucket, now: Instant) -> float:
+    """Return how much of a limit is left now, for people."""
+    return max(0.0, bucket.level(b, now))
+
+
+def when(quota: Quota, need: Need, now: Instant, *, ahead: Ahead = NOBODY, under_way: Need = NOTHING) -> Instant:
+    """Return when a request may be sent, behind others that take so much: now, or the soonest time after it."""
+    at = max(now, quota.blocked_until)
+    for what, b in quota.buckets.items():
+        if b.limit is None and now >= b.reset_at:
+            continue
+        before = amount(what, ahead.total), amount(what, ahead.one)
+        request = Request(amount(what, need), *before, answers(what, need).most, answers(what, under_way))
+        at = max(at, bucket.when(b, request, now))
+    return at
 
 
 def left(quota: Quota, now: Instant) -> Ratio:
-    """Return the share of the scarcest limit that is left.
-
-    1 where nothing is known; 0 while blocked, and where less is left than a request usually takes.
-    """
-    if now < quota.blocked_until:
+    """Return the share of the scarcest limit that is left: 1 where nothing is known, 0 while it is shut."""
+    if next_timer(quota, now) is not None:
         return 0.0
     least = 1.0
-    for what, b in quota.buckets.items():
-        if now < b.reset_at:
-            value = held(b, now)
-            if value < _each(quota, what):
-                return 0.0
-            least = min(least, value / b.limit if b.limit else 1.0)
+    for b in quota.buckets.values():
+        if b.limit and not bucket.over(b, now):
+            least = min(least, max(LEAST, (bucket.level(b, now) - bucket.reserve(b)) / b.limit))
     return least
 
 
 def next_timer(quota: Quota, now: Instant) -> Instant | None:
-    """Return when it may be used again, None when it may be used now."""
-    waits = [_usable_at(b, _each(quota, what), now) for what, b in quota.buckets.items() if now < b.reset_at]
-    if now < quota.blocked_until:
-        waits.append(quota.blocked_until)
-    at = max(waits, default=now)
+    """Return when it opens again; None while it is open.
+
+    It is shut while a 429 asks for it, and while the usual request has no room: where a limit fills up steadily, none
+    for another ``SOON``.
+    """
+    at = quota.blocked_until
+    for what, b in quota.buckets.items():
+        if bucket.over(b, now):
+            continue
+        free = bucket.when(b, Request(max(1.0, amount(what, quota.each))), now)
+        if free > now:
+            at = max(at, free - SOON if b.refill else free)
     return at if at > now else None
 
 
-def _usable_at(bucket: Bucket, need: float, now: Instant) -> Instant:
-    if held(bucket, now) >= need:
-        return now
-    if not bucket.refill or (bucket.limit is not None and need > bucket.limit):
-        return bucket.reset_at
-    # a hair later, so that rounding does not leave it a hair short
-    return min(bucket.reset_at, bucket.at + (need - bucket.remaining) / bucket.refill * (1 + 1e-9) + 1e-6)
+__all__ = [
+    "UNKNOWN_RESET",
+    "Answered",
+    "Bucket",
+    "Quota",
+    "blocked",
+    "held",
+    "left",
+    "next_timer",
+    "read",
+    "used",
+    "when",
+]

@@ -15,11 +15,12 @@ from lbd.model.address import is_loopback
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Load, Outcome, ProbeResult, Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
-from lbd.model.table import SIZES, AdminState, HealthState, Reason
-from lbd.model.units import Instant, Ratio, Seconds, WallTime
+from lbd.model.table import SIZE_BOUNDS, SIZES, AdminState, HealthState, Reason
+from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
 from lbd.state import breaker, ewma, limit, outlier, window
 from lbd.state.quality import Standing
 from lbd.state.quantile import Sketch
+from lbd.state.reserve import Reserve
 from lbd.state.volume import Length, volumes
 from lbd.state.window import Counts, Rolling
 
@@ -27,6 +28,7 @@ from lbd.state.window import Counts, Rolling
 PENALTY_SPAN: Seconds = 5.0
 READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
 LIVENESS = "liveness"
+CACHED_STEP = 0.05  # each answer moves the share of its prompt that is held to be cached by a twentieth
 WATCH_GAP: Seconds = 5.0  # the longest step between two looks; what lies beyond it nobody watched
 
 
@@ -81,6 +83,7 @@ class Row:
         "admin_by",
         "admin_weight",
         "breaker",
+        "cached_share",
         "calm",
         "checked",
         "ejection",
@@ -105,6 +108,7 @@ class Row:
         "probes_lost",
         "provider",
         "reason",
+        "reserve",
         "scores",
         "since",
         "spec",
@@ -153,9 +157,11 @@ class Row:
         self.last_sample: list[Instant] = [-math.inf] * SIZES
         self.last_used: Instant = -math.inf
         self.peak: ewma.PeakEwma | None = None
+        self.cached_share: Ratio = 0.0  # of a prompt, lately
         self.length = Length()  # of its model's answers, shared by the rows of one table that serve it
         self.volume = volumes()
         self.inflight = 0
+        self.reserve = Reserve()
         self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
         self.scores: dict[str, Standing] = {}  # by family: what scored answers say
@@ -214,16 +220,25 @@ def fold(row: Row, now: Instant) -> None:
             row.ttft[size].at(now).add(first)
             row.last_sample[size] = now
             if adaptive:
-                row.limit = limit.sample(row.limit, first, size, inflight, now)
+                row.limit = limit.sample(row.limit, first, total_s, _read(size, usage), inflight, now)
         row.peak = ewma.add(row.peak, total_s if first is None else first, now)
         if usage is None:
             continue
         volume.add(usage)
+        if usage.prompt > 0:
+            row.cached_share += CACHED_STEP * (min(1.0, usage.cached / usage.prompt) - row.cached_share)
         completion = usage.completion if choices == 1 else usage.completion // choices  # of one of them
         if completion > 0:
             row.length.learn(completion, now)
             if first is not None and completion > 1:
                 tpot.add((total_s - first) / (completion - 1))
+
+
+def _read(size: int, usage: Usage | None) -> Tokens:
+    """Return how many tokens of a prompt the server had to read; by its bucket where it does not say."""
+    if usage is None:
+        return SIZE_BOUNDS[min(size, SIZES - 2)]
+    return max(0, usage.prompt - usage.cached)
 
 
 def _watch(row: Row, now: Instant) -> None:

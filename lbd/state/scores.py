@@ -63,11 +63,13 @@ def _standing(row: Row, family: str) -> Standing | None:
     return None if known is None else quality.told(known, _prior(row, family))
 
 
-def take(row: Row, family: str, score: Ratio, now: Instant, *, shadow: bool = False) -> list[Change]:
+def take(row: Row, family: str, score: Ratio, now: Instant, *, shadow: bool = False, scale: str = "") -> list[Change]:
     """Take in a score; return the families that were lost or have come back by it."""
     changes = []
     for name in {ALL, family}:
         before = _standing(row, name) or quality.begun(_prior(row, name))
+        if scale:
+            before = quality.rescaled(before, scale)
         after = quality.scored(before, score, now, shadow=shadow)
         row.scores[name] = after
         if (before.phase is Phase.IN_USE) is not (after.phase is Phase.IN_USE):

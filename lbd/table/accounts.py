@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from lbd.model.outcome import Outcome, QuotaReading
-from lbd.model.units import Instant, Tokens
+from lbd.model.units import Instant
 from lbd.state import quota
-from lbd.state.quota import Quota
+from lbd.state.claims import Bid, Claims
+from lbd.state.need import NOBODY, NOTHING, Need
+from lbd.state.quota import Answered, Quota
 from lbd.state.row import Row
+
+_Parts: TypeAlias = tuple[float, float, float, float, float]  # of a need; plain, since each request makes two
+
+
+class Sent(NamedTuple):
+    """A request as its account counted it: all that had been sent with it, when, and what the limits were then.
+
+    ``open`` is what was under way with it, ``need`` what it takes itself.
+    """
+
+    mark: _Parts
+    at: Instant
+    limits: Quota | None
+    open: _Parts
+    need: Need
+
+
+class Tally:
+    """All that an account has sent, by estimate, and of it what is under way."""
+
+    __slots__ = ("open", "sent")
+
+    def __init__(self) -> None:
+        self.sent: _Parts = NOTHING
+        self.open: _Parts = NOTHING
 
 
 def group(row: Row) -> str:
@@ -21,11 +49,17 @@ class Accounts:
 
     def __init__(self) -> None:
         self.quotas: dict[str, Quota] = {}
-        self._sent: dict[str, int] = {}
+        self.members: dict[str, frozenset[int]] = {}  # the rows of each
+        self._tallies: dict[str, Tally] = {}
+        self._claims: dict[str, Claims] = {}
 
     def configure(self, rows: Iterable[Row]) -> None:
         """Know the accounts of these rows, and no others."""
-        self.quotas = {g: self.quotas.get(g, Quota()) for g in {group(row) for row in rows}}
+        members: dict[str, list[int]] = {}
+        for i, row in enumerate(rows):
+            members.setdefault(group(row), []).append(i)
+        self.members = {name: frozenset(of) for name, of in members.items()}
+        self.quotas = {name: self.quotas.get(name, Quota()) for name in members}
 
     def restore(self, kept: Mapping[str, Quota]) -> None:
         """Take over what was kept of accounts that are configured."""
@@ -35,38 +69,78 @@ class Accounts:
         """Return the rate limits that ``row`` is under."""
         return self.quotas[group(row)]
 
-    def send(self, row: Row) -> int:
-        """Count a request; return its ordinal."""
+    # --- what is sent --------------------------------------------------------------------------------
+
+    def when(self, row: Row, bid: Bid, now: Instant) -> Instant:
+        """Return when there is room for a request, behind those whose claims come first: now, or a time after it."""
         name = row.provider.quota_group or row.provider.name
-        ordinal = self._sent[name] = self._sent.get(name, 0) + 1
-        return ordinal
+        limits = self.quotas[name]
+        if not limits.buckets:
+            return max(now, limits.blocked_until)
+        claims = self._claims.get(name)
+        ahead = claims.before(bid) if claims is not None else NOBODY
+        return quota.when(limits, bid.need, now, ahead=ahead, under_way=self._tally(name)[1])
 
-    def answered(self, row: Row, ordinal: int, outcome: Outcome, now: Instant) -> bool | None:
+    def _tally(self, name: str) -> tuple[Need, Need]:
+        """Return what an account has sent, and what is under way."""
+        tally = self._tallies.get(name)
+        return (NOTHING, NOTHING) if tally is None else (Need(*tally.sent), Need(*tally.open))
+
+    def send(self, row: Row, need: Need, now: Instant) -> Sent:
+        """Count a request that is sent now."""
+        name = row.provider.quota_group or row.provider.name
+        tally = self._tallies.get(name)
+        if tally is None:
+            tally = self._tallies[name] = Tally()
+        requests, prompt, output, spare, either = need
+        a, b, c, d, e = tally.sent
+        tally.sent = (a + requests, b + prompt, c + output, d + spare, e + either)
+        a, b, c, d, e = tally.open
+        tally.open = (a + requests, b + prompt, c + output, d + spare, e + either)
+        return Sent(tally.sent, now, self.quotas.get(name), tally.open, need)
+
+    def ended(self, row: Row, sent: Sent) -> None:
+        """A request is over."""
+        name = row.provider.quota_group or row.provider.name
+        tally = self._tallies.get(name)
+        if tally is not None:
+            requests, prompt, output, spare, either = sent.need
+            a, b, c, d, e = tally.open
+            tally.open = (a - requests, b - prompt, c - output, d - spare, e - either)
+
+    def claim(self, row: Row, need: Need) -> int:
+        """Note somebody who waits for room under the limits of ``row``; return the ticket."""
+        return self._claims.setdefault(group(row), Claims()).enter(need)
+
+    def lead(self, name: str, bid: Bid) -> None:
+        """Note who is the first of those who wait."""
+        self._claims[name].lead(bid)
+
+    def withdraw(self, name: str, ticket: int) -> frozenset[int]:
+        """Forget who waited; return the rows where others may have room now."""
+        claims = self._claims[name]
+        claims.leave(ticket)
+        if not len(claims):
+            del self._claims[name]
+        return self.members.get(name, frozenset())
+
+    # --- what is told --------------------------------------------------------------------------------
+
+    def answered(self, row: Row, sent: Sent, outcome: Outcome, now: Instant) -> bool | None:
         """Take in the limits that an answer told; see :meth:`change`."""
-        usage = outcome.usage
-        tokens = None if usage is None else usage.prompt + usage.completion
-        return self._read(row, outcome.quota, now - outcome.quota_age_s, now, ordinal, tokens)
+        age_s = max(0.0, now - outcome.quota_age_s - sent.at)
+        all_sent = self._tally(group(row))[0]
+        told = Answered(Need(*sent.mark), all_sent, sent.at, age_s, sent.limits, Need(*sent.open))
+        return self.change(row, lambda limits: quota.read(limits, outcome.quota, told, now), now)
 
-    def probed(self, row: Row, readings: Sequence[QuotaReading], running: int, now: Instant) -> bool | None:
-        """Take in the limits that a probe told while so many requests ran.
+    def probed(self, row: Row, readings: Sequence[QuotaReading], now: Instant) -> bool | None:
+        """Take in the limits that a probe told.
 
-        They may be counted in it already or not: they are held not to be. See :meth:`change`.
+        Requests under way may be counted in it already or not: they are held not to be. See :meth:`change`.
         """
-        return self._read(row, readings, now, now, self._sent.get(group(row), 0) - running, None)
-
-    def _read(
-        self,
-        row: Row,
-        readings: Sequence[QuotaReading],
-        at: Instant,
-        now: Instant,
-        ordinal: int,
-        tokens: Tokens | None,
-    ) -> bool | None:
-        sent = self._sent.get(group(row), 0)
-        return self.change(
-            row, lambda limits: quota.read(limits, readings, at, ordinal=ordinal, sent=sent, tokens=tokens), now
-        )
+        sent, under_way = self._tally(group(row))
+        told = Answered(sent.minus(under_way), sent, now)
+        return self.change(row, lambda limits: quota.read(limits, readings, told, now), now)
 
     def change(self, row: Row, change: Callable[[Quota], Quota], now: Instant) -> bool | None:
         """Change the limits of ``row``'s account; tell whether that shut or opened it, None where it is gone."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from lbd.model.outcome import Outcome
 from lbd.state.row import Row
+from lbd.table.accounts import Sent
 
 if TYPE_CHECKING:
     from lbd.table.owner import Owner
@@ -19,19 +20,25 @@ if TYPE_CHECKING:
 class Lease:
     """See the module. ``trial``: it holds a counted half-open (or last-resort) trial.
 
-    ``ordinal`` counts the requests of its account.
+    ``sent`` is the request as its account counted it.
     """
 
-    __slots__ = ("_ended", "_owner", "inflight", "key", "ordinal", "row", "trial")
+    __slots__ = ("_background", "_ended", "_owner", "inflight", "key", "row", "sent", "trial")
 
-    def __init__(self, owner: Owner, row: Row, trial: bool, inflight: int, ordinal: int) -> None:
+    def __init__(self, owner: Owner, row: Row, trial: bool, inflight: int, sent: Sent) -> None:
         self._owner = owner
         self.row = row
         self.key = row.provider.api_key  # with which it is asked; a reload may bring another
         self.trial = trial
         self.inflight = inflight
-        self.ordinal = ordinal
+        self.sent = sent
         self._ended = False
+        self._background = False
+
+    def in_background(self) -> None:
+        """Count it among the row's background requests until it ends."""
+        self._background = True
+        self.row.reserve.background += 1
 
     def settle(self, outcome: Outcome) -> None:
         """End it with what became of the attempt."""
@@ -44,6 +51,7 @@ class Lease:
     def _end(self, outcome: Outcome | None) -> None:
         if not self._ended:
             self._ended = True
+            self.row.reserve.background -= self._background
             self._owner.settle(self, outcome)
 
     def __enter__(self) -> Self:

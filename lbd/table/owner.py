@@ -11,7 +11,7 @@ Taking a lease re-checks live what a snapshot may be some milliseconds late abou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -19,11 +19,12 @@ from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
 from lbd.model.outcome import Outcome, ProbeResult, Verdict
 from lbd.model.plan import Catalogue, Live
 from lbd.model.provider import DeploymentSpec, ProviderSpec, ScorerSpec, TierSpec
-from lbd.model.table import AdminState, Snapshot
+from lbd.model.table import AdminState, Alternative, Snapshot
 from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.ports import Env, Timer
 from lbd.state import breaker, ewma, health, outlier, quota, uplink, warmup
 from lbd.state.breaker import Phase
+from lbd.state.claims import ANY, Bid
 from lbd.state.ejection import review
 from lbd.state.evidence import observe, observe_probe
 from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, penalty, plain, remote, silence_counts
@@ -64,6 +65,7 @@ class Owner:
         self.suspected: Callable[[str], None] = lambda _provider: None  # probe it now
         self.lost: Callable[[DeploymentId], None] = lambda _row: None  # whoever waits there had better move
         self.tokens_per_byte = TOKENS_PER_BYTE
+        self.variants: Mapping[str, Alternative] = {}
         self.snapshot = Snapshot(0, 0.0, 0.0, (), Catalogue({}, (), {}), ScorerSpec(()))
         self.publishes = 0
 
@@ -76,8 +78,10 @@ class Owner:
         tiers: Sequence[TierSpec],
         catalogue: Catalogue,
         scorer: ScorerSpec,
+        variants: Mapping[str, Alternative] | None = None,
     ) -> None:
         """Take a configuration: rows whose identity is unchanged keep all their state."""
+        self.variants = variants or {}
         provider = {p.name: p for p in providers}
         tier = {t.name: t for t in tiers}
         old = {row.spec.identity(row.provider): row for row in self.rows}
@@ -126,29 +130,32 @@ class Owner:
         """Return the rate limits that ``row`` is under."""
         return self.accounts.of(row)
 
+    def opens(self, row: Row, now: Instant) -> Instant | None:
+        """Return when the rate limits that ``row`` is under open again, None while they are open."""
+        return quota.next_timer(self.quota_of(row), now)
+
     def find(self, deployment: DeploymentId) -> Row | None:
         """Return the row with this id."""
         return next((row for row in self.rows if row.spec.id == deployment), None)
 
     # --- leases --------------------------------------------------------------------------------------
 
-    def lease(self, i: int, now: Instant, *, last_resort: bool = False) -> Lease | str:
-        """Take a slot of row ``i``, or return the reason code that refuses it now."""
+    def lease(self, i: int, now: Instant, *, last_resort: bool = False, bid: Bid = ANY) -> Lease | str:
+        """Take a slot of row ``i`` and room for ``bid``, or return the reason code that refuses it now."""
         row = self.rows[i]
         trial = False
         if not row.calm:
-            no = self._refusal(row, now, last_resort)
+            no = self._refusal(row, now, last_resort, bid)
             if no is not None:
                 return no
             trial = row.breaker.phase is not _CLOSED
             if trial:
                 row.breaker = breaker.take_trial(row.breaker)
         row.inflight += 1
-        ordinal = self.accounts.send(row)
         if not row.calm and self.quota_of(row).buckets:
-            self._limited(row, self.accounts.change(row, quota.used, now))
+            self._limited(row, self.accounts.change(row, lambda q: quota.used(q, bid.need, now), now))
         self.touch(i, transition=trial)
-        return Lease(self, row, trial, row.inflight, ordinal)
+        return Lease(self, row, trial, row.inflight, self.accounts.send(row, bid.need, now))
 
     def _is_calm(self, row: Row) -> bool:
         """Tell whether nothing in the row's state could refuse a request before its next transition."""
@@ -163,10 +170,10 @@ class Owner:
             and not limits.blocked_until
         )
 
-    def _refusal(self, row: Row, now: Instant, last_resort: bool) -> str | None:
+    def _refusal(self, row: Row, now: Instant, last_resort: bool, bid: Bid) -> str | None:
         if row.admin is not _READY:
             return f"admin_{row.admin}"
-        no = health.refusal(row, quota.left(self.quota_of(row), now), now)
+        no = health.refusal(row, 1.0 if self.accounts.when(row, bid, now) <= now else 0.0, now)
         if no is not None and not (
             no == "breaker_open" and last_resort and breaker.admits_last_resort(row.breaker, now)
         ):
@@ -183,6 +190,7 @@ class Owner:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
         row.inflight -= 1
+        self.accounts.ended(row, lease.sent)
         if outcome is not None and lease.key is not row.provider.api_key and _about_key(outcome, lease):
             outcome = None  # of a key that is no longer in use
         if outcome is not None and (
@@ -195,7 +203,7 @@ class Owner:
             if outcome.usage is not None:
                 self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
             if outcome.quota:
-                self._limited(row, self.accounts.answered(row, lease.ordinal, outcome, self._env.now()))
+                self._limited(row, self.accounts.answered(row, lease.sent, outcome, self._env.now()))
             if row.index >= 0:
                 self.touch(row.index, transition=False)
                 if self.awaited:
@@ -244,7 +252,7 @@ class Owner:
 
     def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:
         if outcome.quota:
-            self._limited(row, self.accounts.answered(row, lease.ordinal, outcome, now))
+            self._limited(row, self.accounts.answered(row, lease.sent, outcome, now))
         if outcome.usage is not None:
             self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
         failure = outcome.failure
@@ -318,8 +326,7 @@ class Owner:
         """Take in a probe's result."""
         now = self._env.now()
         if result.quota:
-            running = sum(r.inflight for r in self.rows if group(r) == group(row))
-            self._limited(row, self.accounts.probed(row, result.quota, running, now))
+            self._limited(row, self.accounts.probed(row, result.quota, now))
         before = (row.breaker, row.suspect, row.lock)
         silent = result.failure if result.verdict is Verdict.DOWN else None
         blame = not self._own_fault(row, silent, now)
@@ -464,6 +471,7 @@ class Owner:
             old.catalogue if catalogue is None else catalogue,
             old.scorer if scorer is None else scorer,
             ratio,
+            self.variants,
         )
 
     def _restate(self, row: Row, now: Instant, wall: float) -> None:

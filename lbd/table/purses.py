@@ -7,14 +7,14 @@ is promised stands on the disk before: see :mod:`lbd.state.purse`; a loop writes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.provider import BudgetSpec
 from lbd.model.units import NANO_PER_USD, NanoUsd, Seconds, WallTime
-from lbd.state.purse import Purse
+from lbd.state.purse import Purse, begins
 
 # What requests under way have reserved, and do not use, is back in so long; so may a disk be that takes nothing.
 SOON: Seconds = 1.0
@@ -79,6 +79,13 @@ class Purses:
             of.setdefault((spec.scope, spec.name), []).append(key)
         self._of = {whose: tuple(keys) for whose, keys in of.items()}
         self.active = bool(self._purses)
+
+    def unwritten(self, kept: Collection[str], wall: WallTime) -> dict[str, tuple[int, BudgetSpec]]:
+        """Return the budgets of which nothing was written down, each with the begin of its window.
+
+        Theirs is a new budget, or a file that was damaged.
+        """
+        return {key: (begins(spec.period, wall), spec) for key, spec in self._specs.items() if key not in kept}
 
     def restore(self, kept: Mapping[str, tuple[int, NanoUsd]], wall: WallTime) -> None:
         """Take up what was written down before a restart: window and amount, by budget."""
@@ -167,6 +174,11 @@ class Purses:
     def spent(self) -> dict[str, tuple[int, NanoUsd]]:
         """Return what is to be written down at an end in peace: not more than what was really spent."""
         return {key: (p.window, p.spent + p.reserved) for key, p in self._purses.items()}
+
+    def spent_of(self, key: str) -> NanoUsd:
+        """Return what was spent of a budget in its window, 0 where there is none of this key."""
+        purse = self._purses.get(key)
+        return 0 if purse is None else purse.spent
 
     def report(self, wall: WallTime) -> list[dict[str, object]]:
         """Return each budget with where it stands, in USD."""

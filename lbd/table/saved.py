@@ -234,12 +234,14 @@ class SavedQuota(msgspec.Struct):
     wall: _Number
     blocked_for: _Age
     buckets: dict[str, tuple[_Count | None, _Number, _Left]]
+    refills: dict[str, _Age] = {}  # of those that fill up steadily: what comes back in a second
 
 
 def dump_quota(quota: Quota, now: Instant, wall: WallTime) -> bytes:
     """Return what is kept of a quota."""
     buckets = {what: (b.limit, held(b, now), b.reset_at - now) for what, b in quota.buckets.items()}
-    return msgspec.msgpack.encode(SavedQuota(wall, max(0.0, quota.blocked_until - now), buckets))
+    refills = {what: b.refill for what, b in quota.buckets.items() if b.refill}
+    return msgspec.msgpack.encode(SavedQuota(wall, max(0.0, quota.blocked_until - now), buckets, refills))
 
 
 def restore_quota(data: bytes, now: Instant, wall: WallTime) -> Quota | None:
@@ -250,7 +252,7 @@ def restore_quota(data: bytes, now: Instant, wall: WallTime) -> Quota | None:
         return None
     gap = max(0.0, wall - saved.wall)
     buckets = {
-        what: Bucket(limit, remaining, now + reset - gap, now)
+        what: Bucket(limit, remaining, now + reset - gap, now - gap, saved.refills.get(what, 0.0))
         for what, (limit, remaining, reset) in saved.buckets.items()
         if reset > gap
     }

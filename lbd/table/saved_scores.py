@@ -38,6 +38,7 @@ class _Kept(msgspec.Struct):
     count: _Count
     bet: _Bet
     phase: Phase
+    scale: Annotated[str, Meta(max_length=10_000)] = ""
 
 
 class Saved(msgspec.Struct):
@@ -63,6 +64,7 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             level.count,
             _Bet(bet.stake, bet.cash, bet.n, bet.deviations),
             s.phase,
+            s.scale,
         )
     return msgspec.msgpack.encode(Saved(wall, row.spec.identity(row.provider), families))
 
@@ -83,4 +85,4 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
 def _standing(kept: _Kept, at: Instant) -> Standing:
     level = Level(kept.n, kept.total, kept.squares, at, kept.count)
     bet = Bet(kept.bet.stake, kept.bet.cash, kept.bet.n, kept.bet.deviations)
-    return Standing(kept.prior, kept.reference, level, bet, kept.phase)
+    return Standing(kept.prior, kept.reference, level, bet, kept.phase, kept.scale)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
+from lbd.model.experiment import Arm
 from lbd.model.units import DeploymentId, Ratio
 from lbd.ports import Env
 from lbd.state import quality, scores
@@ -23,6 +25,8 @@ class Scoring:
         self._env = env
         self._owner = owner
         self.served = Served()
+        # told of a score of a request that counts in experiments: its arms, the score, the one that it replaces
+        self.arms_scored: Callable[[tuple[Arm, ...], Ratio, Ratio | None], None] = lambda _arms, _score, _before: None
         self.taken: Counter[tuple[DeploymentId, str]] = Counter()  # by deployment and source
 
     def feedback(self, request_id: str, client: str, score: Ratio) -> bool:
@@ -40,11 +44,27 @@ class Scoring:
         elif before != score:
             scores.swap(row, serving.family, before, score)
             self._owner.touch(row.index, transition=False)
+        if serving.trials:
+            self.arms_scored(self.served.arms(request_id), score, before)
         return True
 
-    def take(self, row: Row, family: str, score: Ratio, source: str, *, shadow: bool = False) -> None:
-        """Take a score of an answer of ``row``; ``shadow``: nobody was given the answer."""
-        changes = scores.take(row, family, score, self._env.now(), shadow=shadow)
+    def scored(self, request_id: str, score: Ratio, source: str, *, scale: str = "") -> bool:
+        """Take a score of an answer by its request's id; False where that is not known any more."""
+        serving = self.served.find(request_id)
+        row = None if serving is None else self._owner.find(serving.deployment)
+        if serving is None or row is None:
+            return False
+        self.take(row, serving.family, score, source, scale=scale)
+        if serving.trials:
+            self.arms_scored(self.served.arms(request_id), score, None)
+        return True
+
+    def take(self, row: Row, family: str, score: Ratio, source: str, *, shadow: bool = False, scale: str = "") -> None:
+        """Take a score of an answer of ``row``; ``shadow``: nobody was given the answer.
+
+        ``scale`` names what the score means; where that is another thing than before, what was learned begins anew.
+        """
+        changes = scores.take(row, family, score, self._env.now(), shadow=shadow, scale=scale)
         self.taken[row.spec.id, source] += 1
         for change in changes:
             self._tell(row, change)

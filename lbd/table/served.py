@@ -1,7 +1,8 @@
 """Who was served what by whom: of the last requests, in little memory, so that they can be rated afterwards.
 
 Ids of one run are a prefix and a number that goes up (:meth:`lbd.pipeline.Pipeline.next_id`), so a slot is found by the
-number; client, deployment, family and surface are written once for all requests that share them. A slot takes 16 bytes.
+number; client, deployment, family and surface are written once for all requests that share them. A slot takes 16 bytes,
+and 8 more once there was an experiment: up to five arms, each with its cluster's 11 bits and one for the treated.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import math
 from array import array
 from typing import NamedTuple
 
+from lbd.model.experiment import Arm
 from lbd.model.record import RequestRecord
 from lbd.model.units import DeploymentId, Ratio
+from lbd.state.trial import CLUSTERS
 
 MOST = 100_000
 _PREFIX = len("req_") + 12
+_ARMS = 5  # of a request
+_ARM_BITS = 12
 _SHARED = 1 << 16  # different servings that are told apart; more of them than any configuration has
 
 
@@ -25,6 +30,7 @@ class Serving(NamedTuple):
     deployment: DeploymentId
     family: str
     surface: str
+    trials: tuple[tuple[str, str], ...] = ()  # name and key of the experiments in whose arms it counts
 
 
 class Served:
@@ -36,6 +42,7 @@ class Served:
         self._numbers = array("Q", bytes(8 * most))
         self._which = array("I", bytes(4 * most))
         self._scores = array("f", bytes(4 * most))
+        self._places: array[int] | None = None  # in the arms of experiments, once there was one
         self._index: dict[Serving, int] = {}
         self._servings: list[Serving] = []
 
@@ -45,7 +52,8 @@ class Served:
         if record.served_by is None or number is None:
             return
         family = "" if record.judged is None else record.judged.family
-        serving = Serving(record.client, record.served_by, family, record.surface)
+        trials = tuple((arm.experiment, arm.key) for arm in record.arms[:_ARMS]) if record.arms else ()
+        serving = Serving(record.client, record.served_by, family, record.surface, trials)
         which = self._index.get(serving)
         if which is None:
             if len(self._servings) >= _SHARED:
@@ -57,11 +65,26 @@ class Served:
             self._prefix = record.id[:_PREFIX]
         slot = number % self._most
         self._numbers[slot], self._which[slot], self._scores[slot] = number, which, math.nan
+        if trials:
+            if self._places is None:
+                self._places = array("Q", bytes(8 * self._most))
+            self._places[slot] = _packed(record.arms)
 
     def find(self, request_id: str) -> Serving | None:
         """Return who was served what, None where that is not known, or no more."""
         slot = self._slot(request_id)
         return None if slot is None else self._servings[self._which[slot]]
+
+    def arms(self, request_id: str) -> tuple[Arm, ...]:
+        """Return the arms that a request counts in; of their units the cluster alone."""
+        slot = self._slot(request_id)
+        if slot is None or self._places is None:
+            return ()
+        packed, out = self._places[slot], []
+        for name, key in self._servings[self._which[slot]].trials:
+            out.append(Arm(name, key, bool(packed & 1), packed >> 1 & CLUSTERS - 1))
+            packed >>= _ARM_BITS
+        return tuple(out)
 
     def rate(self, request_id: str, score: Ratio) -> Ratio | None:
         """Keep how a request that is known was rated; return how it was before."""
@@ -86,6 +109,13 @@ class Served:
 
     def _clear_numbers(self) -> None:
         self._numbers = array("Q", bytes(8 * self._most))
+
+
+def _packed(arms: tuple[Arm, ...]) -> int:
+    packed = 0
+    for arm in reversed(arms[:_ARMS]):
+        packed = packed << _ARM_BITS | arm.unit % CLUSTERS << 1 | arm.treated
+    return packed
 
 
 def _number(request_id: str) -> int | None:

@@ -130,8 +130,7 @@ class Attempt:
         self.committed = False
         self.paused = False
         self.held_s: Seconds = 0.0  # while the client could not take more
-        self.rescued = False
-        self.resent = False
+        self.rescued = self.resent = False
         self.sent_at: Instant = 0.0
         self.head_at: Instant = 0.0
         self.last_at: Instant = 0.0
@@ -207,11 +206,13 @@ class Attempt:
             exchange.cancel()
 
     def rescue(self) -> None:
-        """The row is lost: move on, if nothing of the answer was shown and another candidate is left."""
+        """The row is lost: move on if another candidate is left, but not while an answer flows."""
         shown = self.committed and self.manner is FORWARD
-        if not shown and self._open_still() and self._host.may_move():
+        flows = shown and (self.paused or self._env.now() - self.last_at < QUIET)
+        if not flows and self._open_still() and self._host.may_move():
             self.rescued = True
-            self._settle(Failure(FailureKind.TIMEOUT_FIRST, "moved away: the deployment stopped answering"))
+            kind = FailureKind.TIMEOUT_IDLE if shown else FailureKind.TIMEOUT_FIRST
+            self._settle(Failure(kind, "moved away: the deployment stopped answering"))
 
     def refuse(self, failure: Failure) -> None:
         """The request cannot be put in the provider's shape: nothing is sent."""
@@ -247,7 +248,7 @@ class Attempt:
         if watch.failure is not None:
             if self.committed:
                 self._pass(out, now)  # what came before it may stand in the same read
-            self._settle(watch.failure)
+            self._close(watch, now)
         elif watch.done and watch.committed:
             self._draining = self._deaf = True
             self._complete(out, now)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from lbd.decide import pick, route
 from lbd.decide.terms import Term
-from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.failure import Failure, FailureKind
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
 from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
@@ -24,23 +24,24 @@ from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.request import Ask
 from lbd.model.table import Snapshot
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
-from lbd.ports import Endpoint, Env, Reply
+from lbd.ports import Env, Reply
 from lbd.shapes.validate.check import judged
 from lbd.shapes.wire import Wire
 from lbd.state import flight as flights
 from lbd.state.budget import RetryBudget
-from lbd.state.flight import Flight, Step
+from lbd.state.flight import Flight, Next, Step
 from lbd.table.owner import Owner
 from lbd.table.purses import Hold, Purses
 from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt
 from lbd.upstream.bounds import bounds_of, longest
 from lbd.upstream.headers import event_stream
-from lbd.upstream.line import Line, forwarding
+from lbd.upstream.line import Line, forwarding, put
 from lbd.upstream.manner import WHOLE, Manner, following, manner_of
 from lbd.upstream.queue import Queue
 from lbd.upstream.recording import attempt_record, outcome_of
 from lbd.upstream.respond import answer, own_fields
+from lbd.upstream.splicing import Room, Splicing
 from lbd.upstream.ticket import Ticket
 from lbd.upstream.usage import usage_of
 from lbd.upstream.wheel import Wheel
@@ -74,7 +75,8 @@ class Flights:
         self.purses = Purses(lambda kind, budget, told: owner.emit(kind, budget, "", level="warning", evidence=told))
         self.queue = Queue(env, self.settings.queue_size)
         self.wheel = Wheel(env)
-        self._waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts without a first content yet
+        self.room = Room()
+        self._waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts under way
         self.running: set[Run] = set()
         self._rankings: dict[Ask, Ranking] = {}
         self._generation = -1
@@ -104,22 +106,22 @@ class Flights:
         return ranking
 
     def watch(self, row: DeploymentId, attempt: Attempt) -> None:
-        """Note an attempt that waits there for its first content."""
+        """Note an attempt that is under way there."""
         waiting = self._waiting.get(row)
         if waiting is None:
             waiting = self._waiting[row] = set()
         waiting.add(attempt)
 
     def unwatch(self, row: DeploymentId, attempt: Attempt) -> None:
-        """Forget it: the content is there, or the attempt is over."""
+        """Forget it: the attempt is over."""
         self._waiting[row].discard(attempt)
 
     def _lost(self, row: DeploymentId) -> None:
         for attempt in tuple(self._waiting.get(row, ())):
             attempt.rescue()
 
-    async def fly(self, ticket: Ticket, reply: Reply) -> None:
-        """Serve one request to its end. Raises nothing but CancelledError: the client has gone."""
+    async def fly(self, ticket: Ticket, reply: Reply) -> RequestRecord:
+        """Serve one request to its end; return its record. Raises nothing but CancelledError: the client has gone."""
         run = Run(self, ticket, reply)
         self.running.add(run)
         try:
@@ -133,6 +135,7 @@ class Flights:
         finally:
             self.running.discard(run)
         self.done(record)
+        return record
 
     async def drain(self, timeout_s: Seconds) -> None:
         """Wait until nothing runs; after ``timeout_s`` end what is left with a typed error."""
@@ -158,14 +161,18 @@ class Run:
         "_env",
         "_flight",
         "_hold",
+        "_keeping",
         "_overhead_us",
         "_records",
         "_rejected",
         "_reply",
+        "_room",
         "_served_by",
         "_service",
+        "_shown",
         "_slo_at_risk",
         "_spent",
+        "_splicing",
         "_ticket",
         "_ttft_s",
         "_upstream_s",
@@ -187,6 +194,10 @@ class Run:
         self._upstream_s: Seconds = 0.0  # spent waiting for providers
         self._slo_at_risk = False  # nobody was predicted to meet it
         self._closed = False
+        self._keeping = False  # the client is told now and then that its answer is still awaited
+        self._splicing: Splicing | None = None  # once the client has content
+        self._shown: list[bytes] | None = None  # of it, where it is kept
+        self._room = 0  # bytes that may be kept still
         self._hold: Hold | None = None  # what is kept of budgets for the attempt under way
         self._attempting: Attempt | None = None
         self._rejected: Attempt | None = None  # the last whose answer was not good enough
@@ -219,26 +230,32 @@ class Run:
             failure = attempt.failure
             if failure is None:
                 return self._serve(attempt)
-            candidate = acquired.choice.candidate
             now = self._env.now()
-            larger = flights.too_small(failure, candidate.context)
-            twins = self._left(Query(self._flight.tried, candidate.model))
-            others = self._left(Query(self._flight.tried, larger_than=larger))
-            if not self._ticket.ask.fallback:
-                others = twins  # one model, or a clear error
-            self._flight, verdict = flights.after(self._flight, candidate.id, failure, now, twins=twins, others=others)
+            verdict, query = self._next(acquired.choice.candidate, failure, now)
             if verdict.step is Step.GIVE:
                 return self._fail(self._soonest(verdict.failure, now))
             if verdict.spend and not service.budget.spend(now):
                 return self._fail(self._soonest(flights.final(self._flight), now))
+            if self._flight.committed:
+                self._keep_open()
             again = None
             if verdict.step is Step.AGAIN:
                 await self._env.sleep(verdict.wait_s)
                 self._desk.waited_s += verdict.wait_s
                 again = acquired.choice
-            else:
-                model = candidate.model if twins and larger is None else None
-                query = Query(self._flight.tried, model, larger, self._ticket.affinity)
+
+    def _next(self, candidate: Candidate, failure: Failure, now: Instant) -> tuple[Next, Query]:
+        """Return what to do after a failure there, and what a pick is restricted to then."""
+        larger = flights.too_small(failure, candidate.context)
+        twins = self._left(Query(self._flight.tried, candidate.model))
+        others = self._left(Query(self._flight.tried, larger_than=larger))
+        if not self._ticket.ask.fallback:
+            others = twins  # one model, or a clear error
+        if self._splicing is not None:
+            self._flight = self._splicing.broken(self._flight, failure, now, self._ticket.ask.first_content_s)
+        self._flight, verdict = flights.after(self._flight, candidate.id, failure, now, twins=twins, others=others)
+        model = candidate.model if twins and larger is None else None
+        return verdict, Query(self._flight.tried, model, larger, self._ticket.affinity)
 
     def _soonest(self, failure: Failure, now: Instant) -> Failure:
         """Return the last word; where every attempt was limited, the limit that ends first is the wait."""
@@ -268,11 +285,15 @@ class Run:
             endpoint = forwarding(endpoint, self._ticket.forward)
         service.watch(candidate.id, attempt)
         try:
-            sent = self._sent(way.wire, line, manner, endpoint, ask_usage)
+            asked = self._ticket.body
+            sent = put(line, way.wire, asked, endpoint, manner is not WHOLE, ask_usage, self._env.wall)
+            follow = following(manner, way.wire, asked, ask_usage)
+            if self._splicing is not None:
+                follow = self._splicing.follow(follow)
             if isinstance(sent, Failure):
                 attempt.refuse(sent)
             else:
-                await attempt.run(*sent, following(manner, way.wire, self._ticket.body, ask_usage))
+                await attempt.run(*sent, follow)
         except BaseException:
             lease.ignore()
             self._record(attempt, decision, FailureKind.CLIENT_GONE)
@@ -286,18 +307,6 @@ class Run:
         self._record(attempt, decision, None if attempt.failure is None else attempt.failure.kind)
         lease.settle(outcome_of(self._ticket, attempt, candidate))
         return attempt
-
-    def _sent(
-        self, wire: Wire, line: Line, manner: Manner, endpoint: Endpoint, ask_usage: bool
-    ) -> tuple[Endpoint, bytes] | Failure:
-        """Return where the request goes, and as this deployment takes it; or why it cannot be put in its shape."""
-        try:
-            body = wire.encode(self._ticket.body, line.spec, manner is not WHOLE, ask_usage)
-            if (sign := line.shape.sign) is not None:
-                endpoint = sign(endpoint, body, self._env.wall(), line.provider)
-            return endpoint, body
-        except LbdError as e:
-            return e.failure
 
     def _prepare(self, line: Line, wire: Wire, candidate: Candidate, manner: Manner) -> Attempt:
         flight, settings = self._flight, self._service.settings
@@ -313,12 +322,19 @@ class Run:
         return longest(self._ticket.ask, view, attempt.bounds.usual_s)
 
     def may_move(self) -> bool:
-        """Tell whether another candidate is left."""
-        return self._left(Query(self._flight.tried)) > 0
+        """Tell whether another candidate is left, and could go on with what the client has."""
+        flight, splicing = self._flight, self._splicing
+        if splicing is not None and (flight.resumed >= flights.MOST_RESUMED or not splicing.can()):
+            return False
+        return self._left(Query(flight.tried)) > 0
 
     def silent(self, attempt: Attempt) -> None:
-        """The provider is silent for suspiciously long: see whether anybody is there."""
+        """The provider is silent for suspiciously long: see whether anybody is there, if that is not known already."""
         self._service.silent(attempt.line.provider.name)
+        if attempt.committed:
+            view = self._service.owner.snapshot.row(attempt.line.spec.id)
+            if view is not None and view.refusal == "breaker_open":
+                attempt.rescue()
 
     def _record(self, attempt: Attempt, decision: Decision, failure: FailureKind | None) -> None:
         arrived = self._ticket.arrived
@@ -347,7 +363,13 @@ class Run:
         )
 
     def commit(self, attempt: Attempt, first: bytes) -> None:
-        """The first content is here: start the answer."""
+        """The first content is here: start the answer, or go on with it."""
+        if self._splicing is not None:
+            self._reply.flow(attempt.pause, attempt.resume)
+            self.forward(self._splicing.resumed(self._flight, first))
+            return
+        self._splicing = Splicing(self._service.room, self._ticket)
+        self._shown = self._splicing.shown
         self._flight = flights.committed(self._flight)
         self._served_by = attempt.line.spec.id
         reply = self._reply
@@ -356,13 +378,23 @@ class Run:
             kind = (event_stream(attempt.headers) or "text/event-stream").encode("latin-1", "replace")
             reply.start(200, b"%bcontent-type: %b\r\ncache-control: no-cache\r\n" % (told, kind))
         reply.flow(attempt.pause, attempt.resume)
-        reply.write(first)
+        self.forward(first)
         self._ttft_s = self._env.now() - self._ticket.arrived
-        self._service.unwatch(attempt.line.spec.id, attempt)
 
     def forward(self, data: bytes) -> None:
-        """Pass on a slice."""
+        """Pass on a slice, and keep it for when the stream breaks."""
         self._reply.write(data)
+        if (shown := self._shown) is not None:
+            shown.append(data)
+            self._room -= len(data)
+            if self._room < 0:
+                self._widen()
+
+    def _widen(self) -> None:
+        """More was kept than there is room for: take more, or keep nothing."""
+        if self._splicing is not None:
+            self._room += self._splicing.more(-self._room)
+            self._shown = self._splicing.shown
 
     def finish(self, data: bytes) -> None:
         """Pass on the last slice and end the answer."""
@@ -376,13 +408,21 @@ class Run:
             self._keep_open()
 
     def _keep_open(self) -> None:
-        if not self._closed and not self._flight.committed:
+        if not self._keeping:
+            self._keeping = True
+            self._tell_alive()
+
+    def _tell_alive(self) -> None:
+        self._keeping = not self._closed and (self._splicing is None or self._splicing.silent)
+        if self._keeping:
             self._reply.write(self._ticket.shape.keep_alive)
-            self._env.call_at(self._env.now() + KEEP_ALIVE_EVERY, self._keep_open)
+            self._env.call_at(self._env.now() + KEEP_ALIVE_EVERY, self._tell_alive)
 
     def _serve(self, attempt: Attempt) -> RequestRecord:
         self._served_by = attempt.line.spec.id
         self._usage = attempt.usage
+        if self._splicing is not None:
+            self._splicing.served()
         if attempt.answer is not None:
             kind = b"application/json"
             if attempt.manner is WHOLE:
@@ -419,6 +459,7 @@ class Run:
 
     def _close(self, outcome: str, status: int) -> RequestRecord:
         self._closed = True
+        splices = () if self._splicing is None else self._splicing.over(gone=outcome == FailureKind.CLIENT_GONE)
         ticket, ask, head = self._ticket, self._ticket.ask, self._ticket.body.head
         ttft = self._ttft_s
         late = ask.slo_s is not None and ttft is not None and ttft > ask.slo_s
@@ -446,4 +487,6 @@ class Run:
             self._desk.waited_s,
             self._flight.moves,
             ticket.judged,
+            arms=ticket.arms,
+            splices=splices,
         )

@@ -14,7 +14,7 @@ class Host(Protocol):
     """The flight that an attempt belongs to."""
 
     def commit(self, attempt: Attempt, first: bytes) -> None:
-        """The first content is here: from now on the answer is this attempt's."""
+        """The first content is here: from now on the answer is this attempt's, or it repeats what was shown."""
 
     def forward(self, data: bytes) -> None:
         """Pass on a slice."""
@@ -23,7 +23,7 @@ class Host(Protocol):
         """Pass on the last slice and end the answer."""
 
     def may_move(self) -> bool:
-        """Tell whether another candidate is left."""
+        """Tell whether another candidate is left, and could go on with what was shown, if anything was."""
 
     def longest(self, attempt: Attempt) -> Seconds:
         """Return how long even the longest answer would take: a whole one that takes longer is overdue."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec.structs import replace
 
 from lbd import __version__
-from lbd.model.failure import Failure
+from lbd.model.failure import Failure, LbdError
 from lbd.model.provider import DeploymentSpec, ProviderSpec
+from lbd.model.request import Body
+from lbd.model.units import WallTime
 from lbd.ports import Endpoint, Origin, Transport
 from lbd.shapes.bridge import wires
 from lbd.shapes.providers import Shape
@@ -103,6 +105,19 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
 def forwarding(endpoint: Endpoint, fields: tuple[tuple[str, str], ...]) -> Endpoint:
     """Return the endpoint for one request with these headers of its client's, in place of lbd's own."""
     return replace(endpoint, headers=tuple({**dict(endpoint.headers), **dict(fields)}.items()), lasting=False)
+
+
+def put(
+    line: Line, wire: Wire, body: Body, endpoint: Endpoint, stream: bool, ask_usage: bool, wall: Callable[[], WallTime]
+) -> tuple[Endpoint, bytes] | Failure:
+    """Return where a request goes, and as this deployment takes it; or why it cannot be put in its shape."""
+    try:
+        sent = wire.encode(body, line.spec, stream, ask_usage)
+        if (sign := line.shape.sign) is not None:
+            endpoint = sign(endpoint, sent, wall(), line.provider)
+        return endpoint, sent
+    except LbdError as e:
+        return e.failure
 
 
 def masked(failure: Failure, provider: ProviderSpec) -> Failure:

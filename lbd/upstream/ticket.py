@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from lbd.model.experiment import Arm
 from lbd.model.judged import Judged
-from lbd.model.request import Ask, Body
+from lbd.model.request import AfterContent, Ask, Body
 from lbd.model.units import Instant
 from lbd.model.validation import Validation
 from lbd.shapes.clients import ClientShape
@@ -23,4 +24,7 @@ class Ticket(msgspec.Struct, frozen=True):
     affinity: int = 0
     forward: tuple[tuple[str, str], ...] = ()  # headers for a provider that speaks the client's own shape
     validation: Validation | None = None  # what a whole answer is held to
+    sampled: bool = True  # its answer may be sampled to be scored
     judged: Judged | None = None  # what the prompt was held to be, where the choice was left to lbd
+    arms: tuple[Arm, ...] = ()  # of experiments in which it counts
+    after_content: AfterContent = AfterContent.SPLICE

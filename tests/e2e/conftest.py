@@ -134,6 +134,17 @@ def servers(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
+@pytest.fixture
+def mended(servers: ModelServers) -> Iterator[ModelServers]:
+    """The servers, brought back whatever a test did to them."""
+    yield servers
+    for name in servers.specs:
+        servers.signal(name, signal.SIGCONT) if servers.health(name, 0.3) != 200 else None
+        if servers.health(name, 1.0) != 200:
+            servers.start(name)
+        servers.wait_ready(name)
+
+
 def tiers(servers: ModelServers, **more: Any) -> dict[str, Any]:
     """Configure one server a tier."""
     names = ("primary", "secondary", "tertiary")

@@ -7,7 +7,6 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -20,17 +19,6 @@ from lbd.demo.traffic import Fate, Traffic, references
 from tests.e2e.conftest import MESSAGES, Daemon, tiers
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def mended(servers: ModelServers) -> Iterator[ModelServers]:
-    """The servers, brought back whatever a test did to them."""
-    yield servers
-    for name in servers.specs:
-        servers.signal(name, signal.SIGCONT) if servers.health(name, 0.3) != 200 else None
-        if servers.health(name, 1.0) != 200:
-            servers.start(name)
-        servers.wait_ready(name)
 
 
 def running(servers: ModelServers, name: str) -> int:
@@ -57,8 +45,11 @@ async def streamed(url: str, session: aiohttp.ClientSession, **more: Any) -> tup
 
 
 async def test_a_crash_in_the_middle_of_a_stream_ends_in_a_typed_error(daemon: Daemon, mended: ModelServers) -> None:
-    """The client gets what came, then an error event; never a fake end. The next request goes elsewhere."""
-    async with aiohttp.ClientSession() as session:
+    """Where it is not to be spliced, the client gets what came, then an error event; never a fake end.
+
+    The next request goes elsewhere.
+    """
+    async with aiohttp.ClientSession(headers={"x-lbd-after-content": "error"}) as session:
         task = asyncio.ensure_future(streamed(daemon.url, session, max_tokens=400, ignore_eos=True))
         await asyncio.sleep(1.0)
         mended.signal("a", signal.SIGKILL)

@@ -81,8 +81,8 @@ class Relay:
     def _watch_leases(self) -> None:
         take, settle = self.owner.lease, self.owner.settle
 
-        def lease(i: int, now: float, *, last_resort: bool = False) -> Lease | str:
-            taken = take(i, now, last_resort=last_resort)
+        def lease(i: int, now: float, *, last_resort: bool = False, **more: Any) -> Lease | str:
+            taken = take(i, now, last_resort=last_resort, **more)
             if isinstance(taken, Lease):
                 self.leases.append(taken)
             return taken

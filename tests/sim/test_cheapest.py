@@ -24,9 +24,10 @@ def draw_table(r: random.Random) -> Snapshot:
     """Return a table of up to eight rows, each with a price or none, a quality or none, a latency, an error ratio."""
     views = []
     for i in range(r.randint(1, 8)):
-        price = (
-            None if r.random() < 0.1 else Price(r.choice([0.0, 0.1, 1.0, 2.5, 10.0]), r.choice([0.4, 1.0, 8.0, 30.0]))
-        )
+        price = None
+        if r.random() >= 0.1:
+            of_input, of_output = r.choice([0.0, 0.1, 1.0, 2.5, 10.0]), r.choice([0.4, 1.0, 8.0, 30.0])
+            price = Price(of_input, of_output, r.choice([None, of_input / 10, of_input / 2]))
         spec = tables.deployment(
             f"p{i}/m{i}",
             model=f"m{i % 5}",
@@ -43,6 +44,7 @@ def draw_table(r: random.Random) -> Snapshot:
                 quality=quality,
                 error_ratio=r.choice([0.0, 0.0, 0.05, 0.4]),
                 output_tokens=r.choice([50, 300, 1500]),
+                cached_share=r.choice([0.0, 0.0, 0.3, 0.9]),
                 refusal=r.choice([None, None, None, None, "breaker_open"]),
             )
         )
@@ -86,6 +88,15 @@ def usd(row: DeploymentView, ask: Ask) -> float | None:
     return (ask.input_tokens * price.input_usd_per_mtok + output * price.output_usd_per_mtok) / 1e6
 
 
+def usual(row: DeploymentView, ask: Ask) -> float | None:
+    """What a request usually costs there: a part of its input is cached, and has a price of its own."""
+    whole, price = usd(row, ask), row.spec.price
+    if whole is None or price is None or price.cached_input_usd_per_mtok is None:
+        return whole
+    cached = ask.input_tokens * row.cached_share
+    return whole - cached * (price.input_usd_per_mtok - price.cached_input_usd_per_mtok) / 1e6
+
+
 def feasible(snapshot: Snapshot, ask: Ask) -> list[DeploymentView]:
     """Return every row that may serve, bound by bound."""
     out = []
@@ -107,10 +118,10 @@ def feasible(snapshot: Snapshot, ask: Ask) -> list[DeploymentView]:
 
 def expected(row: DeploymentView, rows: list[DeploymentView], ask: Ask) -> float:
     """What a request is expected to cost that goes there first, a failed attempt paid once more elsewhere."""
-    cost = usd(row, ask)
+    cost = usual(row, ask)
     if cost is None:
         return inf
-    others = [c for other in rows if other is not row and (c := usd(other, ask)) is not None]
+    others = [c for other in rows if other is not row and (c := usual(other, ask)) is not None]
     return cost + row.error_ratio * min(others, default=cost)
 
 

@@ -9,11 +9,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from lbd.model.evaluation import EVALUATOR
+from lbd.model.experiment import Arm, ExperimentSpec
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.provider import ClientSpec, Deadlines
 from lbd.model.request import Urgency
 from lbd.model.validation import Validation
-from lbd.pipeline import REMEMBERED_ASKS, Errand
+from lbd.pipeline import Errand
 from lbd.upstream.ticket import Ticket
 from tests.fakes.harness import SimInbound
 from tests.fakes.relay import Relay, row
@@ -253,18 +257,17 @@ def test_asks_are_not_shared_between_clients_or_configurations() -> None:
     play(main)
 
 
-def test_remembered_asks_are_bounded_and_refusals_are_not_remembered() -> None:
+def test_asks_are_remembered_and_refusals_are_not() -> None:
     """A stream of junk model names adds nothing."""
 
     async def main(env: VirtualEnv) -> None:
         relay = made(env)
         for n in range(200):
             refused(prepare(relay, model=f"junk-{n}"), K.UNKNOWN_MODEL)
-        assert not relay.pipeline._asks
-        for n in range(1, REMEMBERED_ASKS + 50):
-            relay.pipeline._asks[n] = None  # type: ignore[index,assignment]
+        assert not relay.pipeline.asks.known
         prepare(relay)
-        assert len(relay.pipeline._asks) <= REMEMBERED_ASKS
+        prepare(relay)
+        assert len(relay.pipeline.asks.known) == 1
 
     play(main)
 
@@ -502,5 +505,66 @@ def test_a_limit_that_a_reload_takes_away_is_gone() -> None:
         relay.configure(row("a", model="m-a"), clients=[{"name": "d", "key": KEY}], allow_inline_secrets=True)
         assert (await task).status == 200 and not relay.pipeline._rates._counted
         assert (await relay.ask(headers=AS_C)).status == 200
+
+    play(main)
+
+
+# --- experiments --------------------------------------------------------------------------------------
+
+
+def test_the_treated_have_the_surfaces_and_deadlines_of_their_variant() -> None:
+    """And count in their arm; everybody else has what holds."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        other = replace(relay.pipeline.rules, deadlines=Deadlines(interactive_total_s=7.0))
+        relay.pipeline.configure(replace(relay.pipeline.rules, variants={"x": other}))
+        relay.pipeline.trying = (ExperimentSpec("x", 0.5, key="k"),)
+        told = [ticket(prepare(relay, {"x-lbd-session": f"s{n}"})) for n in range(40)]
+        assert {(t.ask.variant, t.ask.total_s, t.arms[0].treated) for t in told} == {
+            ("x", 7.0, True),
+            ("", 600.0, False),
+        }
+        alone = ticket(prepare(relay))
+        assert {ticket(prepare(relay)).arms for _ in range(5)} == {alone.arms}, "without a session it is its client's"
+        relay.pipeline.trying = ()
+        assert all(not ticket(prepare(relay, {"x-lbd-session": f"s{n}"})).arms for n in range(40))
+
+    play(main)
+
+
+def test_a_request_enters_its_arms_when_its_flight_begins() -> None:
+    """Once, long before its end; what is refused before, only planned or in no arm does not."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        relay.stage.always(150.0, *answer(whole()), host="a")
+        entered: list[tuple[float, tuple[Arm, ...]]] = []
+        relay.pipeline.entered = lambda arms: entered.append((env.now(), arms))
+        assert (await relay.ask("m-b")).status == 200 and not entered
+        relay.pipeline.trying = (ExperimentSpec("x", 0.5, key="k"),)
+        began = env.now()
+        heard = await relay.ask("m-a")
+        assert heard.status == 200 and env.now() >= began + 100.0
+        assert [(at, [a.experiment for a in arms]) for at, arms in entered] == [(began, ["x"])]
+        assert relay.records[-1].arms == entered[0][1]
+        assert (await relay.ask("nobody")).status == 404
+        assert (await relay.ask("m-a", headers={"x-lbd-dry-run": "1"})).status == 200
+        assert len(entered) == 1
+
+    play(main)
+
+
+def test_what_lbd_asks_itself_counts_in_no_experiment() -> None:
+    """Otherwise scores would be of requests that nobody made."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        relay.pipeline.trying = (ExperimentSpec("x", 0.999, key="k"),)
+        raw = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "hello"}]}).encode()
+        for name, arms in ((EVALUATOR, 0), ("c", 1)):
+            errand = Errand(ClientSpec(name, b""), 60.0)
+            made_ = relay.pipeline.prepare("req_1", SimInbound(env.now(), {}), raw, relay.shape, errand=errand)
+            assert len(ticket(made_).arms) == arms
 
     play(main)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -92,8 +92,11 @@ class _Speaking:
 class ChatSpeaker:
     """See :class:`lbd.shapes.dialect.Speaker`: one id, the role once, the usage last, one end mark."""
 
-    def __init__(self, wants_usage: bool, _asked: bytes = b"") -> None:
+    def __init__(
+        self, wants_usage: bool, _asked: bytes = b"", *, thoughts: Sequence[str] = ("reasoning_content",)
+    ) -> None:
         self._wants_usage = wants_usage
+        self._thoughts = thoughts  # the members that thoughts stand in
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Speaking] = {}
         self._usage: Usage | None = None
@@ -136,7 +139,7 @@ class ChatSpeaker:
                 choice["logprobs"] = piece.logprobs
         elif isinstance(piece, Thought):
             if piece.text:
-                delta["reasoning_content"] = piece.text
+                delta |= dict.fromkeys(self._thoughts, piece.text)
                 state.thoughts.append(piece.text)
             if piece.token is not None:
                 delta["reasoning_details"] = [state.detail(piece, piece.token)]

@@ -10,6 +10,7 @@ from lbd.model.request import Head
 from lbd.model.units import Tokens
 from lbd.registry import Registry
 from lbd.shapes.dialect import Voice
+from lbd.shapes.splice import Resume
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ClientShape:
     # where it is a form and not JSON: its body with another model's name
     named: Callable[[bytes, str], bytes] | None = None
     said: Callable[[bytes], tuple[str, ...]] | None = None  # the user's turns, the oldest first, where there are any
+    resume: Resume | None = None  # how a stream that broke is taken up, where it can be
     forwards: tuple[str, ...] = ()  # headers that a provider of this very shape gets as the client sent them
 
 

@@ -11,6 +11,7 @@ from lbd.model.request import Head
 from lbd.shapes import asked, said, sse
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.messages import errors, parts
+from lbd.shapes.messages.resume import RESUME
 from lbd.shapes.messages.voice import VOICE
 
 
@@ -91,6 +92,7 @@ SHAPE = CLIENTS.add("anthropic.messages")(
         passes=errors.is_shaped,
         keep_alive=b'event: ping\ndata: {"type":"ping"}\n\n',
         voice=VOICE,
+        resume=RESUME,
         said=said.messages,
         status=errors.status,
         forwards=("anthropic-beta", "anthropic-version"),

@@ -13,6 +13,7 @@ from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.clients.openai import error_event
 from lbd.shapes.completions.read import USUAL_TOKENS
+from lbd.shapes.completions.resume import RESUME
 from lbd.shapes.completions.voice import VOICE
 from lbd.shapes.loose import UNREADABLE
 
@@ -96,6 +97,7 @@ SHAPE = CLIENTS.add("openai.completions")(
         passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
         voice=VOICE,
+        resume=RESUME,
         said=said.prompt,
     )
 )

@@ -12,6 +12,7 @@ from lbd.model.failure import Failure
 from lbd.model.request import Head
 from lbd.shapes import asked, said, sse, tokens
 from lbd.shapes.chat import errors
+from lbd.shapes.chat.resume import RESUME
 from lbd.shapes.chat.voice import VOICE
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.loose import UNREADABLE
@@ -159,6 +160,7 @@ SHAPE = CLIENTS.add("openai.chat")(
         passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
         voice=VOICE,
+        resume=RESUME,
         said=said.messages,
     )
 )

@@ -13,6 +13,7 @@ from lbd.shapes import asked, said, sse
 from lbd.shapes.chat import errors
 from lbd.shapes.clients import CLIENTS, ClientShape
 from lbd.shapes.responses import state
+from lbd.shapes.responses.resume import RESUME
 from lbd.shapes.responses.voice import VOICE
 
 # The number of an event that comes after all others, however many there were.
@@ -123,6 +124,7 @@ SHAPE = CLIENTS.add("openai.responses")(
         passes=errors.is_openai_shaped,
         keep_alive=sse.comment(b"waiting"),
         voice=VOICE,
+        resume=RESUME,
         said=said.items,
     )
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -65,9 +65,28 @@ class MessagesSpeaker:
         self._arguments: list[str] = []  # of the open call
         self._waiting: list[Said | Thought | Refused | Calling | Argued] = []
         self._pending: set[int] = set()  # numbers of the calls among what waits
-        self._signed = self._called = False
+        self._signed = self._called = self._told = False
         self._finished: Finished | None = None
         self._usage: Usage | None = None
+
+    def take_up(
+        self,
+        index: int,
+        open_: type[Said | Thought] | int | None,
+        arguments: Sequence[str],
+        *,
+        signed: bool,
+        called: bool,
+        told: bool,
+    ) -> None:
+        """Go on with a message that others have begun, from its block ``index``, which may be open.
+
+        ``told``: why it ended was told already, and its usage.
+        """
+        self._begun = True
+        self._index, self._open = index, open_
+        self._arguments = list(arguments)
+        self._signed, self._called, self._told = signed, called, told
 
     def say(self, pieces: Iterable[Piece]) -> bytes:
         """Return the events of these pieces."""
@@ -175,6 +194,8 @@ class MessagesSpeaker:
 
     def end(self) -> bytes:
         """Return the reason and the usage, and the end."""
+        if self._told:
+            return _event("message_stop")
         start = b"" if self._begun else self._begin(Begin("", ""))
         while self._waiting:  # a call without arguments, or cut by the limit on tokens, is as whole as it gets
             start += b"".join(self._go_on())

@@ -209,6 +209,7 @@ class Shape:
     read_models: Callable[[bytes], frozenset[str] | None]
     read_load: Callable[[bytes], Load | None] = lambda _: None
     read_slots: Callable[[bytes], int | None] = lambda _: None
+    longest: Callable[[str], int | None] = lambda _: None  # the bound that it puts on a model's answer for a client
     dialect: Dialect | None = None  # how it takes the requests of all other client shapes
     lists_models: bool = True  # the model list names what may be asked for
     self_hosted: bool = False

@@ -7,6 +7,7 @@ from lbd.shapes.chat.passing import read_models
 from lbd.shapes.messages import passing
 from lbd.shapes.messages.count import COUNT
 from lbd.shapes.messages.voice import DIALECT, MESSAGES
+from lbd.shapes.messages.write import most_tokens
 from lbd.shapes.providers import PROVIDERS, FreeProbes, ProviderConfig, Shape
 
 
@@ -24,6 +25,7 @@ SHAPE = PROVIDERS.add("anthropic")(
         limits=passing.quota,
         probes=FreeProbes(liveness="models", models="models?limit=1000"),
         read_models=read_models,
+        longest=most_tokens,
         dialect=DIALECT,
         limit_prefix=b"anthropic-ratelimit",
     )

@@ -5,8 +5,7 @@ The unary answer is what the last event of the stream says, so the two cannot di
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -30,55 +29,9 @@ from lbd.model.outcome import Usage
 from lbd.shapes import sse
 from lbd.shapes.gather import pieces_of
 from lbd.shapes.responses import echo, items
+from lbd.shapes.responses.under_way import Call, Open, Part
 
 _NOTHING = Begin("", "")
-
-
-@dataclasses.dataclass
-class _Part:
-    """A part of a message that is under way."""
-
-    kind: type[Said | Refused]
-    text: list[str] = dataclasses.field(default_factory=list)
-    logprobs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-
-    def shown(self) -> dict[str, Any]:
-        said = "".join(self.text)
-        return items.text(said, self.logprobs) if self.kind is Said else items.refusal(said)
-
-
-@dataclasses.dataclass
-class _Open:
-    """A message or a summary of thoughts that is under way."""
-
-    kind: type[Said | Thought]
-    id: str
-    place: int
-    done: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # parts
-    part: _Part | None = None
-    thoughts: list[str] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass
-class _Call:
-    """A call that is under way: its arguments may come in turn with another's."""
-
-    head: Calling
-    id: str
-    place: int
-    arguments: list[str] = dataclasses.field(default_factory=list)
-
-    def shown(self, status: str) -> dict[str, Any]:
-        head = self.head
-        call_id = head.id or self.id.replace("fc_", "call_", 1)
-        return items.call(self.id, call_id, head.name, "".join(self.arguments), status, head.token)
-
-    def complete(self) -> bool:
-        try:
-            orjson.loads("".join(self.arguments))
-        except ValueError:
-            return False
-        return True
 
 
 class ResponsesSpeaker:
@@ -89,13 +42,29 @@ class ResponsesSpeaker:
         self._number = 0  # of the next event
         self._begin: Begin | None = None
         self._output: list[dict[str, Any]] = []  # each item where it belongs, as it is when it is done
-        self._open: _Open | None = None
-        self._calls: dict[int, _Call] = {}  # by the number that their pieces name
+        self._open: Open | None = None
+        self._calls: dict[int, Call] = {}  # by the number that their pieces name
         self._known: set[int] = set()  # numbers of all calls
         self._waiting: list[dict[str, Any]] = []  # log-probabilities of no text yet
         self._refused = False
         self._finished: Finished | None = None
         self._usage: Usage | None = None
+
+    def take_up(
+        self,
+        begin: Begin,
+        number: int,
+        output: Sequence[dict[str, Any]],
+        open_: Open | None,
+        calls: Mapping[int, Call],
+        *,
+        known: int,
+        refused: bool,
+    ) -> None:
+        """Go on with a response that others have begun, with event ``number``; ``known`` calls were begun."""
+        self._begin, self._number = begin, number
+        self._output, self._open, self._calls = list(output), open_, dict(calls)
+        self._known, self._refused = set(range(known)), refused
 
     def say(self, pieces: Iterable[Piece]) -> bytes:
         """Return the events of these pieces."""
@@ -177,12 +146,12 @@ class ResponsesSpeaker:
         if message is None or message.kind is not Said:
             yield from self._close()
             place = self._place()
-            message = self._open = _Open(Said, self._id("msg", place), place)
+            message = self._open = Open(Said, self._id("msg", place), place)
             yield self._added(place, items.message(message.id, [], "in_progress"))
         part = message.part
         if part is None or part.kind is not kind:
             yield from self._end_part(message)
-            part = message.part = _Part(kind)
+            part = message.part = Part(kind)
             yield self._event("response.content_part.added", **self._at(message), part=part.shown())
         part.text.append(piece.text)
         if kind is Refused:
@@ -194,10 +163,10 @@ class ResponsesSpeaker:
         yield self._event("response.output_text.delta", **self._at(message), delta=piece.text, logprobs=told)
 
     @staticmethod
-    def _at(message: _Open) -> dict[str, Any]:
+    def _at(message: Open) -> dict[str, Any]:
         return {"item_id": message.id, "output_index": message.place, "content_index": len(message.done)}
 
-    def _end_part(self, message: _Open) -> Iterable[bytes]:
+    def _end_part(self, message: Open) -> Iterable[bytes]:
         part = message.part
         if part is None:
             return
@@ -227,7 +196,7 @@ class ResponsesSpeaker:
         if thoughts is None or thoughts.kind is not Thought:
             yield from self._close()
             place = self._place()
-            thoughts = self._open = _Open(Thought, self._id("rs", place), place)
+            thoughts = self._open = Open(Thought, self._id("rs", place), place)
             yield self._added(place, items.reasoning(thoughts.id, [], None))
             at = self._of(thoughts)
             yield self._event("response.reasoning_summary_part.added", **at, part=items.summary(""))
@@ -238,7 +207,7 @@ class ResponsesSpeaker:
             yield from self._close(token=piece.token)
 
     @staticmethod
-    def _of(thoughts: _Open) -> dict[str, Any]:
+    def _of(thoughts: Open) -> dict[str, Any]:
         return {"item_id": thoughts.id, "output_index": thoughts.place, "summary_index": 0}
 
     def _calling(self, piece: Calling) -> Iterable[bytes]:
@@ -247,7 +216,7 @@ class ResponsesSpeaker:
             yield from self._end_call(self._calls[piece.index], None)
         self._known.add(piece.index)
         place = self._place()
-        call = self._calls[piece.index] = _Call(piece, self._id("fc", place), place)
+        call = self._calls[piece.index] = Call(piece, self._id("fc", place), place)
         yield self._added(place, call.shown("in_progress"))
 
     def _argued(self, piece: Argued) -> Iterable[bytes]:
@@ -259,7 +228,7 @@ class ResponsesSpeaker:
         elif call is None and piece.index in self._known and piece.arguments.strip():
             raise LbdError(Failure(FailureKind.BAD_BODY, "more of a call's arguments after their end"))
 
-    def _end_call(self, call: _Call, cut: str | None) -> Iterable[bytes]:
+    def _end_call(self, call: Call, cut: str | None) -> Iterable[bytes]:
         if cut is None and not "".join(call.arguments).strip():  # an application reads them as JSON
             yield from self._argued(Argued(call.head.index, "{}"))
         del self._calls[call.head.index]

@@ -15,7 +15,7 @@ _INSTEAD = "send the earlier items, outputs included, in input"
 _REMEDIES = {
     "previous_response_id": f"lbd keeps no responses; {_INSTEAD}, and set store to false",
     "conversation": f"lbd keeps no conversations; {_INSTEAD}",
-    "background": "lbd runs nothing in the background; leave it out, and stream where the answer takes long",
+    "background": "lbd answers in the background what is asked at /v1/responses by itself, without a stream",
     "store": "lbd keeps no responses to come back for; set it to false",
 }
 _REFERENCE = f"lbd keeps no items to refer to; {_INSTEAD}: clients that send references do so where store is false"

@@ -119,3 +119,20 @@ def test_a_rule_that_nobody_could_serve_is_passed_over() -> None:
         tables.snapshot([only_chat], rules=[SMALL]), Inbound(), raw, embedding, head, Wishes(), LOCAL, None
     )
     assert told.rule is None
+
+
+def test_the_treated_of_an_experiment_have_rules_of_their_own() -> None:
+    """And are judged as those ask for; of one that is no more they have everybody's."""
+    judge = Judge()
+    found = Chooser()
+    found.judge = cast("Any", judge)
+    found.configure((), AutoSpec(), {"x": ((HARD,), AutoSpec()), "y": ((), AutoSpec(quality_share=0.9))})
+    shape = CLIENTS.load()["openai.chat"]
+    raw = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "a b c d e f g h"}]}).encode()
+    head = shape.read(raw)
+    assert not isinstance(head, Failure)
+    told = {
+        v: found.judged(SNAPSHOT, Inbound(), raw, shape, head, Wishes(), LOCAL, None, v) for v in ("", "x", "y", "gone")
+    }
+    assert told[""] is told["gone"] is NOT_JUDGED
+    assert (told["x"].rule, told["y"].rule, told["y"].difficulty) == ("hard", None, 0.8)

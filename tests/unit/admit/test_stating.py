@@ -10,7 +10,7 @@ from lbd.admit.auth import LOCAL
 from lbd.decide.classify import NO_WISHES
 from lbd.model.failure import FailureKind, LbdError
 from lbd.model.provider import Permission, SurfaceSpec
-from lbd.model.request import Head, Urgency, Wishes
+from lbd.model.request import AfterContent, Head, Urgency, Wishes
 
 SURFACES = {"support": SurfaceSpec("support"), "drafts": SurfaceSpec("drafts")}
 
@@ -41,3 +41,11 @@ def test_the_surface_asked_for_counts_before_the_clients_own() -> None:
         stating.surface(SURFACES, Wishes(surface="x"), client)
     with pytest.raises(LbdError, match="none is configured"):
         stating.surface({}, Wishes(surface="x"), client)
+
+
+def test_what_becomes_of_a_broken_stream_is_the_wish_or_the_surfaces() -> None:
+    """Without either it is spliced."""
+    strict = SurfaceSpec("strict", after_content=AfterContent.ERROR)
+    assert stating.after_content(Wishes(), None) is AfterContent.SPLICE
+    assert stating.after_content(Wishes(), strict) is AfterContent.ERROR
+    assert stating.after_content(Wishes(after_content=AfterContent.RESTART), strict) is AfterContent.RESTART

@@ -303,6 +303,12 @@ def test_bounds_of_the_request_are_told() -> None:
     )
 
 
+def test_the_treatment_of_an_experiment_is_told() -> None:
+    """It decided by other rules."""
+    assert "treated by experiment cheap-first" in plan(ranking(candidate("us/big")), variant="cheap-first")
+    assert "experiment" not in plan(ranking(candidate("us/big")), variant="")
+
+
 def test_panic_is_told() -> None:
     """Statistics were overridden."""
     assert "this was not held against them" in plan(ranking(candidate("us/big"), panic=True))

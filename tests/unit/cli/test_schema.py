@@ -132,7 +132,7 @@ GOOD = parse((ETC / "lbd.yaml").read_text(), "lbd.yaml").value
 CHANGES = [
     (("listen",), 8080, "a number for a text"),
     (("listne",), "x", "an unknown key"),
-    (("experiments",), [], "a planned key"),
+    (("alerts",), {}, "a planned key"),
     (("providers",), [], "no provider"),
     (("providers", 0, "shape"), "nope", "an unknown shape"),
     (("providers", 0, "name"), "A B", "a name that is no slug"),

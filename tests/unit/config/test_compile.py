@@ -9,8 +9,8 @@ import pytest
 
 from lbd.decide import names
 from lbd.model.plan import Target
-from lbd.model.provider import Permission
-from lbd.model.request import Urgency
+from lbd.model.provider import Permission, SurfaceSpec
+from lbd.model.request import AfterContent, Urgency
 from lbd.shapes.providers import FORMAL
 from tests.fakes.configs import ETC, LOCAL, checked, environment, file, problems, provider, warnings
 
@@ -313,7 +313,8 @@ def test_surfaces_and_clients_become_specs() -> None:
     """``class`` is the urgency, ``fallback: none`` no fallback, a client's key is known by its hash only."""
     got = checked(
         file(
-            rest="surfaces: [{name: s, class: background, fallback: none, models: {x: m}, pin: m, deadline_s: 5}]\n"
+            rest="surfaces: [{name: s, class: background, fallback: none, models: {x: m}, pin: m, deadline_s: 5,\n"
+            "  after_content: error}]\n"
             "clients:\n"
             "- {name: c, key: {env: A}, surface: s, models: [m], may: [pin, class]}\n"
             "- {name: d, key: {env: B}}\n"
@@ -322,6 +323,7 @@ def test_surfaces_and_clients_become_specs() -> None:
     )
     surface = got.surfaces["s"]
     assert (surface.urgency, surface.fallback, surface.models) == (Urgency.BACKGROUND, False, (("x", "m"),))
+    assert surface.after_content is AfterContent.ERROR and SurfaceSpec("x").after_content is AfterContent.SPLICE
     first, second = got.clients
     assert first.key_sha256 == hashlib.sha256(b"key-a").digest()
     assert first.may == {Permission.PIN, Permission.CLASS} and second.may == frozenset(Permission)

@@ -31,7 +31,7 @@ WRONG = [
         P + "clients: [{name: a, key: {env: A}, modles: []}]\n",
         "2:36: clients[0].modles: unknown key (did you mean models?)",
     ),
-    (P + "surfaces: [{name: a, urgency: x}]\n", "2:22: surfaces[0].urgency: unknown key. Known: budget,"),
+    (P + "surfaces: [{name: a, urgency: x}]\n", "2:22: surfaces[0].urgency: unknown key. Known: after_content,"),
     (P + "routing_rules: {a: {primry: m}}\n", "2:21: routing_rules.a.primry: unknown key (did you mean primary?)"),
     (P.replace("name: a", "name: a, api_keys: x"), "1:23: providers[0].api_keys: unknown key (did you mean api_key?)"),
     (
@@ -40,7 +40,7 @@ WRONG = [
     ),
     (P + "admin: {token: {envv: A}}\n", "2:17: admin.token.envv: unknown key (did you mean env?)"),
     # planned keys
-    (P + "experiments: []\n", "2:1: experiments: not in this version of lbd"),
+    (P + "alerts: []\n", "2:1: alerts: not in this version of lbd"),
     (P + "alerts:\n  webhook: x\n", "2:1: alerts: not in this version of lbd"),
     (P + "limits: {journal_days: 7}\n", "2:10: limits.journal_days: not in this version of lbd"),
     # types

@@ -113,7 +113,8 @@ def test_numbers_carry_their_unit_in_the_key() -> None:
     """Seconds, milliseconds, dollars, bytes, tokens; what has none is a count, a share or a weight."""
     bare = {"workers", "weight", "jitter", "quality_floor", "error_rate_max", "max_concurrency", "queue_size",
             "journal_records", "warn_at", "quality_share", "load_above", "difficulty_min",
-            "difficulty_below", "input_tokens_min", "input_tokens_below"}  # fmt: skip
+            "difficulty_below", "input_tokens_min", "input_tokens_below", "share", "shadow", "confidence",
+            "quality_drop", "error_rise", "cost_rise", "ttft_rise"}  # fmt: skip
     unit = re.compile(
         r"_(s|ms|usd|bytes|tokens|chars|per_1k|per_min|per_hour|per_day|per_month|per_mtok|per_request|days)\Z"
     )

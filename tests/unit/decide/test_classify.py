@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lbd.decide import classify, eligible, names
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.provider import ClientSpec, Deadlines, Permission, RuleSpec, SurfaceSpec
-from lbd.model.request import Ask, Head, Urgency, Wishes
+from lbd.model.request import AfterContent, Ask, Head, Urgency, Wishes
 from lbd.model.validation import Validation
 from tests.fakes.tables import TIERS, deployment, view
 
@@ -62,6 +62,7 @@ GOOD = {
     "pin": "gpt-4.1",
     "dry-run": "1",
     "validate": "refusal, max_chars=500",
+    "after-content": "restart",
 }
 
 
@@ -77,6 +78,7 @@ def test_every_wish_is_read_with_its_unit() -> None:
         "gpt-4.1",
         dry_run=True,
         validation=Validation(max_chars=500, refusal=True),
+        after_content=AfterContent.RESTART,
     )
     assert classify.wishes({}, frozenset()) == classify.NO_WISHES
     assert set(GOOD) == set(classify.WISHES)

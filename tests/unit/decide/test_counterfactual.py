@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from lbd.decide import names
 from lbd.decide.counterfactual import Compared, compared
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
 from lbd.model.provider import Price, RuleSpec
-from lbd.model.table import Snapshot
+from lbd.model.table import Alternative, Snapshot
 from tests.fakes import tables
 
 DEAR, MIDDLE, CHEAP, FREE = Price(30.0, 60.0), Price(5.0, 10.0), Price(1.0, 2.0), Price(0.0, 0.0)
@@ -120,3 +122,13 @@ def test_no_price_of_the_table_is_below_the_cheapest(prompt: int, completion: in
     costs = [cost(r.spec.price, usage) for r in crossing.rows]
     assert compared_with.cheapest_of(usage) == min(costs)
     assert compared_with.premium_of(usage) in costs
+
+
+def test_the_treated_are_compared_by_what_names_mean_to_them() -> None:
+    """The cheapest is of those that could have served under the experiment."""
+    snapshot = table(rules=[RuleSpec("r", (("large",),))])
+    specs = [r.spec for r in snapshot.rows]
+    other = Alternative(names.build(specs, tables.TIERS, [RuleSpec("r", (("small",),))], ()), snapshot.scorer)
+    snapshot = replace(snapshot, variants={"x": other})
+    assert found(snapshot, target="rule:r").feasible == (DEAR,)
+    assert found(snapshot, target="rule:r", variant="x").feasible == (CHEAP,)

@@ -15,6 +15,7 @@ import pytest
 
 from lbd.app import RealEnv
 from lbd.ingress.api import Api, Limits
+from lbd.ingress.feedback import Take
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import FailureKind
@@ -44,7 +45,7 @@ class Front:
             lambda: self.relay.owner.snapshot.catalogue,
             lambda request_id, error: self.crashes.append((request_id, error)),
             born=1_700_000_000.9,
-            rate=self.rate,
+            rate=Take(self.rate, lambda _wanted: "taken"),
         )
         self.api.configure(limits or Limits(max_body_bytes=5000, allowed_hosts=frozenset({"lbd.internal"})))
         self.listening = Listening(self.api.handle, max_body=self.api.limits.max_body_bytes, real=self.relay.env)

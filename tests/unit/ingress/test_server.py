@@ -8,10 +8,11 @@ import gc
 import pytest
 
 from lbd.ingress import server as module
+from lbd.ingress.crowd import LARGE_BODIES, SMALL
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
-from lbd.ingress.server import BODY_TIME, HEAD_TIME, KEEPALIVE, LINGER, MOST_FIELDS, MOST_HEAD
-from tests.fakes.caller import Listening, get, request
+from lbd.ingress.server import BODY_TIME, HEAD_TIME, KEEPALIVE, LINGER, MOST_FIELDS, MOST_HEAD, TAKE_TIME
+from tests.fakes.caller import Caller, Listening, get, request
 from tests.fakes.wire import LOOPS, a_moment, on, until
 
 loops = pytest.mark.parametrize("loop", LOOPS)
@@ -845,5 +846,138 @@ def test_a_thousand_idle_connections_cost_little_and_go_quietly(loop: str) -> No
             for caller in callers:
                 caller.writer.transport.abort()
         gc.collect()
+
+    on(loop, main())
+
+
+# --- all clients together -----------------------------------------------------------------------------
+
+
+@loops
+def test_a_client_that_does_not_take_its_answer_is_left(loop: str) -> None:
+    """Its flight ends with it, and frees the provider's slot; one that reads slowly is served to the end."""
+
+    async def main() -> None:
+        async def handle(_inbound: Inbound, reply: HttpReply) -> None:
+            reply.start(200, b"")
+            for _ in range(64):
+                reply.write(b"x" * 1_000_000)
+            await asyncio.Event().wait()
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            caller.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await caller.send(get())
+            await until(lambda: any(c.full for c in listening.server.connections))
+            listening.sweep(TAKE_TIME - 1)
+            assert listening.server.connections
+            caller.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            (connection,) = listening.server.connections
+            before = connection._unsent()
+            await until(lambda: len(await_buffer(caller)) > 0 and connection._unsent() <= before - 16 * 1024)
+            caller.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            listening.sweep(TAKE_TIME - 1)
+            assert listening.server.connections, "it has taken something"
+            for _ in range(3):
+                await a_moment()
+                listening.sweep(TAKE_TIME + 1)
+            await until(lambda: not listening.server.connections)
+            await until(lambda: listening.cancelled == 1)
+
+    on(loop, main())
+
+
+def await_buffer(caller: Caller) -> bytearray:
+    """Return what has come for a caller and was not read."""
+    return caller.reader._buffer  # type: ignore[attr-defined,no-any-return]
+
+
+@loops
+def test_the_longest_idle_are_closed_for_newcomers(loop: str) -> None:
+    """Where there may be three connections, the fourth takes the place of the first; who is served stays."""
+
+    async def main() -> None:
+        go_on = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            if inbound.path == "/slow":
+                await go_on.wait()
+            reply.send(200, b"", b"")
+
+        async with Listening(handle) as listening:
+            listening.server.most = 3
+            served = await listening.caller()
+            await served.send(get("/slow"))
+            await until(lambda: len(listening.handled) == 1)
+            idle = []
+            for _ in range(4):
+                listening.env.advance(1)
+                idle.append(await listening.caller())
+                await until(lambda: len(listening.server.connections) <= 3)
+            assert [await c.reader.read(1) if i < 2 else None for i, c in enumerate(idle)] == [b"", b"", None, None]
+            go_on.set()
+            assert (await served.answer()).status == 200
+            await idle[-1].send(get())
+            assert (await idle[-1].answer()).status == 200
+
+    on(loop, main())
+
+
+@loops
+def test_large_bodies_are_bounded_together_and_small_ones_pass(loop: str) -> None:
+    """Half-sent ones count; when they are gone, or answered, there is room again."""
+
+    async def main() -> None:
+        size = 200_000
+
+        async with Listening(max_body=size) as listening:
+            callers = [await listening.caller() for _ in range(20)]
+            for caller in callers:
+                await caller.send(request(body=b"x" * size)[:-1])
+            await until(lambda: listening.server.room.held > 7 * (size - SMALL))
+            refused = [c for c in callers if c.reader._buffer]  # type: ignore[attr-defined]
+            while len(refused) < 20 - LARGE_BODIES * size // (size - SMALL):
+                await a_moment()
+                refused = [c for c in callers if c.reader._buffer]  # type: ignore[attr-defined]
+            assert {(await c.answer()).status for c in refused} == {503}
+            assert (await listening.ask(request(body=b"{}"))).status == 200
+            waiting = [c for c in callers if c not in refused]
+            await waiting[0].send(b"x")
+            assert (await waiting[0].answer()).status == 200
+            for caller in waiting[1:]:
+                caller.reset()
+            await until(lambda: listening.server.room.held == 0)
+            for _ in range(3):  # also those that the parser does not see
+                assert (await listening.ask(request(body=b"x" * size))).status == 200
+            assert listening.server.room.held == 0
+
+    on(loop, main())
+
+
+@loops
+def test_a_repeated_head_with_a_large_body_is_counted_too(loop: str) -> None:
+    """What is read without the parser is held all the same."""
+
+    async def main() -> None:
+        held: list[int] = []
+
+        async with Listening(max_body=200_000) as listening:
+
+            async def handle(_inbound: Inbound, reply: HttpReply) -> None:
+                held.append(listening.server.room.held)
+                reply.send(200, b"", b"")
+
+            listening._handle = handle
+            caller = await listening.caller()
+            for body in (b"{}", b"{}", b"x" * 100_000):
+                await caller.send(request(body=body))
+                assert (await caller.answer()).status == 200
+            assert held == [0, 0, 100_000 - SMALL]
+            assert listening.server.room.held == 0
+            listening.server.room.held = 10**9
+            await caller.send(request(body=b"x" * 100_000))
+            answered = await caller.answer()
+            assert answered.status in (200, 503)
+            listening.server.room.held = 0
 
     on(loop, main())

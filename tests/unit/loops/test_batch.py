@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbd.batch.shelf import Shelf
-from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_OF_ONE, Batches
+from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_SINGLE, Batches
 from lbd.loops.errand import Answer
 from lbd.model.batch import Batch, Fate, Status
 from lbd.model.outcome import Usage
@@ -49,7 +49,7 @@ class Provider:
         self.running = 0
         self.most = 0
 
-    async def run(self, client: str, _shape: object, raw: bytes, within_s: float) -> Answer:
+    async def run(self, client: str, _shape: object, raw: bytes, within_s: float, wishes: object) -> Answer:  # noqa: ARG002
         line = json.loads(raw)["line"]
         self.sent[line] += 1
         self.order.append((client, line))
@@ -301,12 +301,12 @@ def test_batches_and_clients_take_turns() -> None:
     """A large batch does not keep a small one waiting, nor many of one client those of another."""
 
     async def test(w: World) -> None:
-        many = [await w.begin(200, client="many") for _ in range(OPEN)]
+        many = [await w.begin(200, client="many") for _ in range(OPEN.most)]
         few = await w.begin(4, client="few")
         began = w.env.now()
         await w.until(few, Status.COMPLETED)
         assert w.env.now() - began < 5
-        assert len({b for b in many if w.shelf.batches[b].counts.completed}) <= OPEN_OF_ONE
+        assert len({b for b in many if w.shelf.batches[b].counts.completed}) <= OPEN.of_one
 
     play(test)
 
@@ -665,7 +665,7 @@ def test_those_that_rest_keep_no_place_from_one_that_is_due() -> None:
 
     async def test(world: World) -> None:
         world.peak_until = world.env.wall() + 3 * 3600
-        for i in range(OPEN + 3):
+        for i in range(OPEN.most + 3):
             await world.begin(3, client=f"c{i}", hours=12)
         due = await world.begin(3, client="d", hours=1)
         assert (await world.until(due, Status.COMPLETED, every=60.0)).counts.completed == 3

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from lbd.loops.money import AFTER_A_FAULT, BUDGETS, DAY, EVERY, FORGET_EVERY, Money
 from lbd.model.ledger import Entry, Kind
@@ -421,3 +422,21 @@ class Lives(RuleBasedStateMachine):
 
 TestLives = Lives.TestCase
 TestLives.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
+
+
+def test_what_was_not_written_down_of_a_budget_is_what_the_ledger_knows() -> None:
+    """A store that was set aside as damaged makes no limit larger: hour by hour, of this client alone."""
+
+    async def main(env: VirtualEnv) -> None:
+        _, books = disks()
+        life = Life(env, MoodyStore(), books)
+        for n, (client, nano) in enumerate((("c", 4000), ("c", 1000), ("other", 999))):
+            entry = life.ledger.entries(replace(record(), id=f"req_{n}", client=client))[0]
+            await books.append([replace(entry, cost=nano, time=env.wall())])
+        again = Life(env, MoodyStore(), books, spec(6400), spec(2000, period="hour"))
+        await again.money.keep()
+        assert isinstance(again.hold(1), Short), "the hour is over its limit"
+        (day, hour) = again.purses.report(env.wall())
+        assert (day["spent_usd"], hour["spent_usd"]) == (5000 / 1e9, 5000 / 1e9)
+
+    run(main)

@@ -14,7 +14,7 @@ from lbd.loops import probing as module
 from lbd.loops.probing import IDLE_AFTER, KICK_GAP, PAID_EVERY, ProbeSettings, Probing
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Load, ProbeResult, Usage, Verdict
-from lbd.model.provider import DeploymentSpec, Price, ProviderSpec
+from lbd.model.provider import BudgetSpec, DeploymentSpec, Price, ProviderSpec
 from lbd.model.table import AdminState, HealthState
 from lbd.ports import Endpoint, Receiver
 from lbd.state import spend
@@ -22,6 +22,7 @@ from lbd.state.breaker import Phase
 from lbd.state.row import Lock
 from lbd.state.spend import ProbeSpend
 from lbd.table.owner import Owner
+from lbd.table.purses import Purses
 from lbd.upstream import line as lines
 from probes import PROBES, Kind
 from tests.fakes import tables
@@ -965,3 +966,28 @@ def test_the_expected_cost_is_a_small_probes() -> None:
     """What the budget reckons with is what such a probe uses."""
     assert Usage(prompt=20, completion=4) == module.USUAL_PROBE
     assert spend.allows(ProbeSpend(), PROBE_COST, PROBE_COST, EPOCH, recovery=True)
+
+
+def test_a_provider_s_own_budget_holds_for_probes_too() -> None:
+    """Held before, settled after, never passed; nothing stays held."""
+
+    async def main(b: Bench) -> None:
+        purses = Purses(lambda *_: None)
+        limit = 3 * PROBE_COST
+        purses.configure([BudgetSpec("provider", "p", "day", limit)], b.env.wall())
+        purses.granted(purses.due(b.env.wall()))
+        b.probing.purses = purses
+
+        def grant() -> None:
+            purses.granted(purses.due(b.env.wall()))
+            b.env.call_at(b.env.now() + 1, grant)
+
+        grant()
+        await b.over(6 * 3600)
+        (told,) = purses.report(b.env.wall())
+        assert b.posts, "the row was idle, and asked"
+        assert told["reserved_usd"] == 0 and 0 < told["spent_usd"] * 1e9 <= limit  # type: ignore[operator]
+        assert b.spent == round(told["spent_usd"] * 1e9)  # type: ignore[operator]
+        assert len(b.posts) == 3
+
+    bench(main, priced("p/a"), settings=ProbeSettings(KINDS, budget=USD))

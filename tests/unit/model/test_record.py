@@ -56,6 +56,12 @@ def _types(of: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
         yield from _types(field.type)
 
 
+def test_a_stream_that_went_on_is_counted() -> None:
+    """Whatever else was tried."""
+    tried = msgspec.structs.replace(RECORD, splices=("failed", "went_on", "went_on", "different"))
+    assert (RECORD.spliced, tried.spliced) == (0, 2)
+
+
 def test_no_record_can_hold_a_prompt() -> None:
     """No bytes and no free form anywhere below it: a prompt has no place to go to."""
     found = list(_types(msgspec.inspect.type_info(RequestRecord)))

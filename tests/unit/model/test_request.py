@@ -39,9 +39,9 @@ def test_an_ask_survives_the_journal(ask: Ask) -> None:
 
 
 def test_an_ask_has_no_place_for_a_prompt() -> None:
-    """Its texts are names of lbd's own: target, surface, capabilities, the client's patterns, its shape, a family."""
+    """Its texts are names of lbd's own: target, surface, capabilities, patterns, a shape, a family, an experiment."""
     texts = {f.name for f in msgspec.structs.fields(Ask) if "str" in str(f.type) or f.type is bytes}
-    assert texts == {"target", "surface", "needs", "allow", "shape", "family"}
+    assert texts == {"target", "surface", "needs", "allow", "shape", "family", "variant"}
 
 
 @given(st.binary(max_size=200))

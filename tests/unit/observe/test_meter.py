@@ -43,6 +43,14 @@ def test_a_move_names_from_to_and_why() -> None:
     assert meter.moves == {("p/a", "p/b", "connect"): 1}
 
 
+def test_each_try_to_go_on_with_a_broken_stream_is_counted_by_what_became_of_it() -> None:
+    """One request may have several."""
+    meter = Meter()
+    meter.add(record(splices=("failed", "went_on")))
+    meter.add(record(splices=("went_on", "different")))
+    assert meter.splices == {"failed": 1, "went_on": 2, "different": 1} == meter.copy().splices
+
+
 def test_a_request_that_nobody_served_is_counted_without_a_deployment() -> None:
     """Label value empty, never absent."""
     meter = Meter()

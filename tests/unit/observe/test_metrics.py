@@ -19,6 +19,7 @@ from lbd.model.table import HealthState
 from lbd.observe.meter import Meter
 from lbd.observe.metrics import OPENMETRICS, TEXT, BatchFacts, Facts, RowFacts, render
 from lbd.state.breaker import Phase
+from lbd.table.trials import TrialFacts
 from tests.fakes.harness import Sim, SimInbound, SimReply, provider
 from tests.fakes.records import attempt, record
 from tests.fakes.virtual import VirtualEnv, run
@@ -55,7 +56,8 @@ def counted() -> Meter:
     meter.inflight = 4
     for urgency in ("interactive", "background"):
         meter.add(record(urgency=urgency, slo_missed=True))
-    meter.add(record(attempts=(attempt("p/a", failure="connect"), attempt("p/b")), served_by="p/b"))
+    tried = (attempt("p/a", failure="connect"), attempt("p/b"))
+    meter.add(record(attempts=tried, served_by="p/b", splices=("went_on",)))
     meter.add(record(outcome=FailureKind.CLIENT_GONE, served_by=None, surface=""))
     return meter
 
@@ -69,6 +71,15 @@ def samples(page: bytes) -> dict[str, float]:
     }
 
 
+def test_the_page_tells_of_experiments() -> None:
+    """Whether each runs, and how many are in its arms."""
+    facts = FACTS._replace(trials=[TrialFacts("x", True, (90, 10), (900, 100)), TrialFacts("y", False, (0, 0), (0, 0))])
+    told = samples(render(counted(), facts, openmetrics=False))
+    assert told['lbd_experiment_running{"experiment": "x"}'] == 1 > told['lbd_experiment_running{"experiment": "y"}']
+    assert told['lbd_experiment_units{"arm": "treatment", "experiment": "x"}'] == 10
+    assert told['lbd_experiment_requests{"arm": "control", "experiment": "x"}'] == 900
+
+
 def test_the_page_tells_what_was_counted() -> None:
     """Spot checks of every kind of metric."""
     told = samples(render(counted(), FACTS, openmetrics=False))
@@ -76,6 +87,7 @@ def test_the_page_tells_what_was_counted() -> None:
     assert told["lbd_requests_total" + json.dumps(support)] == 1
     assert told['lbd_upstream_requests_total{"deployment": "p/a", "outcome": "connect"}'] == 1
     assert told['lbd_fallbacks_total{"from": "p/a", "reason": "connect", "to": "p/b"}'] == 1
+    assert told['lbd_splices_total{"result": "went_on"}'] == 1
     assert told['lbd_tokens_total{"deployment": "p/b", "direction": "output"}'] == 20
     assert told['lbd_cost_usd_total{"deployment": "p/b"}'] == pytest.approx(140_000 / 1e9)
     assert told['lbd_slo_missed_total{"class": "background", "target": "auto"}'] == 1
@@ -207,7 +219,7 @@ def test_junk_from_clients_adds_no_series() -> None:
             await sim.ask("nobody-has-this", headers={"x-lbd-surface": "none"})
             before = await page()
             shape = sim.app.plugins.clients["openai.chat"]
-            asks = len(sim.app.pipeline._asks)
+            asks = len(sim.app.pipeline.asks.known)
             for i in range(20_000):
                 raw = b'{"model": "junk-%d", "messages": [{"role": "user", "content": "x"}]}' % i
                 inbound = SimInbound(env.now(), {"x-lbd-session": f"s{i}", "user-agent": f"scan{i}"})
@@ -217,7 +229,7 @@ def test_junk_from_clients_adds_no_series() -> None:
             for i in range(200):
                 await sim.ask("m", headers={"x-lbd-session": f"s{i}"}, user=f"u{i}")
             assert await page() == before
-            assert len(sim.app.pipeline._asks) <= asks + 10
+            assert len(sim.app.pipeline.asks.known) <= asks + 10
             assert len(sim.app.journal) <= 300
 
     run(main)

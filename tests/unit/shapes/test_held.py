@@ -83,9 +83,9 @@ def test_what_is_no_whole_stream_is_a_failure(stream: bytes, kind: FailureKind) 
     assert Plain.END not in out
 
 
-@pytest.mark.parametrize("tail", [b"", DONE, DONE[:-1], b"data: ju", b"dat"])
+@pytest.mark.parametrize("tail", [b"", DONE, DONE[:-1], b"data: ju", b"dat", ERROR, JUNK])
 def test_a_finish_makes_it_whole(tail: bytes) -> None:
-    """Also where the end mark is lost: the client gets one."""
+    """Also where the end mark is lost, or something else stands in its place: the client gets one."""
     out, failure = run(Plain(), [SAY + FINISH + tail])
     assert failure is None
     assert out.startswith(SAY + FINISH) and out.endswith((Plain.END, DONE))

@@ -237,8 +237,8 @@ def test_anthropic_limits_are_read() -> None:
         "anthropic-organization-id": "x",
     }
     assert limits.readings(headers.items(), "anthropic-ratelimit", WALL) == (
-        QuotaReading("input_tokens", 40_000, 0, 60.0),
-        QuotaReading("requests", 50, 49, 30.0),
+        QuotaReading("input_tokens", 40_000, 0, 60.0, fixed=True),
+        QuotaReading("requests", 50, 49, 30.0, fixed=True),
     )
 
 
@@ -250,7 +250,7 @@ def test_anthropic_limits_are_read() -> None:
         ({"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0"}, (QuotaReading("requests", 60, 0, None),)),
         (
             {"x-ratelimit-remaining": "1", "x-ratelimit-reset": "1700000030000"},
-            (QuotaReading("requests", None, 1, 30.0),),
+            (QuotaReading("requests", None, 1, 30.0, fixed=True),),
         ),
         ({"x-ratelimit-remaining-tokens": "-1", "x-ratelimit-limit-tokens": "0"}, ()),
         (

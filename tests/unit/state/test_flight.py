@@ -74,6 +74,95 @@ def test_after_the_first_content_there_is_no_other_deployment(kind: FailureKind)
     assert verdict == Next(Step.GIVE, failed(kind))
 
 
+BROKEN = failed(K.BROKEN_STREAM)
+
+
+def streaming(*, resumable: bool = True, failure: Failure = BROKEN) -> Flight:
+    """Return a flight whose stream has just broken under its client's eyes."""
+    flight = flights.committed(flights.sent(FLIGHT, "p/a"))
+    return flights.broken(flight, failure, 130.0, within=10.0, resumable=resumable)
+
+
+def onward(
+    flight: Flight, kind: FailureKind = K.BROKEN_STREAM, *, row: str = "p/a", now: float = 130.0, **left: int
+) -> tuple[Flight, Next]:
+    """Return what follows a failure of the attempt that was made last."""
+    failure = flight.broken if flight.broken is not None and flight.broken.kind is kind else failed(kind)
+    return flights.after(flight, row, failure, now, twins=left.get("twins", 0), others=left.get("others", 0))
+
+
+def test_an_answer_that_broke_is_gone_on_with_by_a_twin_from_the_budget() -> None:
+    """The first move is not free here: it repeats what was paid for once. It has a deadline of its own."""
+    flight, verdict = onward(streaming(), twins=1, others=3)
+    assert (verdict.step, verdict.spend, flight.resumed) == (Step.MOVE, True, 1)
+    assert flight.first_by == 140.0
+    assert streaming(failure=failed(K.TIMEOUT_IDLE)).first_by <= FLIGHT.total_by
+
+
+def test_the_wait_for_a_deployment_begins_when_the_stream_broke() -> None:
+    """Else it would be over long since. Nothing waits beyond the deadline of the whole answer."""
+    assert flights.waits_until(FLIGHT, 10.0) == 110.0
+    assert flights.waits_until(streaming(), 10.0) == 140.0
+    late = flights.broken(flights.committed(FLIGHT), BROKEN, 155.0, within=10.0, resumable=True)
+    assert flights.waits_until(late, 10.0) == 160.0
+
+
+def test_without_a_twin_the_same_row_says_it_again_likelier_than_another_model() -> None:
+    """Once, after a pause; then whoever is left."""
+    flight, verdict = onward(streaming(), others=2)
+    assert (verdict.step, verdict.spend, verdict.wait_s) == (Step.AGAIN, True, PAUSE)
+    flight, verdict = onward(flights.sent(flight, "p/a"), K.CONNECT, others=2)
+    assert (verdict.step, verdict.spend, flight.resumed) == (Step.MOVE, True, 2)
+
+
+def test_a_row_that_fell_silent_is_not_asked_again() -> None:
+    """As before the first content."""
+    _, verdict = onward(streaming(failure=failed(K.TIMEOUT_IDLE)), K.TIMEOUT_IDLE, others=1)
+    assert verdict.step is Step.MOVE
+    _, verdict = onward(streaming(failure=failed(K.TIMEOUT_IDLE)), K.TIMEOUT_IDLE)
+    assert (verdict.step, verdict.failure.kind) == (Step.GIVE, K.TIMEOUT_IDLE)
+
+
+def test_two_tries_to_go_on_are_all() -> None:
+    """The client is told what broke its stream, and why that was the end; as one of the attempts put it: nothing."""
+    flight, _ = onward(streaming(), twins=3, others=3)
+    flight, _ = onward(flights.sent(flight, "p/b"), K.SERVER, row="p/b", twins=2, others=2)
+    flight, verdict = onward(flights.sent(flight, "p/c"), K.OVERLOADED, row="p/c", twins=1, others=1)
+    assert verdict.step is Step.GIVE
+    last = verdict.failure
+    assert last.kind is K.BROKEN_STREAM and last.body is None
+    assert last.message == "it was broken_stream; the answer could not be continued: it was overloaded"
+    assert flights.final(flight) == last
+
+
+@pytest.mark.parametrize("kind", [K.DIFFERENT, K.CONTENT_FILTER, K.CONTEXT, K.TIMEOUT_TOTAL])
+def test_what_no_further_attempt_can_help_ends_it(kind: FailureKind) -> None:
+    """A difference most of all: who else could say the same?"""
+    flight, _ = onward(streaming(), twins=3, others=3)
+    _, verdict = onward(flights.sent(flight, "p/b"), kind, row="p/b", twins=2, others=2)
+    assert (verdict.step, verdict.failure.kind) == (Step.GIVE, K.BROKEN_STREAM)
+
+
+def test_a_daemon_that_ends_says_so() -> None:
+    """It is not the broken stream that the client should hear of, but that asking again helps."""
+    flight, _ = onward(streaming(), twins=3, others=3)
+    _, verdict = onward(flights.sent(flight, "p/b"), K.DRAINING, row="p/b", twins=2)
+    assert (verdict.step, verdict.failure) == (Step.GIVE, failed(K.DRAINING))
+
+
+def test_an_answer_that_cannot_be_taken_up_fails_as_it_broke() -> None:
+    """Whoever is left."""
+    _, verdict = onward(streaming(resumable=False), twins=3, others=3)
+    assert (verdict.step, verdict.failure) == (Step.GIVE, BROKEN)
+
+
+@pytest.mark.parametrize(("now", "kind"), [(160.0, K.BROKEN_STREAM), (141.0, K.TIMEOUT_FIRST)])
+def test_time_ends_it_too(now: float, kind: FailureKind) -> None:
+    """The whole answer has its deadline, and so has the silence."""
+    _, verdict = flights.after(streaming(), "p/b", failed(kind), now, twins=1, others=1)
+    assert verdict.step is Step.GIVE
+
+
 @pytest.mark.parametrize("kind", [*ELSEWHERE, *SAME_ONCE])
 def test_a_twin_comes_first(kind: FailureKind) -> None:
     """Another deployment of the same model is better than waiting, and the first move is free."""

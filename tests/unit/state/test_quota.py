@@ -1,4 +1,4 @@
-"""Rate limits as the provider told them, projected to now."""
+"""All rate limits of an account together, as the provider told them, projected to now."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from lbd.model.outcome import QuotaReading
 from lbd.state import quota
-from lbd.state.quota import UNKNOWN_RESET, Quota
+from lbd.state.need import NOTHING, Ahead, Need
+from lbd.state.quota import LEAST, SOON, UNKNOWN_RESET, Answered, Quota
 
 NOW = 1000.0
 WHATS = ("requests", "tokens", "input_tokens", "output_tokens")
+ONE = Need(1, 30, 10, 0, 40)
 
 readings = st.builds(
     QuotaReading,
@@ -22,18 +24,30 @@ readings = st.builds(
 )
 
 
-def _told(rounds: list[list[QuotaReading]], tokens: int, wait: float) -> Quota:
+def answered(ordinal: int = 0, sent: int = 0, at: float = NOW, each: Need = ONE, **more: object) -> Answered:
+    """The answer to the account's request of this number, of so many sent until now."""
+    mark, all_of = (Need(*(n * part for part in each)) for n in (ordinal, max(ordinal, sent)))
+    return Answered(mark, all_of, at, **more)  # type: ignore[arg-type]
+
+
+def read(q: Quota, *found: QuotaReading, at: float = NOW, **more: object) -> Quota:
+    return quota.read(q, found, answered(at=at, **more), at)  # type: ignore[arg-type]
+
+
+def _told(rounds: list[list[QuotaReading]], each: Need, wait: float) -> Quota:
     """Readings some seconds apart, the last one at ``NOW``; then a 429."""
     q = Quota()
     for i, found in enumerate(rounds):
-        q = quota.read(q, found, NOW - 6.0 * (len(rounds) - 1 - i), ordinal=i, sent=i + 1, tokens=tokens)
+        at = NOW - 6.0 * (len(rounds) - 1 - i)
+        q = read(q, *found, at=at, ordinal=i, sent=i + 1, each=each)
+        q = quota.used(q, each, at)
     return quota.blocked(q, wait, NOW)
 
 
 quotas = st.builds(
     _told,
     st.lists(st.lists(readings, max_size=5), max_size=4),
-    st.sampled_from((0, 1, 300)),
+    st.sampled_from((Need(1), ONE, Need(1, 300, 20, 200, 300))),
     st.sampled_from((0.0, 0.0, 5.0, 100.0)),
 )
 
@@ -46,18 +60,22 @@ def test_where_nothing_is_known_everything_is_left() -> None:
     """A provider without limit headers is used freely."""
     assert quota.left(Quota(), NOW) == 1.0
     assert quota.next_timer(Quota(), NOW) is None
-    assert quota.used(Quota()) == Quota()
+    assert quota.when(Quota(), ONE, NOW) == NOW
+    none = Quota()
+    assert quota.used(none, ONE, NOW) is none
 
 
 def test_the_scarcest_limit_counts() -> None:
     """One of many limits is enough to refuse."""
-    q = quota.read(Quota(), [reading("requests", 90), reading("tokens", 20)], NOW)
+    q = read(Quota(), reading("requests", 90), reading("tokens", 20))
     assert quota.left(q, NOW) == 0.2
+    assert quota.when(q, Need(1, either=20), NOW) == NOW
+    assert quota.when(q, Need(1, either=21), NOW) == NOW + 10.0
 
 
 def test_at_its_reset_a_limit_is_full_again() -> None:
     """From ``reset_at`` on the reading says nothing more."""
-    q = quota.read(Quota(), [reading("requests", 0, reset_s=10.0)], NOW)
+    q = read(Quota(), reading("requests", 0, reset_s=10.0))
     assert quota.left(q, NOW + 9.9) == 0.0
     assert quota.next_timer(q, NOW + 9.9) == NOW + 10.0
     assert quota.left(q, NOW + 10.0) == 1.0
@@ -66,103 +84,114 @@ def test_at_its_reset_a_limit_is_full_again() -> None:
 
 def test_a_limit_without_a_reset_is_held_for_a_minute() -> None:
     """Most providers count in minutes."""
-    q = quota.read(Quota(), [reading("tokens", 0, reset_s=None)], NOW)
+    q = read(Quota(), reading("tokens", 0, reset_s=None))
     assert quota.next_timer(q, NOW) == NOW + UNKNOWN_RESET
 
 
 def test_without_a_limit_only_none_left_counts() -> None:
-    """A share of an unknown whole cannot be told: all, or nothing."""
-    assert quota.left(quota.read(Quota(), [reading("tokens", 1, limit=None)], NOW), NOW) == 1.0
-    assert quota.left(quota.read(Quota(), [reading("tokens", 0, limit=None)], NOW), NOW) == 0.0
+    """A share of an unknown whole cannot be told: all, or nothing; and nothing after its reset."""
+    assert quota.left(read(Quota(), reading("tokens", 1, limit=None)), NOW) == 1.0
+    q = read(Quota(), reading("tokens", 0, limit=None))
+    assert quota.left(q, NOW) == 0.0
+    assert quota.when(q, ONE, NOW + 10) == NOW + 10
 
 
 def test_a_429_closes_it_for_as_long_as_was_asked() -> None:
     """Blocked whatever the headers say; a shorter wait never shortens a longer one."""
-    q = quota.blocked(quota.read(Quota(), [reading("requests", 100)], NOW), 30.0, NOW)
+    q = quota.blocked(read(Quota(), reading("requests", 100)), 30.0, NOW)
     q = quota.blocked(q, 5.0, NOW + 1)
     assert quota.left(q, NOW + 29.9) == 0.0
-    assert quota.next_timer(q, NOW + 1) == NOW + 30.0
+    assert quota.next_timer(q, NOW + 1) == quota.when(q, ONE, NOW + 1) == NOW + 30.0
     assert quota.left(q, NOW + 30.0) == 1.0
 
 
-def test_own_requests_lower_what_is_left_and_never_below_nothing() -> None:
-    """Requests by one, tokens by what a request usually takes."""
-    q = quota.read(Quota(), [reading("requests", 2), reading("tokens", 50)], NOW, tokens=40)
-    q = quota.used(q)
+def test_own_requests_lower_what_is_left() -> None:
+    """Requests by one, tokens by what they take; what a request usually takes is learned of them."""
+    q = read(Quota(), reading("requests", 2), reading("tokens", 50))
+    q = quota.used(q, ONE, NOW)
     assert {w: b.remaining for w, b in q.buckets.items()} == {"requests": 1, "tokens": 10}
+    assert q.each == ONE
     assert quota.left(q, NOW) == 0.0, "ten tokens are too few for another one"
-    q = quota.used(quota.used(q))
-    assert {w: b.remaining for w, b in q.buckets.items()} == {"requests": 0, "tokens": 0}
+    again = quota.used(q, Need(1, 130, 10, 0, 140), NOW)
+    assert again.each == Need(1, 40, 10, 0, 50)
 
 
 def test_what_was_sent_after_the_request_that_told_is_subtracted() -> None:
     """The answer to the third request of seven: four more are under way."""
-    q = quota.read(Quota(), [reading("requests", 10)], NOW, ordinal=3, sent=7)
-    assert q.buckets["requests"].remaining == 6
-    q = quota.read(Quota(), [reading("requests", 3)], NOW, ordinal=3, sent=7)
+    q = read(Quota(), reading("requests", 10), reading("tokens", 300, 1000), ordinal=3, sent=7)
+    assert {w: b.remaining for w, b in q.buckets.items()} == {"requests": 6, "tokens": 140}
+    q = read(Quota(), reading("requests", 3), ordinal=3, sent=7)
     assert quota.left(q, NOW) == 0.0
 
 
 def test_an_older_view_never_replaces_a_younger_one() -> None:
     """Answers overtake each other."""
-    young = quota.read(Quota(), [reading("requests", 5)], NOW, ordinal=9, sent=9)
-    assert quota.read(young, [reading("requests", 80)], NOW + 1, ordinal=4, sent=9) is young
+    young = read(Quota(), reading("requests", 5), ordinal=9, sent=9)
+    assert read(young, reading("requests", 80), at=NOW + 1, ordinal=4, sent=9) is young
 
 
-def test_the_usual_size_of_a_request_is_learned() -> None:
-    """A moving average, which answers that came late teach, too."""
+def test_a_window_that_ended_is_not_gone_back_to() -> None:
+    """An answer that comes after the reset tells of a window in which nothing counts any more."""
+    q = read(Quota(), reading("requests", 2, reset_s=5.0), ordinal=1)
+    q = quota.used(quota.used(q, ONE, NOW + 6), ONE, NOW + 6)
+    late = Answered(Need(2), Need(4), NOW + 1, age_s=2.0)
+    q = quota.read(q, [reading("requests", 1, reset_s=2.0)], late, NOW + 7)
+    assert quota.held(q.buckets["requests"], NOW + 7) == 98
+    fresh = Answered(Need(3), Need(4), NOW + 6, age_s=0.5)
+    q = quota.read(q, [reading("requests", 60, reset_s=50.0)], fresh, NOW + 7)
+    assert quota.held(q.buckets["requests"], NOW + 7) == 59
+
+
+def test_an_answer_tells_how_far_lbd_was_out_when_it_let_it_through() -> None:
+    """By the limits of that moment; a limit that has changed since tells nothing."""
+    q = read(Quota(), reading("requests", 50), ordinal=1)
+    then = quota.used(q, ONE, NOW)
+    for limits, spread in ((then, True), (None, False)):
+        after = read(then, reading("requests", 40), at=NOW, ordinal=2, limits=limits)
+        assert (after.buckets["requests"].spread > 0) is spread
+    other = read(then, reading("requests", 40, 200), ordinal=2, limits=then)
+    assert other.buckets["requests"].spread == 0
+
+
+def filling(remaining: int = 0) -> Quota:
+    """A limit of 600 that is known to fill up by 10 a second."""
     q = Quota()
-    for n in range(200):
-        q = quota.read(q, [reading("tokens", 1000, 1000)], NOW, ordinal=n % 3, sent=200, tokens=100 if n < 100 else 500)
-    assert 495 < q.tokens_each <= 500
+    for n, left in enumerate((450, 300, 150, remaining)):
+        q = read(q, reading("requests", left, 600, (600 - left) / 10), at=NOW, ordinal=n)
+    assert q.buckets["requests"].refill == pytest.approx(10.0)
+    return q
 
 
-def bucket_readings(*, window: bool) -> list[tuple[float, QuotaReading]]:
-    """One request a second, of a hundred a minute: what a fixed window or a token bucket tells of it."""
-    out = []
-    level = 100.0
-    for t in range(1, 50):
-        level -= 1
-        if not window:
-            level = min(100.0, level + 100 / 60)
-        missing = 100 - level
-        reset = 60.0 - t if window else missing * 60 / 100
-        out.append((NOW + t, reading("requests", int(level), 100, reset)))
-    return out
+def test_what_fills_up_soon_is_not_shut() -> None:
+    """Whoever comes waits its turn instead of being turned away; a share is told to be left."""
+    q = filling()
+    assert quota.when(q, ONE, NOW) == pytest.approx(NOW + 0.1)
+    assert quota.next_timer(q, NOW) is None and quota.left(q, NOW) == LEAST
+    for _ in range(30):
+        q = quota.used(q, ONE, NOW)
+    at = quota.next_timer(q, NOW)
+    assert at == pytest.approx(NOW + 3.1 - SOON)
+    assert quota.left(q, NOW) == 0.0
 
 
-def test_a_fixed_window_stays_empty_until_its_end() -> None:
-    """Nothing comes back before it."""
-    q = Quota()
-    for at, r in bucket_readings(window=True):
-        q = quota.read(q, [r], at)
-    at = NOW + 49
-    q = quota.read(q, [reading("requests", 0, 100, 11.0)], at)
-    assert q.buckets["requests"].refill == 0.0
-    assert quota.left(q, at + 10.9) == 0.0
-    assert quota.next_timer(q, at) == at + 11.0
+def test_those_before_it_go_first() -> None:
+    """What they take is not free."""
+    q = filling(20)
+    assert quota.when(q, ONE, NOW) == NOW
+    assert quota.when(q, ONE, NOW, ahead=Ahead(Need(20))) == pytest.approx(NOW + 0.1)
 
 
-def test_a_token_bucket_fills_up_steadily() -> None:
-    """Empty, it has room for one more request long before it is full."""
-    q = Quota()
-    for t, remaining in enumerate((40, 30, 20, 10, 0)):
-        at = NOW + 3 * t
-        q = quota.read(q, [reading("requests", remaining, 100, (100 - remaining) * 0.6)], at)
-    assert q.buckets["requests"].refill == pytest.approx(100 / 60)
-    assert quota.left(q, at) == 0.0
-    again = quota.next_timer(q, at)
-    assert again == pytest.approx(at + 0.6)
-    assert again is not None and quota.left(q, again) > 0.0
-    assert quota.left(q, at + 30) == pytest.approx(0.5)
-    assert quota.left(q, at + 59.9) <= 1.0
+def test_longest_answers_under_way_are_not_free() -> None:
+    """Of output tokens, until they are complete."""
+    q = read(Quota(), reading("output_tokens", 500, 1000), ordinal=0)
+    assert quota.when(q, Need(1, 0, 10, 90), NOW) == NOW
+    assert quota.when(q, Need(1, 0, 10, 90), NOW, under_way=Need(5, 0, 50, 450)) > NOW
 
 
-def test_a_reading_that_says_the_same_makes_no_new_value() -> None:
-    """Nothing changed, so nothing is published; a reading of one limit leaves the others."""
-    q = quota.read(Quota(), [reading("requests", 5), reading("tokens", 7)], NOW)
-    assert quota.read(q, [reading("requests", 5)], NOW) is q
-    after = quota.read(q, [reading("requests", 4)], NOW)
+def test_readings_of_one_limit_leave_the_others() -> None:
+    """Each answer tells what it tells."""
+    q = read(Quota(), reading("requests", 5), reading("tokens", 7))
+    after = read(q, reading("requests", 4))
     assert after.buckets["tokens"] is q.buckets["tokens"]
     changed = after.buckets["requests"]
     assert (changed.limit, changed.remaining, changed.reset_at) == (100, 4, NOW + 10.0)
@@ -170,7 +199,7 @@ def test_a_reading_that_says_the_same_makes_no_new_value() -> None:
 
 @given(quotas, st.floats(0, 4000))
 def test_what_is_left_is_a_share_and_its_timer_ends_every_refusal(q: Quota, passed: float) -> None:
-    """In [0, 1]; refused exactly while there is a timer, and at the timer it may be used again."""
+    """In [0, 1]; shut exactly while there is a timer, and at the timer it is open."""
     now = NOW + passed
     left = quota.left(q, now)
     at = quota.next_timer(q, now)
@@ -178,6 +207,7 @@ def test_what_is_left_is_a_share_and_its_timer_ends_every_refusal(q: Quota, pass
     assert (left == 0.0) == (at is not None)
     if at is not None:
         assert at > now
+        at += 1e-9 * at  # rounding
         assert quota.left(q, at) > 0.0
         assert quota.next_timer(q, at) is None
 
@@ -185,6 +215,26 @@ def test_what_is_left_is_a_share_and_its_timer_ends_every_refusal(q: Quota, pass
 @given(quotas, st.floats(0, 4000))
 def test_using_it_never_raises_what_is_left(q: Quota, passed: float) -> None:
     """Monotone, and old values stay as they were."""
-    before = quota.left(q, NOW + passed)
-    assert quota.left(quota.used(q), NOW + passed) <= before
+    before, at = quota.left(q, NOW + passed), quota.when(q, ONE, NOW + passed)
+    after = quota.used(q, ONE, NOW + passed)
+    assert quota.when(after, ONE, NOW + passed) >= at
     assert quota.left(q, NOW + passed) == before
+
+
+@given(quotas, st.lists(readings, max_size=4), st.integers(0, 6), st.floats(0, 100))
+def test_only_views_that_are_not_older_change_anything(
+    q: Quota, found: list[QuotaReading], ordinal: int, passed: float
+) -> None:
+    """And those that are taken in are remembered by their number."""
+    after = read(q, *found, at=NOW + passed, ordinal=ordinal, sent=7)
+    if ordinal < q.as_of:
+        assert after is q
+    else:
+        assert after.as_of == ordinal
+        assert set(after.buckets) == set(q.buckets) | {r.what for r in found}
+
+
+def test_the_first_view_of_nothing_sent_is_kept() -> None:
+    """A probe may tell before anybody has asked."""
+    q = quota.read(Quota(), [reading("requests", 7)], Answered(NOTHING, NOTHING, NOW), NOW)
+    assert q.buckets["requests"].remaining == 7 and q.as_of == 0

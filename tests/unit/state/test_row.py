@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lbd.model.outcome import Load, Verdict
+from lbd.model.outcome import Load, Outcome, Usage, Verdict
 from lbd.model.table import HealthState
 from lbd.state.evidence import observe_probe
 from lbd.state.limit import START
@@ -19,6 +19,7 @@ from lbd.state.row import (
     Row,
     capacity,
     fold,
+    later,
     penalty,
     remote,
     silence_counts,
@@ -97,3 +98,17 @@ def test_time_is_counted_under_the_state_it_was_spent_in() -> None:
     assert (seen.known_s, seen.out_s) == (4.0 + 1.0 + WATCH_GAP, 1.0 + WATCH_GAP)
     assert seen.share() == pytest.approx(4.0 / 10.0)
     assert Presence().share() is None
+
+
+def test_the_cached_share_of_a_prompt_is_learned_slowly() -> None:
+    """Twenty answers move it most of the way; none of them moves it far."""
+    row = new()
+    for n in range(40):
+        later(row, Outcome(None, 0, 1.0, 0.1, Usage(1000, 10, 800)), 0)
+        fold(row, float(n))
+        if n == 0:
+            assert 0 < row.cached_share < 0.05
+    assert 0.65 < row.cached_share < 0.8
+    later(row, Outcome(None, 0, 1.0, 0.1, Usage(0, 10)), 0)
+    fold(row, 99.0)
+    assert 0.65 < row.cached_share < 0.8, "an answer whose prompt was not counted says nothing"

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lbd.model.outcome import QuotaReading
 from lbd.state import quota
+from lbd.state.bucket import Bucket
+from lbd.state.claims import Bid
+from lbd.state.need import NOTHING, Need
+from lbd.state.quota import Quota
 from lbd.table.accounts import group
 from tests.fakes.tables import good, owned, probe, provider
 
@@ -60,3 +66,55 @@ def test_limits_of_an_account_that_a_reload_took_out_are_dropped() -> None:
     assert owner.accounts.change(lease.row, lambda q: q, env.now()) is False
     owner.accounts.configure(())
     assert owner.accounts.change(lease.row, lambda q: q, env.now()) is None
+
+
+def filling(remaining: float, **more: object) -> Quota:
+    """A limit of 6000 tokens that gets back a hundred a second; the clock stands at 100."""
+    return Quota({"tokens": Bucket(6000, remaining, 160.0, 100.0, 100.0)}, **more)  # type: ignore[arg-type]
+
+
+def big(tokens: float) -> Need:
+    return Need(1, tokens, either=tokens)
+
+
+def test_a_request_has_room_when_what_it_takes_itself_is_there() -> None:
+    """A large one is refused where a small one goes; and each is taken off at once."""
+    env, owner = owned("p/a", "p/b")
+    owner.restored({"p": quota.used(filling(1000.0), big(100), env.now())})
+    now = env.now()
+    level = quota.held(owner.accounts.quotas["p"].buckets["tokens"], now)
+    assert owner.lease(0, now, bid=Bid(big(level + 50))) == "quota_exhausted"
+    assert owner.accounts.when(owner.rows[0], Bid(big(level + 50)), now) == pytest.approx(now + 0.5)
+    assert not isinstance(owner.lease(1, now, bid=Bid(big(level - 50))), str)
+    assert owner.lease(0, now, bid=Bid(big(100))) == "quota_exhausted"
+    env.advance(0.51)
+    assert not isinstance(owner.lease(0, env.now(), bid=Bid(big(100))), str)
+
+
+def test_claims_keep_room_until_they_are_withdrawn() -> None:
+    """For those who have others before them; the rows of the account are told when one ends."""
+    env, owner = owned("p/a", "q/b", "r/c", providers=[provider(n, quota_group="team") for n in "pq"])
+    accounts, now = owner.accounts, env.now()
+    owner.restored({"team": Quota({"tokens": Bucket(6000, 300.0, now + 60, now, 100.0)})})
+    ticket = accounts.claim(owner.rows[0], big(1000))
+    small = Bid(big(100), 1)
+    assert accounts.when(owner.rows[1], small, now) == pytest.approx(now + 8)
+    assert accounts.when(owner.rows[1], small._replace(ahead=0), now) == now
+    assert accounts.when(owner.rows[2], small, now) == now
+    assert accounts.withdraw("team", ticket) == {0, 1}
+    assert accounts.when(owner.rows[1], small, now) == now
+
+
+def test_what_is_under_way_is_known_by_what_ended() -> None:
+    """Leases of every end give back what they held."""
+    env, owner = owned("p/a")
+    need = Need(1, 100, 20, 80, 100)
+    leases = [owner.lease(0, env.now(), bid=Bid(need)) for _ in range(3)]
+    for n, lease in enumerate(leases):
+        assert not isinstance(lease, str)
+        assert lease.sent.mark[0] == n + 1 == lease.sent.open[0]
+        if n:
+            lease.ignore()
+        else:
+            lease.settle(good())
+    assert owner.accounts._tally("p") == (Need(*(3 * part for part in need)), NOTHING)

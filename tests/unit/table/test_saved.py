@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import QuotaReading
@@ -14,8 +15,9 @@ from lbd.model.secret import Secret
 from lbd.model.table import SIZES, AdminState
 from lbd.state import breaker, health, quota
 from lbd.state.breaker import Phase
+from lbd.state.need import NOTHING
 from lbd.state.outlier import Ejection
-from lbd.state.quota import Quota
+from lbd.state.quota import Answered, Quota
 from lbd.state.row import Row, capacity
 from lbd.state.window import DAY, FIVE_MINUTES, HOUR, MINUTE
 from lbd.table import saved
@@ -470,11 +472,8 @@ def test_no_bytes_raise(data: bytes) -> None:
 
 
 def limits(now: float) -> Quota:
-    return quota.blocked(
-        quota.read(Quota(), (QuotaReading("requests", 100, 20, 30.0), QuotaReading("tokens", None, 5, 90.0)), now),
-        12.0,
-        now,
-    )
+    told = (QuotaReading("requests", 100, 20, 30.0), QuotaReading("tokens", None, 5, 90.0))
+    return quota.blocked(quota.read(Quota(), told, Answered(NOTHING, NOTHING, now), now), 12.0, now)
 
 
 @pytest.mark.parametrize("gap", [0.0, 10.0])
@@ -487,6 +486,14 @@ def test_rate_limits_survive_aged(gap: float) -> None:
         "requests": (100, 20, pytest.approx(30.0 - gap)),
         "tokens": (None, 5, pytest.approx(90.0 - gap)),
     }
+
+
+def test_what_a_limit_fills_up_by_is_known_after_a_restart() -> None:
+    """Nothing is sent before its reset otherwise, though there is room long before."""
+    before = replace(limits(1000.0).buckets["requests"], refill=2.0)
+    back = saved.restore_quota(saved.dump_quota(Quota({"requests": before}), 1000.0, WALL), LATER, WALL + 5)
+    assert back is not None
+    assert quota.held(back.buckets["requests"], LATER) == pytest.approx(30.0)
 
 
 def test_limits_that_ended_meanwhile_are_gone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lbd.model.event import Event
+from lbd.model.experiment import Arm
 from lbd.model.table import ALL
 from lbd.state.quality import Phase
 from lbd.table.owner import PUBLISH_EVERY, Owner
@@ -84,3 +85,18 @@ def test_a_drop_is_told_with_its_numbers_and_published_at_once() -> None:
     assert (events[1].kind, events[1].before, events[1].after) == ("quality_back", "probation", "in_use")
     assert row.scores[ALL].phase is Phase.IN_USE and not owner.snapshot.rows[0].lost
     assert scoring.taken["p/a", "judge"] > n
+
+
+def test_scores_are_told_to_the_arms_of_their_request() -> None:
+    """A client's rating and any other; a changed one with what it was before; a shadow answer's to none."""
+    _, owner, scoring, _ = made()
+    told: list[object] = []
+    scoring.arms_scored = lambda *args: told.append(args)
+    arm = Arm("x", "k", True, 5)
+    id_, plain = serve(scoring, 1, arms=(arm,)), serve(scoring, 2)
+    for score in (0.0, 1.0):
+        assert scoring.feedback(id_, "local", score) and scoring.feedback(plain, "local", score)
+    assert scoring.scored(id_, 0.5, "judge") and scoring.scored(plain, 0.5, "judge")
+    scoring.take(owner.rows[0], "", 0.5, "judge", shadow=True)
+    assert told == [((arm,), 0.0, None), ((arm,), 1.0, 0.0), ((arm,), 0.5, None)]
+    assert not scoring.feedback(id_, "somebody else", 0.0) and len(told) == 3

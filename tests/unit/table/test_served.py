@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from lbd.model.experiment import Arm
 from lbd.model.judged import Judged
 from lbd.model.record import RequestRecord
+from lbd.state.trial import CLUSTERS
 from lbd.table import served
 from lbd.table.served import Served, Serving
 from tests.fakes.records import record
@@ -84,3 +86,23 @@ def test_it_takes_little_memory() -> None:
     """16 bytes a request, whatever they are."""
     kept = Served()
     assert sum(a.itemsize * len(a) for a in (kept._numbers, kept._which, kept._scores)) == 16 * served.MOST
+
+
+def test_the_arms_of_a_request_are_found_by_its_id() -> None:
+    """Up to five, of each unit the cluster; they stand for a slot as long as its request does."""
+    kept = Served(4)
+    arms = tuple(Arm(f"x{n}", f"k{n}", n % 2 == 0, 2**64 - 1 - n * 7919) for n in range(6))
+    kept.note(ended(1, arms=arms))
+    kept.note(ended(2))
+    assert kept.arms(named(1)) == tuple(a._replace(unit=a.unit % CLUSTERS) for a in arms[:5])
+    assert kept.arms(named(2)) == () == kept.arms(named(3))
+    kept.note(ended(5, arms=arms[:1]))
+    assert kept.arms(named(1)) == ()
+    assert [a.experiment for a in kept.arms(named(5))] == ["x0"]
+
+
+def test_without_experiments_no_memory_is_taken_for_arms() -> None:
+    """It comes with the first one."""
+    kept = Served(4)
+    kept.note(ended(1))
+    assert kept._places is None and kept.arms(named(1)) == ()

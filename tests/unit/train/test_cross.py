@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lbd.quality.pieces import PACKAGE
 from lbd.train import rows
 from lbd.train.corpus import corpus
 from lbd.train.cross import family_folds, held_out, random_folds
 from lbd.train.measure import apgr
-from lbd.train.vectors import PACKAGE, best
+from lbd.train.vectors import best
 from tests.unit.train.made import data
 
 HERE = Path(__file__).parents[3]

@@ -15,8 +15,9 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.plan import Query
 from lbd.model.table import AdminState
 from lbd.state.flight import Flight
-from lbd.upstream.acquire import GRANT, LONGEST_GRANT, LOOK_AGAIN, MOST_REFUSALS, Acquired, Desk
+from lbd.upstream.acquire import GRANT, LONGEST_GRANT, MOST_REFUSALS, Acquired, Desk
 from lbd.upstream.call import Settings
+from lbd.upstream.patience import LOOK_AGAIN
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say
 from tests.fakes.virtual import START, VirtualEnv, run
@@ -668,9 +669,9 @@ def test_refusals_on_the_record_are_bounded() -> None:
         take = relay.owner.lease
         left = [3 * MOST_REFUSALS]
 
-        def stingy(i: int, now: float, *, last_resort: bool = False) -> Any:
+        def stingy(i: int, now: float, **more: Any) -> Any:
             left[0] -= 1
-            return "at_limit" if left[0] > 0 else take(i, now, last_resort=last_resort)
+            return "at_limit" if left[0] > 0 else take(i, now, **more)
 
         relay.owner.lease = stingy  # type: ignore[method-assign,assignment]
         at = desk(relay, ask)
@@ -730,7 +731,7 @@ def test_the_only_row_over_its_budget_is_a_refusal_that_names_the_budget() -> No
 
     async def main(env: VirtualEnv) -> None:
         relay = budgeted(env, 1e-6)
-        before = relay.owner.accounts._sent.copy()
+        before = relay.owner.accounts._tally("a")
         asked = await relay.ask(headers=IN_S, **SMALL)
         assert asked.status == 429 and asked.error is not None and asked.took_s == 0
         assert asked.error["code"] == "insufficient_quota" and asked.error["type"] == "insufficient_quota"
@@ -738,7 +739,7 @@ def test_the_only_row_over_its_budget_is_a_refusal_that_names_the_budget() -> No
         assert asked.headers["x-should-retry"] == "false"
         assert int(asked.headers["retry-after"]) == pytest.approx(86400 - env.wall() % 86400, abs=1)
         assert relay.last.outcome == K.BUDGET and [a.refused for a in relay.last.attempts] == ["budget", "nobody"]
-        assert not relay.stage.taken and relay.owner.accounts._sent == before, "it counts against no rate limit"
+        assert not relay.stage.taken and relay.owner.accounts._tally("a") == before, "it counts against no rate limit"
         relay.check()
 
     play(main)
@@ -837,7 +838,7 @@ def test_a_disk_that_takes_nothing_is_no_spent_budget() -> None:
         assert asked.status == 503 and asked.error is not None and "surface s: 1 USD a day" in asked.error["message"]
         assert asked.error["code"] == "all_deployments_unavailable" and asked.headers["retry-after"] == "1"
         assert asked.took_s == pytest.approx(LONGEST_GRANT, abs=2 * GRANT) and not relay.stage.taken
-        assert relay.owner.accounts._sent == {}
+        assert relay.owner.accounts._tallies == {}
         relay.check()
         free = row("a", deployment={"price": {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}})
         assert (await budgeted(env, 0.0, free, granted=False).ask(stream=True, headers=IN_S)).status == 200

@@ -56,6 +56,7 @@ GOOD: tuple[Any, ...] = (
     say(STOP, DONE),
     end,
 )
+NOT_SPLICED = {"x-lbd-after-content": "error"}
 GOOD_UNARY: tuple[Any, ...] = (0.2, *answer(whole("hello")))
 
 
@@ -465,12 +466,12 @@ def test_a_model_s_own_prompt_is_added_and_its_version_recorded() -> None:
     ],
 )
 def test_after_content_a_break_ends_in_one_typed_error_event(last: tuple[Act, ...], kind: FailureKind) -> None:
-    """Never a [DONE], never another model's words; the record says what it was."""
+    """Where it is not to be spliced: never a [DONE], never another model's words; the record says what it was."""
 
     async def main(env: VirtualEnv) -> None:
         relay = two(env)
         relay.stage.plan(0.1, head(), say(ROLE, content("hel")), 0.1, *last, host="a")
-        asked = await relay.ask(stream=True)
+        asked = await relay.ask(stream=True, headers=NOT_SPLICED)
         assert asked.status == 200 and asked.ended
         assert data_of(asked)[:-1] == data_of(Asked(0, body=ROLE + content("hel")))
         assert asked.error is not None and set(asked.error) == {"message", "type", "param", "code"}
@@ -482,13 +483,32 @@ def test_after_content_a_break_ends_in_one_typed_error_event(last: tuple[Act, ..
     play(main)
 
 
+@pytest.mark.parametrize("last", [say(error_in_band()), say(b"data: {broken\n\n"), cut()])
+@pytest.mark.parametrize("shape", ["openai.chat", "anthropic.messages"])
+def test_what_goes_wrong_behind_a_finish_is_no_fault_of_the_answer(shape: str, last: Act) -> None:
+    """It is complete: the end mark is put where it should stand, and nobody is asked again."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = two(env)
+        relay.shape = relay.plugins.clients[shape]
+        relay.stage.plan(0.1, head(), say(ROLE, content("hel"), STOP, usage()), 0.1, last, host="a")
+        asked = await relay.ask(stream=True, max_tokens=9)
+        end_mark = b"[DONE]" if shape == "openai.chat" else b"event: message_stop"
+        assert asked.ended and asked.body.count(end_mark) == 1 and b"error" not in asked.body
+        assert relay.last.outcome == "ok" and len(relay.last.attempts) == 1 and not relay.last.splices
+        assert relay.find("a").breaker.fails == 0
+        relay.check()
+
+    play(main)
+
+
 def test_a_stream_that_breaks_off_counts_against_its_row() -> None:
     """The client was served half an answer: that is the deployment's failure."""
 
     async def main(env: VirtualEnv) -> None:
         relay = two(env)
         relay.stage.plan(0.1, head(), say(ROLE, content("hel")), 0.1, cut(), host="a")
-        await relay.ask(stream=True)
+        await relay.ask(stream=True, headers=NOT_SPLICED)
         assert relay.find("a").breaker.fails == 1
         relay.check()
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lbd.upstream.queue import Full, Queue
+from lbd.upstream.queue import Full, Place, Queue
 from tests.fakes.virtual import START, VirtualEnv, run
 
 
@@ -18,7 +18,7 @@ def test_a_freed_slot_wakes_the_first_waiter_that_it_serves_and_nobody_else() ->
         order: list[str] = []
 
         async def wait(name: str, rows: set[int], deadline: float, rank: int = 0) -> None:
-            assert await queue.wait(frozenset(rows), START + 50, deadline=deadline, rank=rank)
+            assert await queue.wait(frozenset(rows), START + 50, Place(deadline, rank=rank))
             order.append(name)
 
         waiters = [
@@ -45,7 +45,7 @@ def test_a_wait_ends_at_its_time_and_says_so() -> None:
 
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 10)
-        assert not await queue.wait(frozenset({0}), START + 2, deadline=START + 5, rank=0)
+        assert not await queue.wait(frozenset({0}), START + 2, Place(START + 5))
         assert env.now() == START + 2
         assert len(queue) == 0
 
@@ -57,12 +57,12 @@ def test_a_full_queue_refuses_at_once() -> None:
 
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 1)
-        first = env._loop.create_task(queue.wait(frozenset({0}), START + 5, deadline=START + 5, rank=0))
+        first = env._loop.create_task(queue.wait(frozenset({0}), START + 5, Place(START + 5)))
         await env.sleep(0.1)
         with pytest.raises(Full):
-            await queue.wait(frozenset({0}), START + 5, deadline=START + 5, rank=0)
+            await queue.wait(frozenset({0}), START + 5, Place(START + 5))
         queue.set_bound(2)
-        second = env._loop.create_task(queue.wait(frozenset({0}), START + 1, deadline=START + 5, rank=0))
+        second = env._loop.create_task(queue.wait(frozenset({0}), START + 1, Place(START + 5)))
         assert not await second
         queue.freed(0)
         assert await first
@@ -75,8 +75,8 @@ def test_a_waiter_whose_client_left_takes_no_slot() -> None:
 
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 10)
-        first = env._loop.create_task(queue.wait(frozenset({0}), START + 5, deadline=START + 1, rank=0))
-        second = env._loop.create_task(queue.wait(frozenset({0}), START + 5, deadline=START + 2, rank=0))
+        first = env._loop.create_task(queue.wait(frozenset({0}), START + 5, Place(START + 1)))
+        second = env._loop.create_task(queue.wait(frozenset({0}), START + 5, Place(START + 2)))
         await env.sleep(0.1)
         first.cancel()
         await env.sleep(0)
@@ -93,8 +93,8 @@ def test_a_slot_is_not_lost_on_a_waiter_whose_time_is_up() -> None:
 
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 10)
-        first = env._loop.create_task(queue.wait(frozenset({0}), START + 1, deadline=START + 1, rank=0))
-        second = env._loop.create_task(queue.wait(frozenset({0}), START + 9, deadline=START + 9, rank=0))
+        first = env._loop.create_task(queue.wait(frozenset({0}), START + 1, Place(START + 1)))
+        second = env._loop.create_task(queue.wait(frozenset({0}), START + 9, Place(START + 9)))
         await env.sleep(0)
         env.call_at(START + 1, lambda: queue.freed(0))  # runs after the first waiter's own timer
         assert not await first
@@ -109,8 +109,8 @@ def test_a_slot_is_not_lost_on_a_waiter_that_leaves_as_it_is_woken() -> None:
 
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 10)
-        first = env._loop.create_task(queue.wait(frozenset({0}), START + 9, deadline=START + 1, rank=0))
-        second = env._loop.create_task(queue.wait(frozenset({0}), START + 9, deadline=START + 9, rank=0))
+        first = env._loop.create_task(queue.wait(frozenset({0}), START + 9, Place(START + 1)))
+        second = env._loop.create_task(queue.wait(frozenset({0}), START + 9, Place(START + 9)))
         await env.sleep(0.1)
         queue.freed(0)
         first.cancel()
@@ -127,7 +127,7 @@ def test_a_slot_freed_while_nobody_waits_is_nothing() -> None:
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 10)
         queue.freed(0)
-        assert not await queue.wait(frozenset({0}), START + 1, deadline=START + 1, rank=0)
+        assert not await queue.wait(frozenset({0}), START + 1, Place(START + 1))
 
     run(main)
 
@@ -137,16 +137,58 @@ def test_the_expected_wait_grows_with_those_ahead() -> None:
 
     async def main(env: VirtualEnv) -> None:
         queue = Queue(env, 10)
-        alone = queue.expected(frozenset({0}), START + 9, rank=0, slots=2, service_s=4)
-        tasks = [
-            env._loop.create_task(queue.wait(frozenset({0}), START + 1, deadline=START + 5, rank=0)) for _ in range(3)
-        ]
+        alone = queue.expected(frozenset({0}), Place(START + 9), slots=2, service_s=4)
+        tasks = [env._loop.create_task(queue.wait(frozenset({0}), START + 1, Place(START + 5))) for _ in range(3)]
         await env.sleep(0.1)
-        behind = queue.expected(frozenset({0}), START + 9, rank=0, slots=2, service_s=4)
-        before = queue.expected(frozenset({0}), START + 1, rank=0, slots=2, service_s=4)
-        elsewhere = queue.expected(frozenset({1}), START + 9, rank=0, slots=2, service_s=4)
+        behind = queue.expected(frozenset({0}), Place(START + 9), slots=2, service_s=4)
+        before = queue.expected(frozenset({0}), Place(START + 1), slots=2, service_s=4)
+        elsewhere = queue.expected(frozenset({1}), Place(START + 9), slots=2, service_s=4)
         assert before == alone == elsewhere == 2.0
         assert behind == 8.0
         await asyncio.gather(*tasks)
+
+    run(main)
+
+
+def test_a_full_queue_puts_out_whom_a_newcomer_goes_before() -> None:
+    """Background work is told at once that there is no room for it any more."""
+
+    async def main(env: VirtualEnv) -> None:
+        queue = Queue(env, 1)
+        background = env._loop.create_task(queue.wait(frozenset({0}), START + 5, Place(START + 99, rank=1)))
+        await env.sleep(0.1)
+        user = env._loop.create_task(queue.wait(frozenset({0}), START + 5, Place(START + 5)))
+        with pytest.raises(Full):
+            await background
+        assert env.now() < START + 1 and len(queue) == 1 == queue.bound
+        queue.freed(0)
+        assert await user
+
+    run(main)
+
+
+def test_a_free_slot_is_not_for_a_newcomer_while_others_have_a_claim_on_it() -> None:
+    """Those of its class who wait, and those who were woken and have not run yet; never a worse class."""
+
+    async def main(env: VirtualEnv) -> None:
+        queue = Queue(env, 10)
+        assert not queue.claimed(0, 1, rank=0)
+        first = env._loop.create_task(queue.wait(frozenset({0, 1}), START + 9, Place(START + 9, rank=1)))
+        await env.sleep(0.1)
+        assert not queue.claimed(0, 1, rank=0) and not queue.claimed(2, 1, rank=1)
+        assert (queue.waiting(0, rank=0), queue.waiting(0, rank=1)) == (0, 1)
+        assert queue.claimed(0, 1, rank=1)
+        assert queue.waiting(0, rank=1) == 0, "it was told of the slot that the newcomer has found"
+        assert queue.claimed(0, 1, rank=1)
+        assert not queue.claimed(0, 2, rank=1), "there is another"
+        assert not queue.claimed(0, 1, rank=0)
+        assert await first
+        assert not queue.claimed(0, 1, rank=1)
+        leaves = env._loop.create_task(queue.wait(frozenset({0}), START + 9, Place(START + 9)))
+        await env.sleep(0.1)
+        queue.freed(0)
+        leaves.cancel()
+        await asyncio.gather(leaves, return_exceptions=True)
+        assert not queue.claimed(0, 1, rank=1), "its client left before it could use the slot"
 
     run(main)

@@ -87,7 +87,7 @@ def test_missing_usage_stands_in_the_record_with_its_cost() -> None:
         relay.stage.plan(*stream, cut(), host="a")
         relay.stage.plan(0.1, *answer(refusal("no", kind="invalid_request_error"), 400), host="a")
         for _ in range(4):
-            await relay.ask(stream=True)
+            await relay.ask(stream=True, headers={"x-lbd-after-content": "error"})
         relay.stage.plan(0.1, *answer(whole().replace(b'"usage"', b'"no_usage"')), host="a")
         await relay.ask()
         told, counted, broken, refused, unary = [r.attempts[-1] for r in relay.records]

@@ -26,6 +26,7 @@ def test_its_limits_are_read_from_every_answer() -> None:
     (reading,) = SHAPE.limits(headers, 1735689600.0)
     assert isinstance(reading, QuotaReading)
     assert (reading.limit, reading.remaining, reading.reset_s) == (1000, 5, 30.0)
+    assert reading.fixed
     assert all(name.encode().startswith(SHAPE.limit_prefix) for name in headers)
 
 
@@ -51,3 +52,9 @@ def test_every_client_reaches_it() -> None:
     assert "anthropic.messages" in SHAPE.speaks and SHAPE.dialect is DIALECT
     assert ("anthropic-version", "2023-06-01") in SHAPE.headers("k")
     assert ("x-api-key", "k") in SHAPE.headers("k")
+
+
+def test_the_bound_that_lbd_sets_an_answer_is_known() -> None:
+    """The API demands one, and the rate limit of output tokens may count it."""
+    assert SHAPE.longest("claude-opus-4-1") == 32_000
+    assert SHAPE.longest("something") == 8192

@@ -1,0 +1,66 @@
+"""One other process for work that takes long and may be somebody else's code: it cannot hold up a request.
+
+It is started when it is first needed, and again when it died or was stopped for taking too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from lbd.loops.parent import end_with
+from lbd.model.units import Seconds
+
+T = TypeVar("T")
+
+
+class WorkerError(Exception):
+    """The work was not done: the process died of it, or it took too long."""
+
+
+def _begin(parent: int) -> None:
+    """Be a good child: end with the parent, leave the terminal's signals to it, and let requests come first."""
+    end_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(10)
+
+
+class Worker:
+    """See the module. It does one thing at a time; the others wait for their turn, and for nothing else."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._turn = asyncio.Lock()
+
+    async def run(self, work: Callable[[], T], within_s: Seconds) -> T:
+        """Do it over there, within so long from its turn on. Raises WorkerError, or what the work raises."""
+        async with self._turn:
+            if self._pool is None:
+                # not forked: a copy of a process with threads and sockets is no sound process
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+            try:
+                async with asyncio.timeout(within_s):
+                    return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            except TimeoutError:
+                self.close()
+                raise WorkerError(f"it took longer than {within_s:g} s") from None
+            except BrokenProcessPool:
+                self.close()
+                raise WorkerError("its process died") from None
+
+    def close(self) -> None:
+        """Stop the process, whatever it does."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        processes = list((pool._processes or {}).values())  # noqa: SLF001  shutdown alone waits for what runs
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()

@@ -1,0 +1,114 @@
+"""A response that waits: the request as it is kept meanwhile, and what is shown of it until it has its answer.
+
+What an answer says again of its request stands in the file of the request, and is read from there by itself: who asks
+every second how a request of some megabytes is doing does not have it read each time. Requests and answers are not
+encoded anew, so nothing in them can be nested too deep to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import orjson
+
+from lbd.model.batch import Batch, Fault
+from lbd.model.failure import Failure, FailureKind
+from lbd.shapes import edit, jsonl, loose
+from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.responses import echo
+
+_ASKS = b'"background"'
+_ONLY = b"1"  # the custom_id of the one line
+_BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in JSON they stand between tokens only
+_NOT_SENT = ("background", "stream", "stream_options")
+
+
+class Asked(msgspec.Struct):
+    """What a request says of how it is to be answered."""
+
+    background: Any = None
+    stream: Any = None
+
+
+class _Named(msgspec.Struct):
+    model: Any = None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A request as it is kept: the one line of its file, the body in it, and where in it is what is said again."""
+
+    line: bytes
+    body: bytes
+    echo: tuple[int, int]  # offset and size, in bytes
+
+    @property
+    def echoed(self) -> bytes:
+        """Return what an answer says again of it, as an object."""
+        at, size = self.echo
+        return self.line[at : at + size]
+
+
+_read_asked = loose.reader(Asked)
+_read_named = loose.reader(_Named)
+
+
+def asks(body: bytes) -> Asked | None:
+    """Return a request that wants to be answered in the background; None where it is read elsewhere."""
+    if _ASKS not in body:
+        return None
+    try:
+        found = _read_asked(body)
+    except UNREADABLE:
+        return None
+    return found if found.background is True else None
+
+
+def keep(asked: bytes, path: str) -> Kept | Failure:
+    """Return a request as it is sent when its time has come, byte for byte but for what is not sent; or why not."""
+    try:
+        body = edit.without_members(asked.removeprefix(loose.BOM), _NOT_SENT).translate(_BREAKS)
+        body = edit.with_members(body, {"store": b"false"})
+        echoed = orjson.dumps({**echo.members(body), "model": _read_named(body).model})
+    except (*UNREADABLE, TypeError) as e:
+        return _unkeepable(str(e))
+    head = b'{"echo":'
+    rest = b',"custom_id":"%b","method":"POST","url":"%b","body":' % (_ONLY, path.encode())
+    line = b"%b%b%b%b}\n" % (head, echoed, rest, body)
+    wrong = jsonl.read(line, path)[0]
+    if isinstance(wrong, Fault):
+        return _unkeepable(wrong.message)
+    return Kept(line, body, (len(head), len(echoed)))
+
+
+def _unkeepable(why: str) -> Failure:
+    text = f"this body cannot be kept to be answered in the background ({why}): send strict JSON, nested less deep"
+    return Failure(FailureKind.BAD_REQUEST, text, code="invalid_json")
+
+
+def answer(batch: Batch, body: bytes) -> bytes | None:
+    """Return an answer as one to a request that waited; None for what is no JSON object."""
+    own = {"id": orjson.dumps(batch.id), "background": b"true", "created_at": b"%d" % batch.created_at}
+    try:
+        return edit.with_members(body, own)
+    except ValueError:
+        return None
+
+
+def pending(batch: Batch, echoed: bytes, status: str, error: Mapping[str, Any] | None = None) -> bytes:
+    """Return a response that has no answer; ``echoed`` is what it says again of its request."""
+    own = orjson.dumps(
+        {
+            "id": batch.id,
+            "object": "response",
+            "created_at": batch.created_at,
+            "status": status,
+            "background": True,
+            "error": error,
+            "incomplete_details": None,
+            "output": [],
+            "usage": None,
+        }
+    )
+    return b"%b,%b" % (own[:-1], echoed[1:]) if echoed.startswith(b"{") else own

@@ -1,0 +1,141 @@
+"""Clients that a daemon must bear: idle ones by the thousand, slow ones, huge bodies, readers that do not read."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lbd.ingress.crowd import LARGE_BODIES, most_connections
+from tests.e2e.conftest import Daemon
+from tests.fakes.crowd import CHAT, Crowd, ask, chat, others, resident
+from tests.fakes.stub_provider import StubProvider
+
+MIB = 1 << 20
+SOON = 0.25  # seconds for an ordinary request on a machine that others use too
+MOST = 10_000
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[StubProvider]:
+    """A provider that answers at once."""
+    with StubProvider("p") as running:
+        yield running
+
+
+@pytest.fixture
+def daemon(stub: StubProvider, tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon before it."""
+    config = {"providers": [stub.config()], "probes": {"completion": "never"}, "limits": {"max_body_bytes": 4 * MIB}}
+    running = Daemon(tmp_path, config)
+    running.start()
+    try:
+        yield running
+    finally:
+        assert running.stop() == 0
+        assert "Traceback" not in running.log()
+
+
+def pid(daemon: Daemon) -> int:
+    assert daemon.process is not None
+    return daemon.process.pid
+
+
+def test_thousands_of_idle_connections_cost_little_and_slow_nobody_down(daemon: Daemon) -> None:
+    """As many as half of the descriptors, up to 10,000: a few kilobytes each."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = min(MOST, most_connections() - 100, soft - 500)
+
+    async def main() -> None:
+        await others(daemon.api)
+        before = resident(pid(daemon))
+        async with Crowd(daemon.api) as crowd:
+            assert await crowd.many(count) == count
+            took = await others(daemon.api)
+            assert took[len(took) // 2] < SOON / 5 and took[-1] < 2 * SOON, took[-5:]
+            assert resident(pid(daemon)) - before < 8 * 1024 * count
+            assert crowd.closed() == 0
+
+    asyncio.run(main())
+
+
+def test_more_connections_than_there_may_be_close_the_oldest(stub: StubProvider, tmp_path: Path) -> None:
+    """With few descriptors newcomers are served all the same, and no accept fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        running = Daemon(tmp_path, {"providers": [stub.config()], "probes": {"completion": "never"}})
+        running.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    async def main() -> None:
+        async with Crowd(running.api) as crowd:
+            assert await crowd.many(2000) == 2000
+            took = await others(running.api, 20)
+            assert took[-1] < 2 * SOON
+            await asyncio.sleep(0.2)
+            assert crowd.closed() >= 2000 - (1024 - 256) // 2
+
+    try:
+        asyncio.run(main())
+    finally:
+        assert running.stop() == 0
+    assert "Too many open files" not in running.log()
+
+
+def test_slow_requests_slow_nobody_down(daemon: Daemon) -> None:
+    """A thousand that have sent half a head, and as many half a body; they are closed when their time is up."""
+
+    async def main() -> None:
+        before = resident(pid(daemon))
+        async with Crowd(daemon.api) as crowd:
+            assert await crowd.many(1000, b"POST /v1/chat/completions HTTP/1.1\r\nhost: loc") == 1000
+            assert await crowd.many(1000, chat()[:-20]) == 1000
+            took = await others(daemon.api)
+            assert took[-1] < 2 * SOON, took[-5:]
+            assert resident(pid(daemon)) - before < 16 * 1024 * 2000
+
+    asyncio.run(main())
+
+
+def test_huge_bodies_are_bounded_together(daemon: Daemon) -> None:
+    """Forty clients with 4 MiB each of which the last byte never comes: memory is bounded, small requests pass."""
+
+    async def main() -> None:
+        before = resident(pid(daemon))
+        async with Crowd(daemon.api) as crowd:
+            head = f"{CHAT}content-length: {4 * MIB}\r\n\r\n".encode()
+            assert await crowd.many(40, head + b"x" * (4 * MIB - 1)) == 40
+            await asyncio.sleep(0.2)
+            took = await others(daemon.api, 20)
+            assert took[-1] < 2 * SOON, took[-5:]
+            assert resident(pid(daemon)) - before < (LARGE_BODIES + 8) * 4 * MIB
+            refused = [r for r, _ in crowd.open if b" 503 " in bytes(r._buffer[:32])]  # type: ignore[attr-defined]
+            assert len(refused) >= 40 - LARGE_BODIES - 1
+        await asyncio.sleep(0.2)
+        body = chat(padding="x" * 3 * MIB)
+        assert (await ask(daemon.api, body))[0] == 200, "there is room again"
+
+    asyncio.run(main())
+
+
+def test_readers_that_do_not_read_hold_little_and_slow_nobody_down(daemon: Daemon) -> None:
+    """Their streams are held back at the provider, not gathered here."""
+
+    async def main() -> None:
+        before = resident(pid(daemon))
+        async with Crowd(daemon.api) as crowd:
+            for _ in range(10):
+                assert await crowd.connect()
+                crowd.open[-1][1].transport.pause_reading()  # type: ignore[attr-defined]
+                crowd.open[-1][1].write(chat(stream=True, user="tokens=20000"))
+            await asyncio.sleep(1)
+            took = await others(daemon.api)
+            assert took[len(took) // 2] < SOON, took[-5:]
+            assert resident(pid(daemon)) - before < 10 * 2 * MIB
+
+    asyncio.run(main())

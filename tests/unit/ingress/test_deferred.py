@@ -1,0 +1,241 @@
+"""Single requests in the durable queue: taken in, answered, asked for, over the real listener."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from lbd.ingress.api import Api, Limits
+from lbd.ingress.deferred import PATH, Deferred
+from lbd.ingress.files import Filing
+from lbd.loops.batch import Batches
+from lbd.loops.errand import Errands
+from lbd.model.batch import Batch, Status
+from tests.fakes.caller import Listening, request
+from tests.fakes.shelves import shelf
+from tests.fakes.stage import answer, refusal, whole
+from tests.unit.ingress.test_files import Front, error, inline
+
+ASKED = {"model": "m", "input": "Capital of Germany?", "background": True, "store": True, "metadata": {"job": "7"}}
+
+
+class Queue(Front):
+    """The API with the queue behind it, which moves on when it is told to."""
+
+    async def begin(self) -> None:
+        await super().begin()
+        await self.restart()
+
+    async def restart(self) -> None:
+        """Begin anew with what the store and the contents hold, as after a crash."""
+        env, pipeline, clients = self.relay.env, self.relay.pipeline, self.relay.plugins.clients
+        self.shelf = await shelf(env, self.store, self.blobs)
+        filing = Filing(self.shelf, pipeline, clients["openai.chat"], inline)
+        self.tasks: set[asyncio.Task[None]] = set()
+
+        def spawn(_name: str, work: Any) -> asyncio.Task[None]:
+            task = asyncio.get_running_loop().create_task(work)
+            self.tasks.add(task)
+            return task
+
+        waiting = Deferred(self.shelf, pipeline, clients["openai.responses"], spawn)
+        catalogue = lambda: self.relay.owner.snapshot.catalogue  # noqa: E731
+        crashed = lambda _i, e: self.crashes.append(e)  # noqa: E731
+        self.api = Api(pipeline, clients, catalogue, crashed, born=0, filing=filing, waiting=waiting)
+        self.api.configure(Limits(max_body_bytes=3_000_000))
+        if hasattr(self, "listening"):
+            self.listening = Listening(self.api.handle, max_body=3_000_000, real=env)
+        self.ended: list[Batch] = []
+        shapes = {PATH: clients["openai.responses"], "/v1/embeddings": clients["openai.embeddings"]}
+        self.batches = Batches(
+            env, self.shelf, Errands(env, pipeline, crashed), shapes, spawn=spawn, offload=inline,
+            ended=self.ended.append,
+        )  # fmt: skip
+
+    async def work(self, rounds: int = 6) -> None:
+        """Let the queue move on."""
+        for _ in range(rounds):
+            await self.batches.look()
+            if self.tasks:
+                await asyncio.wait(self.tasks)
+
+    async def begun(self, *fields: str, **more: Any) -> str:
+        got = await self.post(PATH, {**ASKED, **more}, *fields)
+        assert got.status == 200, got.body
+        return str(got.json["id"])
+
+
+@asynccontextmanager
+async def queue(**config: Any) -> AsyncIterator[Queue]:
+    made = Queue(**config)
+    await made.begin()
+    async with made.listening:
+        yield made
+    assert not made.crashes, made.crashes
+
+
+async def test_a_request_waits_and_has_its_answer_by_its_id() -> None:
+    """Queued at once, in progress, then the response itself, as often as it is asked for."""
+    async with queue() as q:
+        got = await q.post(PATH, ASKED)
+        told: Any = got.json
+        assert (told["status"], told["background"], told["object"], told["output"]) == ("queued", True, "response", [])
+        assert told["model"] == "m" and told["metadata"] == {"job": "7"} and told["error"] is None
+        assert (await q.get(f"{PATH}/{told['id']}")).json == told
+        q.relay.stage.plan(0.01, *answer(whole("Berlin")), host="a")
+        await q.work()
+        for path in (f"{PATH}/{told['id']}", f"/openai/v1/responses/{told['id']}"):
+            done: Any = (await q.get(path)).json
+            assert (done["id"], done["status"], done["background"]) == (told["id"], "completed", True)
+            assert done["output"][0]["content"][0]["text"] == "Berlin" and done["created_at"] == told["created_at"]
+            assert done["usage"]["output_tokens"] == 3 and done["metadata"] == {"job": "7"}
+        (sent,) = (json.loads(t.body) for t in q.relay.stage.taken if t.body)
+        assert "background" not in sent and sent["messages"][0]["content"] == "Capital of Germany?"
+        assert q.relay.last.urgency == "background"
+
+
+async def test_it_outlives_a_crash_and_is_sent_again() -> None:
+    """What was taken in is there after a restart; what was answered is not sent again."""
+    async with queue() as q:
+        first, second = await q.begun(), await q.begun()
+        q.relay.stage.plan(0.01, *answer(whole("one")), host="a")
+        q.relay.stage.plan(0.01, *answer(whole("two")), host="a")
+        await q.batches.look()
+        for task in q.tasks:
+            task.cancel()  # both are under way when it ends
+        await asyncio.wait(q.tasks)
+        await q.restart()
+        async with q.listening:
+            q.relay.stage.plan(0.01, *answer(whole("three")), host="a")
+            q.relay.stage.plan(0.01, *answer(whole("four")), host="a")
+            await q.work()
+            done: list[Any] = [(await q.get(f"{PATH}/{name}")).json for name in (first, second)]
+            assert [d["status"] for d in done] == ["completed", "completed"]
+            texts = {d["output"][0]["content"][0]["text"] for d in done}
+            sent = len(q.relay.stage.taken)
+            await q.restart()
+            async with q.listening:
+                await q.work()
+                assert {
+                    (await q.get(f"{PATH}/{n}")).json["output"][0]["content"][0]["text"] for n in (first, second)
+                } == texts  # type: ignore[index]
+            assert len(q.relay.stage.taken) == sent
+
+
+async def test_a_failure_is_kept_with_its_reason() -> None:
+    """What nobody can answer is failed, with the words of who refused it."""
+    async with queue() as q:
+        name = await q.begun()
+        q.relay.stage.plan(0.01, *answer(refusal("no such temperature", "invalid_value", "invalid_request_error"), 400),
+                           host="a")  # fmt: skip
+        await q.work()
+        told: Any = (await q.get(f"{PATH}/{name}")).json
+        assert told["status"] == "failed" and told["output"] == []
+        assert told["error"] == {"code": "invalid_value", "message": "no such temperature"}
+
+
+async def test_its_deadline_is_that_of_its_surface() -> None:
+    """Then it is failed; nothing is sent after it."""
+    async with queue(surfaces=[{"name": "drafts", "deadline_s": 1}]) as q:
+        name = await q.begun("x-lbd-surface: drafts")
+        assert q.shelf.batches[name].expires_at - q.shelf.batches[name].created_at == 1
+        q.relay.env.wall = lambda: q.shelf.batches[name].created_at + 5.0
+        await q.work()
+        told: Any = (await q.get(f"{PATH}/{name}")).json
+        assert (told["status"], told["error"]["code"]) == ("failed", "deadline_exceeded")
+        assert not q.relay.stage.taken
+
+
+async def test_what_headers_wish_goes_with_it() -> None:
+    """As metadata of the request that is sent later; a wish that is not allowed is refused at once."""
+    async with queue(clients=[{"name": "x", "key": "k", "may": ["max_usd"]}], allow_inline_secrets=True) as q:
+        name = await q.begun("Authorization: Bearer k", "x-lbd-max-usd: 0.5")
+        kept = json.loads(await q.blobs.read(q.shelf.batches[name].input_file_id))
+        assert kept["body"]["metadata"] == {"job": "7", "x-lbd-max-usd": "0.5"}
+        told = await q.post(PATH, ASKED, "Authorization: Bearer k", "x-lbd-quality-floor: 0.5")
+        assert "x-lbd-quality-floor" in error(told, 403)["message"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "param"),
+    [
+        ({"stream": True}, 400, "stream"),
+        ({"previous_response_id": "resp_1"}, 400, "previous_response_id"),
+        ({"model": "nobody"}, 404, "model"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, 400, "input"),
+    ],
+)
+async def test_what_could_never_be_answered_is_refused_at_once(more: Any, status: int, param: str) -> None:
+    """Nothing is kept."""
+    async with queue() as q:
+        assert error(await q.post(PATH, {**ASKED, **more}), status)["param"] == param
+        assert not q.shelf.batches and not q.shelf.files
+
+
+async def test_the_store_s_failure_is_told_and_nothing_is_left() -> None:
+    """A client that was told of it finds it again; one that was not has nothing."""
+    async with queue() as q:
+        q.store.error = "disk full"
+        assert error(await q.post(PATH, ASKED), 500)["code"] == "store_failed"
+        q.store.error = None
+        assert not q.shelf.batches and not q.shelf.files and not await q.blobs.sizes()
+
+
+async def test_it_can_be_cancelled_and_deleted() -> None:
+    """Cancelled it is not sent; under way it is not deleted; deleted it is gone with its contents."""
+    async with queue() as q:
+        name = await q.begun()
+        assert error(await q.ask("DELETE", f"{PATH}/{name}", None), 409)["code"] == "response_in_progress"
+        told: Any = (await q.post(f"{PATH}/{name}/cancel", {})).json
+        assert told["status"] == "cancelled"
+        await q.work()
+        assert q.shelf.batches[name].status is Status.CANCELLED and not q.relay.stage.taken
+        assert (await q.get(f"{PATH}/{name}")).json["status"] == "cancelled"
+        assert error(await q.post(f"{PATH}/{name}/cancel", {}), 409)["code"] == "response_not_cancellable"
+        gone: Any = (await q.ask("DELETE", f"{PATH}/{name}", None)).json
+        assert gone == {"id": name, "object": "response", "deleted": True}
+        assert error(await q.get(f"{PATH}/{name}"), 404)["code"] == "response_not_found"
+        assert not q.shelf.files and not await q.blobs.sizes()
+
+
+async def test_it_is_its_clients_alone_and_no_batch() -> None:
+    """Another client does not find it; among files and batches it does not stand."""
+    clients = [{"name": "x", "key": "kx"}, {"name": "y", "key": "ky"}]
+    async with queue(clients=clients, allow_inline_secrets=True) as q:
+        mine, others = "Authorization: Bearer kx", "Authorization: Bearer ky"
+        name = await q.begun(mine)
+        assert error(await q.get(f"{PATH}/{name}", others), 404)["code"] == "response_not_found"
+        assert error(await q.get(f"{PATH}/{name}"), 401)
+        assert (await q.get("/v1/batches", mine)).json["data"] == []
+        assert (await q.get("/v1/files", mine)).json["data"] == []
+        assert error(await q.get(f"/v1/batches/{name}", mine), 404)
+        assert error(await q.get(f"/v1/files/{q.shelf.batches[name].input_file_id}", mine), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("PUT", "resp_x", 405), ("GET", "resp_x/cancel", 405), ("GET", "resp_x/input_items", 404), ("GET", "resp_x", 404)],
+)
+async def test_what_is_not_there_is_said_to_be_not_there(method: str, path: str, status: int) -> None:
+    """In OpenAI's shape."""
+    async with queue() as q:
+        assert error(await q.get(f"{PATH}/{path}", method=method), status)
+
+
+@pytest.mark.parametrize("more", [{"background": False}, {"background": None}, {"input": 'say "background": true'}])
+async def test_a_request_like_any_other_is_answered_at_once(more: dict[str, Any]) -> None:
+    """The word alone means nothing."""
+    async with queue() as q:
+        body = {"model": "m", "input": "hello", **more}
+        q.relay.stage.plan(0.01, *answer(whole("hi")), host="a")
+        caller = await q.listening.caller()
+        await caller.send(
+            request("POST", PATH, json.dumps(body).encode(), "Content-Type: application/json", host="localhost")
+        )
+        told = await caller.answer()
+        assert told.status == 200 and told.json["status"] == "completed" and not q.shelf.batches

@@ -1,0 +1,60 @@
+"""How long a request that came now would wait for a slot."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lbd.model.request import Ask
+from lbd.state.quota import blocked
+from lbd.upstream.patience import LATEST, LOOK_AGAIN, SOONEST, expected
+from lbd.upstream.queue import Place
+from tests.fakes.relay import Relay, row
+from tests.fakes.virtual import VirtualEnv, run
+
+ASK = Ask("model:m", first_content_s=10.0)
+
+
+def told(relay: Relay, *rows: int, ask: Ask = ASK) -> float:
+    return expected(relay.owner, relay.flights.queue, ask, frozenset(rows), relay.env.now())
+
+
+def test_whoever_stands_before_it_is_served_first() -> None:
+    """By the slots that there are; never longer than until the last of them is served or gone."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", max_concurrency=2))
+        alone = told(relay, 0)
+        assert alone >= SOONEST
+        loop = asyncio.get_running_loop()
+        places = [Place(env.now() + 5, client=str(n)) for n in range(40)]
+        tasks = [loop.create_task(relay.flights.queue.wait(frozenset({0}), env.now() + 1, p)) for p in places]
+        await env.sleep(0)
+        assert alone < told(relay, 0) <= max(LATEST, ASK.first_content_s)
+        for task in tasks:
+            await task
+
+    run(main)
+
+
+def test_where_no_slots_are_counted_it_is_the_time_of_its_own() -> None:
+    """A rate limit that ends; without one, the next look."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        assert told(relay, 0) == LOOK_AGAIN
+        relay.owner.restored({"a": blocked(relay.owner.quota_of(relay.owner.rows[0]), 7.0, env.now())})
+        assert told(relay, 0) == pytest.approx(7.0)
+
+    run(main)
+
+
+def test_rows_that_a_reload_took_are_not_waited_for() -> None:
+    """A request may have waited for them when it came."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        assert told(relay, 5) == LOOK_AGAIN
+
+    run(main)
