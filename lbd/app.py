@@ -207,7 +207,9 @@ class App:
             self.telling.request_failed,
             born=self.env.wall(),
             filing=Filing(self.shelf, self.pipeline, self.plugins.clients["openai.chat"], _elsewhere),
-            waiting=Deferred(self.shelf, self.pipeline, self.plugins.clients["openai.responses"], self.tasks.once),
+            waiting=Deferred(
+                self.shelf, self.pipeline, self.plugins.clients["openai.responses"], self.tasks.once, _elsewhere
+            ),
             rate=Take(self.scoring.feedback, self.evaluating.compare),
         )
         self.batches = Batches(

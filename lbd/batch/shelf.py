@@ -25,6 +25,7 @@ MOST_FILES = 20_000  # what is known of them is kept in memory, some hundred byt
 MOST_BATCHES = 10_000  # single requests among them
 MOST_LIVE = 200  # batches of one client that have not ended
 MOST_SINGLE = 2000  # requests of one client that wait by themselves, and as many that have ended
+GO_AT_ONCE = 16  # single requests that go where room is needed: to find which is some work
 _encode = msgspec.msgpack.encode
 
 
@@ -172,9 +173,9 @@ class Shelf:
                 go.append(batch)
                 freed = sum(file.bytes for file in files)
                 lacking = Need(lacking.bytes - freed, lacking.files - len(files), lacking.batches - 1)
-                if max(lacking) <= 0:
+                if max(lacking) <= 0 and len(go) >= GO_AT_ONCE:
                     break
-            else:
+            if max(lacking) > 0:
                 return False
             try:
                 await self.drop(go)
@@ -255,7 +256,7 @@ class Shelf:
         if sum(b.single and b.ended and b.client == client for b in self.batches.values()) > MOST_SINGLE:
             ended = [b for b in states.spare(self.batches.values()) if b.client == client]
             with contextlib.suppress(StoreError):  # then with its next
-                await self.drop(ended[:-MOST_SINGLE])
+                await self.drop(ended[: len(ended) - max(0, MOST_SINGLE - GO_AT_ONCE)])
 
     def note(self, batch: Batch) -> None:
         """Take how far a batch is: a restart counts that anew."""

@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any
 
-from lbd.loops.parent import end_with
+from lbd.demo.parent import end_with
 
 
 def configure(xllamacpp: Any, told: dict[str, Any]) -> Any:

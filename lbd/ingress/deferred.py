@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import Usage
 from lbd.model.units import Seconds
 from lbd.pipeline import Pipeline
-from lbd.ports import Sends, StoreError
+from lbd.ports import Offload, Sends, StoreError
 from lbd.shapes import jsonl, loose
 from lbd.shapes.clients import ClientShape
 from lbd.shapes.loose import UNREADABLE
@@ -31,6 +32,7 @@ from lbd.upstream.respond import JSON
 from lbd.upstream.ticket import Ticket
 
 PATH = "/v1/responses"
+LONG = 256 * 1024  # bytes of a request that another thread takes apart: some milliseconds
 _MOST_WISHES = 4096  # characters of all: they are kept in memory
 _WAITS = frozenset({Status.VALIDATING})
 _OVER: Mapping[Status, str] = {Status.CANCELLED: "cancelled", Status.CANCELLING: "cancelled"}
@@ -47,11 +49,12 @@ Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 class Deferred:
     """Takes such requests in, and answers questions about them."""
 
-    def __init__(self, shelf: Shelf, pipeline: Pipeline, shape: ClientShape, spawn: Spawn) -> None:
+    def __init__(self, shelf: Shelf, pipeline: Pipeline, shape: ClientShape, spawn: Spawn, offload: Offload) -> None:
         self._shelf = shelf
         self._pipeline = pipeline
         self._shape = shape
         self._spawn = spawn
+        self._offload = offload
 
     # --- taking one in --------------------------------------------------------------------------------
 
@@ -64,7 +67,8 @@ class Deferred:
         if isinstance(client, Failure):
             return client
         wishes = dict(inbound.wishes())
-        kept = _read(asked, body, wishes)
+        read = partial(_read, asked, body, wishes)
+        kept = read() if len(body) < LONG else await self._offload(read)
         if isinstance(kept, Failure):
             return kept
         vetted = self._pipeline.prepare(self._pipeline.next_id(), inbound, kept.body, self._shape)
@@ -155,20 +159,26 @@ class Deferred:
             return None
         try:
             self._shelf.check()
-            batch = self._shelf.batches.get(name)
-            if batch is None or not batch.single or batch.client != client.name:
-                text = f"there is no response {name[:100]!r}: lbd keeps those that were asked for with background: true"
-                return Failure(FailureKind.NOT_FOUND, text, param="response_id", code="response_not_found")
+            batch = self._find(name, client.name)
             if method == "DELETE":
                 self._send(inbound, to, orjson.dumps(await self._delete(batch)))
             else:
                 batch = await self._cancel(batch) if what else batch
-                self._send(inbound, to, await self._shown(batch))
+                shown = await self._shown(batch)
+                self._find(name, client.name)  # it may have gone while it was read
+                self._send(inbound, to, shown)
         except LbdError as e:
             return e.failure
         except StoreError as e:
             return Failure(FailureKind.INTERNAL, f"lbd could not read it: {e}", code="store_failed")
         return None
+
+    def _find(self, name: str, client: str) -> Batch:
+        batch = self._shelf.batches.get(name)
+        if batch is None or not batch.single or batch.client != client:
+            text = f"there is no response {name[:100]!r}: lbd keeps those that were asked for with background: true"
+            raise LbdError(Failure(FailureKind.NOT_FOUND, text, param="response_id", code="response_not_found"))
+        return batch
 
     def _send(self, inbound: Inbound, to: Sends, document: bytes) -> None:
         to.send(200, self._pipeline.told(self._pipeline.next_id(), inbound) + JSON, document)

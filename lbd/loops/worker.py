@@ -9,24 +9,32 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from lbd.loops.parent import end_with
 from lbd.model.units import Seconds
 
 T = TypeVar("T")
+_gone = threading.Event()  # never set: to wait without a clock
 
 
 class WorkerError(Exception):
     """The work was not done: the process died of it, or it took too long."""
 
 
+def _watch(parent: int) -> None:
+    """End when the parent is gone, however it went: the kernel's own way would need ctypes, which MDWE forbids."""
+    while os.getppid() == parent:
+        _gone.wait(1.0)
+    os._exit(0)
+
+
 def _begin(parent: int) -> None:
     """Be a good child: end with the parent, leave the terminal's signals to it, and let requests come first."""
-    end_with(parent)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)
 

@@ -22,7 +22,7 @@ from lbd.shapes.responses import echo
 _ASKS = b'"background"'
 _ONLY = b"1"  # the custom_id of the one line
 _BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in JSON they stand between tokens only
-_NOT_SENT = ("background", "stream", "stream_options")
+_NOT_SENT = ("background", "stream", "stream_options", "store")
 
 
 class Asked(msgspec.Struct):
@@ -66,20 +66,29 @@ def asks(body: bytes) -> Asked | None:
 
 
 def keep(asked: bytes, path: str) -> Kept | Failure:
-    """Return a request as it is sent when its time has come, byte for byte but for what is not sent; or why not."""
+    """Return a request (JSON) as it is sent when its time has come, or why it cannot be kept.
+
+    It is kept byte for byte but for what is not sent. What only a second look could read (halves of characters, NaN)
+    is written anew.
+    """
     try:
         body = edit.without_members(asked.removeprefix(loose.BOM), _NOT_SENT).translate(_BREAKS)
-        body = edit.with_members(body, {"store": b"false"})
-        echoed = orjson.dumps({**echo.members(body), "model": _read_named(body).model})
+        body = b'{"store":false%b%b' % (b"," if len(body) > len(b"{}") else b"", body[1:])
+        kept, wrong = _line(body, path)
+        if wrong is not None:
+            kept, wrong = _line(orjson.dumps(loose.value(body)), path)
     except (*UNREADABLE, TypeError) as e:
         return _unkeepable(str(e))
+    return kept if wrong is None else _unkeepable(wrong.message)
+
+
+def _line(body: bytes, path: str) -> tuple[Kept, Fault | None]:
+    echoed = orjson.dumps({**echo.members(body), "model": _read_named(body).model})
     head = b'{"echo":'
     rest = b',"custom_id":"%b","method":"POST","url":"%b","body":' % (_ONLY, path.encode())
     line = b"%b%b%b%b}\n" % (head, echoed, rest, body)
-    wrong = jsonl.read(line, path)[0]
-    if isinstance(wrong, Fault):
-        return _unkeepable(wrong.message)
-    return Kept(line, body, (len(head), len(echoed)))
+    (found,) = jsonl.read(line, path)
+    return Kept(line, body, (len(head), len(echoed))), found if isinstance(found, Fault) else None
 
 
 def _unkeepable(why: str) -> Failure:

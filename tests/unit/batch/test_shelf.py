@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from lbd.ports import StoreError
 from lbd.state import batch as states
 from tests.fakes.env import FakeEnv
 from tests.fakes.shelves import MoodyBlobs, MoodyStore, shelf
+from tests.fakes.virtual import VirtualEnv, run
 
 DAY = 86400
 
@@ -207,6 +209,149 @@ async def test_a_batch_that_is_about_to_be_counts(monkeypatch: pytest.MonkeyPatc
     store.meanwhile = meanwhile
     await made.begin(batch(made, file=file.id))
     assert codes == ["file_in_use", "too_many_batches"] and len(made.live()) == 1
+
+
+# --- single requests --------------------------------------------------------------------------------------
+
+
+async def single(made: Shelf, client: str = "c", *, ended_at: int | None = None) -> Batch:
+    file = await made.add(client, "r", b"123", keep_s=None, purpose=states.SINGLE)
+    one = replace(batch(made, client, file.id), id=made.new_id("resp_"), single=True)
+    await made.begin(one)
+    if ended_at is not None:
+        one = replace(one, status=Status.COMPLETED, stamps={Status.COMPLETED: ended_at})
+        await made.keep(one)
+    return one
+
+
+async def test_those_that_ended_make_room_for_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever there is too little of; the oldest go with their contents, those under way stay."""
+    monkeypatch.setattr(shelves, "GO_AT_ONCE", 1)
+    store, blobs = MoodyStore(), MoodyBlobs()
+    made = await shelf(FakeEnv(), store, blobs)
+    live = await single(made)
+    old, older, young = [await single(made, ended_at=at) for at in (20, 10, 30)]
+    with monkeypatch.context() as patch:
+        patch.setattr(shelves, "MOST_BATCHES", 4)
+        await made.begin(batch(made, "other"))
+    assert older.id not in made.batches and old.id in made.batches
+    with monkeypatch.context() as patch:
+        patch.setattr(shelves, "MOST_FILES", 3)
+        await made.add("other", "f", b"", keep_s=None)
+    assert old.id not in made.batches and young.id in made.batches
+    monkeypatch.setattr(blobs, "most", 7, raising=False)
+    await made.add("other", "f", b"1234", keep_s=None)
+    assert young.id not in made.batches and live.id in made.batches
+    assert made.held == 7 and len(await blobs.sizes()) == 3
+    assert (await shelf(FakeEnv(), store, blobs)).files == made.files
+
+
+async def test_none_goes_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they would not be enough, or the store cannot forget them: nothing is taken in, and all stay."""
+    store, blobs = MoodyStore(), MoodyBlobs()
+    made = await shelf(FakeEnv(), store, blobs)
+    await single(made)
+    done = await single(made, ended_at=10)
+    monkeypatch.setattr(blobs, "most", 7, raising=False)
+    with pytest.raises(LbdError, match="DELETE /v1/files"):
+        await made.add("c", "f", bytes(5), keep_s=None)
+    store.error = "away"
+    with pytest.raises(LbdError, match="away"):
+        await made.add("c", "f", bytes(4), keep_s=None)
+    assert done.id in made.batches and len(made.files) == 2
+
+
+async def test_each_client_has_so_many_and_the_refusal_says_whose_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of those that ended its oldest go; of those under way it is told; where all are too many, that."""
+    monkeypatch.setattr(shelves, "GO_AT_ONCE", 1)
+    monkeypatch.setattr(shelves, "MOST_SINGLE", 2)
+    made = await shelf(FakeEnv())
+    kept = [await single(made, ended_at=at) for at in (1, 2, 3)]
+    await single(made, "other", ended_at=1)
+    await single(made)
+    assert [b.id in made.batches for b in kept] == [False, False, True] and len(made.batches) == 3
+    await single(made)
+    with pytest.raises(LbdError, match="2 background responses of yours are under way"):
+        await single(made)
+    monkeypatch.setattr(shelves, "MOST_BATCHES", 2)
+    with pytest.raises(LbdError, match="of all its clients, and at most 2") as e:
+        await made.begin(batch(made, "third"))
+    assert "of yours" not in e.value.failure.message and e.value.failure.code == "too_many_batches"
+
+
+async def test_ten_thousand_that_ended_shut_out_nobody() -> None:
+    """Of many clients: the next request is taken in, and so is another's batch."""
+    made = await shelf(FakeEnv())
+    for i in range(shelves.MOST_BATCHES):
+        name, client = f"resp_{i}", f"c{i % 7}"
+        stamps = {Status.COMPLETED: i}
+        made.batches[name] = replace(
+            batch(made, client, f"file-{i}"), id=name, single=True, status=Status.COMPLETED, stamps=stamps,
+            output_file_id=f"file-o{i}",
+        )  # fmt: skip
+        for file in (f"file-{i}", f"file-o{i}"):
+            made.files[file] = StoredFile(file, client, "r", states.SINGLE, 1, 1)
+    mine = await single(made)
+    await made.begin(batch(made, "other"))
+    assert mine.id in made.batches and len(made.batches) <= shelves.MOST_BATCHES
+
+
+class SlowStore(MoodyStore):
+    """Saves, and is then a while until it says so."""
+
+    def __init__(self, env: VirtualEnv) -> None:
+        super().__init__()
+        self.env = env
+
+    async def save(self, table: str, rows: Mapping[str, bytes], *, gone: Sequence[str] = ()) -> None:
+        await super().save(table, rows, gone=gone)
+        await self.env.sleep(1.0)
+
+    async def left_meanwhile(self, work: Coroutine[object, object, object]) -> None:
+        """Have a client leave while it waits."""
+        task = asyncio.get_running_loop().create_task(work)
+        await self.env.sleep(0.5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+def test_a_client_that_leaves_while_it_is_saved_leaves_nothing_half() -> None:
+    """A batch is there, now as after a restart; of a file there is neither record nor content."""
+
+    async def main(env: VirtualEnv) -> None:
+        store, blobs = SlowStore(env), MoodyBlobs()
+        made = await shelf(env, store, blobs)
+        one = batch(made)
+        await store.left_meanwhile(made.begin(one))
+        assert made.batches == {one.id: one}
+        cancelled = states.cancel(one, 5)
+        await made.keep(cancelled)
+        await store.left_meanwhile(made.add("c", "f", b"123", keep_s=None))
+        await env.sleep(2.0)
+        assert not made.files and not await blobs.sizes() and made.held == 0
+        again = await shelf(env, store, blobs)
+        assert again.batches == {one.id: cancelled} and not again.files
+
+    run(main)
+
+
+def test_a_state_whose_writing_was_broken_off_is_written_later() -> None:
+    """Who asked for it left."""
+
+    async def main(env: VirtualEnv) -> None:
+        store = SlowStore(env)
+        made = await shelf(env, store)
+        one = batch(made)
+        await made.begin(one)
+        saves = store.saves
+        await store.left_meanwhile(made.keep(states.cancel(one, 5)))
+        await made.flush()
+        assert store.saves == saves + 2
+
+    run(main)
 
 
 # --- strays ----------------------------------------------------------------------------------------------

@@ -14,11 +14,15 @@ from lbd.ingress.api import Api, Limits
 from lbd.ingress.deferred import PATH, Deferred
 from lbd.ingress.files import Filing
 from lbd.loops.batch import Batches
+from lbd.loops.errand import Answer as Told
 from lbd.loops.errand import Errands
 from lbd.model.batch import Batch, Status
+from lbd.shapes.responses import deferred
+from lbd.tasks import Tasks
 from tests.fakes.caller import Listening, request
-from tests.fakes.shelves import shelf
+from tests.fakes.shelves import MoodyBlobs, MoodyStore, shelf
 from tests.fakes.stage import answer, refusal, whole
+from tests.fakes.virtual import VirtualEnv, run
 from tests.unit.ingress.test_files import Front, error, inline
 
 ASKED = {"model": "m", "input": "Capital of Germany?", "background": True, "store": True, "metadata": {"job": "7"}}
@@ -43,7 +47,7 @@ class Queue(Front):
             self.tasks.add(task)
             return task
 
-        waiting = Deferred(self.shelf, pipeline, clients["openai.responses"], spawn)
+        waiting = Deferred(self.shelf, pipeline, clients["openai.responses"], spawn, inline)
         catalogue = lambda: self.relay.owner.snapshot.catalogue  # noqa: E731
         crashed = lambda _i, e: self.crashes.append(e)  # noqa: E731
         self.api = Api(pipeline, clients, catalogue, crashed, born=0, filing=filing, waiting=waiting)
@@ -152,13 +156,127 @@ async def test_its_deadline_is_that_of_its_surface() -> None:
 
 
 async def test_what_headers_wish_goes_with_it() -> None:
-    """As metadata of the request that is sent later; a wish that is not allowed is refused at once."""
-    async with queue(clients=[{"name": "x", "key": "k", "may": ["max_usd"]}], allow_inline_secrets=True) as q:
-        name = await q.begun("Authorization: Bearer k", "x-lbd-max-usd: 0.5")
-        kept = json.loads(await q.blobs.read(q.shelf.batches[name].input_file_id))
-        assert kept["body"]["metadata"] == {"job": "7", "x-lbd-max-usd": "0.5"}
-        told = await q.post(PATH, ASKED, "Authorization: Bearer k", "x-lbd-quality-floor: 0.5")
-        assert "x-lbd-quality-floor" in error(told, 403)["message"]
+    """Beside the request, whose metadata stay the client's own; a wish that is not allowed is refused at once."""
+    clients = [{"name": "x", "key": "k", "may": ["max_usd", "session"]}]
+    async with queue(clients=clients, allow_inline_secrets=True) as q:
+        mine = "Authorization: Bearer k"
+        name = await q.begun(mine, "x-lbd-max-usd: 0.000000001")
+        assert q.shelf.batches[name].wishes == {"max-usd": "0.000000001"}
+        await q.restart()
+        async with q.listening:
+            assert (await q.get(f"{PATH}/{name}", mine)).json["metadata"] == {"job": "7"}
+            await q.work()
+            assert not q.relay.stage.taken  # nobody serves it for that
+            other = await q.begun(mine, "x-lbd-max-usd: 0.5")
+            q.relay.stage.plan(0.01, *answer(whole("Berlin")), host="a")
+            await q.work()
+            told: Any = (await q.get(f"{PATH}/{other}", mine)).json
+            assert (told["status"], told["metadata"]) == ("completed", {"job": "7"})
+            refused = await q.post(PATH, ASKED, mine, "x-lbd-quality-floor: 0.5")
+            assert "x-lbd-quality-floor" in error(refused, 403)["message"]
+            assert "x-lbd-*" in error(await q.post(PATH, ASKED, mine, f"x-lbd-session: {'s' * 5000}"), 400)["message"]
+
+
+@pytest.mark.parametrize("depth", [200, 300, 900])
+async def test_a_body_that_is_nested_deep_waits_like_any_other(depth: int) -> None:
+    """What can be answered at once can be answered later."""
+    async with queue() as q:
+        name = await q.begun(extra=json.loads("[" * depth + "]" * depth))
+        assert (await q.get(f"{PATH}/{name}")).json["status"] == "queued"
+
+
+async def test_one_that_is_nested_too_deep_is_refused() -> None:
+    """By whoever reads it."""
+    async with queue() as q:
+        deep = b"[" * 5000 + b"]" * 5000
+        body = b'{"model":"m","input":"x","background":true,"x":%b}' % deep
+        assert error(await q.ask("POST", PATH, body, "Content-Type: application/json"), 400)
+        body = b'{"model":"m","input":"x","background":true,"tools":[%b]}' % deep[4700:5300]
+        assert error(await q.ask("POST", PATH, body, "Content-Type: application/json"), 400)
+        assert not q.shelf.batches and not q.shelf.files
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_an_answer_that_is_nested_deep_can_be_asked_for(good: bool) -> None:
+    """Whoever gave it, and whatever is in it."""
+    async with queue() as q:
+        name = await q.begun()
+        deep = b"[" * 5000 + b"]" * 5000
+
+        async def run(*_args: object) -> Any:
+            return Told(200 if good else 400, "r", b'{"id":"x","status":"completed","error":{"code":%b}}' % deep)
+
+        q.batches._errands.run = run  # type: ignore[method-assign]
+        await q.work()
+        told = await q.get(f"{PATH}/{name}")
+        assert told.status == 200 and (b'"completed"' if good else b'"failed"') in told.body
+
+
+async def test_who_asks_how_it_is_doing_does_not_have_it_read() -> None:
+    """Only what its answer says again of it is, however long the rest."""
+    async with queue() as q:
+        name = await q.begun(input="x" * 1_000_000)
+        read, reads = q.blobs.read, []
+
+        async def counted(*which: Any) -> bytes:
+            data = await read(*which)
+            reads.append(len(data))
+            return data
+
+        q.blobs.read = counted  # type: ignore[method-assign]
+        told: Any = (await q.get(f"{PATH}/{name}")).json
+        assert told["metadata"] == {"job": "7"} and told["model"] == "m" and sum(reads) < 1000
+
+
+@pytest.mark.parametrize("after", [0.5, 1.5])
+def test_a_client_that_leaves_meanwhile_leaves_nothing_that_runs(after: float) -> None:
+    """While its file is kept, or its batch: both are, and what nobody knows the id of is cancelled."""
+
+    async def main(env: VirtualEnv) -> None:
+        store, blobs = MoodyStore(), MoodyBlobs()
+        made, tasks = await shelf(env, store, blobs), Tasks(env, lambda *told: crashes.append(told))
+        crashes: list[object] = []
+        save = store.save
+
+        async def slow(table: str, rows: Any, *, gone: Any = ()) -> None:
+            await save(table, rows, gone=gone)
+            await env.sleep(1.0)
+
+        store.save = slow  # type: ignore[method-assign]
+        waiting = Deferred(made, None, None, tasks.once, inline)  # type: ignore[arg-type]
+        kept = deferred.keep(b'{"model":"m","input":"x"}', PATH)
+        assert isinstance(kept, deferred.Kept)
+        asked = asyncio.get_running_loop().create_task(waiting._apart("c", kept, 100.0, {}))
+        await env.sleep(after)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        await env.sleep(5.0)
+        (batch,) = made.batches.values()
+        assert batch.status is Status.CANCELLING and set(made.files) == {batch.input_file_id}
+        assert (await shelf(env, store, blobs)).batches == made.batches
+        asked = asyncio.get_running_loop().create_task(waiting._apart("c", kept, 100.0, {}))
+        await env.sleep(5.0)
+        told = await asked
+        assert isinstance(told, Batch) and made.batches[told.id].status is Status.VALIDATING
+        await tasks.close()
+        assert not crashes
+
+    run(main)
+
+
+async def test_one_that_goes_while_it_is_read_is_not_there() -> None:
+    """Its room was needed."""
+    async with queue() as q:
+        name = await q.begun()
+        read = q.blobs.read
+
+        async def gone(*which: Any) -> bytes:
+            await q.shelf.drop([q.shelf.batches[name]])
+            return await read(*which)
+
+        q.blobs.read = gone  # type: ignore[method-assign]
+        assert error(await q.get(f"{PATH}/{name}"), 404)["code"] == "response_not_found"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +343,16 @@ async def test_what_is_not_there_is_said_to_be_not_there(method: str, path: str,
     """In OpenAI's shape."""
     async with queue() as q:
         assert error(await q.get(f"{PATH}/{path}", method=method), status)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"), [("PUT", "resp_x", "GET, HEAD, DELETE"), ("GET", "resp_x/cancel", "POST")]
+)
+async def test_a_405_says_what_is_allowed(method: str, path: str, allow: str) -> None:
+    """As it owes its client (RFC 9110 15.5.6)."""
+    async with queue() as q:
+        told = await q.get(f"{PATH}/{path}", method=method)
+        assert error(told, 405) and told.headers["allow"] == allow
 
 
 @pytest.mark.parametrize("more", [{"background": False}, {"background": None}, {"input": 'say "background": true'}])

@@ -39,25 +39,27 @@ def error(status: int, code: str | None = None) -> Answer:
 class Provider:
     """Answers lines after a while; implements what the loop needs of Errands."""
 
-    def __init__(self, env: VirtualEnv, takes_s: float = 1.0, reply: Reply = good) -> None:
+    def __init__(self, env: VirtualEnv, takes_s: float | Callable[[str], float] = 1.0, reply: Reply = good) -> None:
         self.env = env
-        self.takes_s = takes_s
+        self.takes_s = takes_s  # or what it takes for a line
         self.reply = reply
         self.sent: Counter[str] = Counter()
         self.order: list[tuple[str, str]] = []
         self.within: list[float] = []
+        self.wishes: list[object] = []
         self.running = 0
         self.most = 0
 
-    async def run(self, client: str, _shape: object, raw: bytes, within_s: float, wishes: object) -> Answer:  # noqa: ARG002
+    async def run(self, client: str, _shape: object, raw: bytes, within_s: float, wishes: object) -> Answer:
         line = json.loads(raw)["line"]
         self.sent[line] += 1
         self.order.append((client, line))
         self.within.append(within_s)
+        self.wishes.append(wishes)
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await self.env.sleep(self.takes_s)
+            await self.env.sleep(self.takes_s(line) if callable(self.takes_s) else self.takes_s)
             return self.reply(line, self.sent[line])
         finally:
             self.running -= 1
@@ -108,6 +110,14 @@ class World:
         )
         await self.shelf.begin(batch)
         return batch.id
+
+    async def single(self, line: str, *, client: str = "c", within_s: int = 86400) -> str:
+        """Leave one request to wait by itself."""
+        file = await self.shelf.add(client, "r", text(line), keep_s=None, purpose=states.SINGLE)
+        now = self.shelf.now()
+        one = Batch(self.shelf.new_id("resp_"), client, CHAT, file.id, "", now, now + within_s, single=True)
+        await self.shelf.begin(one)
+        return one.id
 
     async def until(self, batch: str, *statuses: Status, every: float = 0.1) -> Batch:
         while self.shelf.batches[batch].status not in statuses:
@@ -686,3 +696,125 @@ def test_every_deadline_that_can_be_met_is_met(batches: list[tuple[int, int]], p
             assert (ended.status, ended.counts.completed) == (Status.COMPLETED, lines)
 
     play(test, takes_s=20.0)
+
+
+# --- places -----------------------------------------------------------------------------------------------
+
+
+def stuck(line: str, nth: int) -> Answer:
+    return error(429, "insufficient_quota") if line.startswith("stuck") else good(line, nth)
+
+
+def test_clients_whose_requests_wait_hold_up_nobody() -> None:
+    """Two of them fill all places; another's are done at once, and each of theirs is tried now and then."""
+
+    async def test(w: World) -> None:
+        for client in ("stuck-a", "stuck-b"):
+            for i in range(OPEN_SINGLE.of_one + 4):
+                await w.single(f"{client}{i}", client=client)
+        await w.env.sleep(60)
+        patient, urgent = (
+            await w.single("patient", client="c", within_s=3 * 86400),
+            await w.single("urgent", client="d"),
+        )
+        mine = await w.single("mine", client="stuck-a", within_s=3 * 86400)
+        began = w.env.now()
+        for one in (patient, urgent, mine):
+            assert (await w.until(one, Status.COMPLETED)).counts.completed == 1
+        assert w.env.now() - began < 10
+        sent = w.provider.sent.copy()
+        await w.env.sleep(600)
+        waited = {line: n - sent[line] for line, n in w.provider.sent.items() if line.startswith("stuck")}
+        assert len(waited) == 2 * (OPEN_SINGLE.of_one + 4) and all(5 <= n <= 12 for n in waited.values()), waited
+
+    play(test, reply=stuck)
+
+
+def test_batches_that_wait_hold_up_nobody() -> None:
+    """However many of how many clients."""
+
+    async def test(w: World) -> None:
+        for client in ("stuck-a", "stuck-b"):
+            for _ in range(OPEN.of_one):
+                await w.begin(3, client=client)
+        await w.env.sleep(60)
+        began = w.env.now()
+        assert (await w.until(await w.begin(20), Status.COMPLETED)).counts.completed == 20
+        assert w.env.now() - began < 10
+
+    play(test, reply=stuck)
+
+
+def test_a_batch_that_gave_up_its_place_goes_on_where_it_was() -> None:
+    """Lines that were refused are behind the others, tries count on, nothing is sent twice that has its answer."""
+
+    def reply(line: str, nth: int) -> Answer:
+        if line.endswith(("0", "1", "2", "3")):
+            return error(502) if line.startswith("x0") else error(429)
+        return good(line, nth)
+
+    async def test(w: World) -> None:
+        batches = [await w.begin(40, client="x0" if i == 0 else "x1") for i in range(2)]
+        for i in range(3 * OPEN.most):
+            await w.begin(3, client=f"stuck-{i}")
+        await w.env.sleep(1800)
+        assert [w.shelf.batches[b].counts.completed for b in batches] == [24, 24]
+        assert w.shelf.batches[batches[0]].status is Status.COMPLETED
+        for line, n in w.provider.sent.items():
+            if line.startswith("x0"):
+                assert n == (states.TRIES if line.endswith(("0", "1", "2", "3")) else 1)
+        w.provider.reply = good
+        output, errors = await w.results((await w.until(batches[1], Status.COMPLETED)).id)
+        assert len(output) == 40 and not errors
+
+    play(test, reply=lambda line, nth: stuck(line, nth) if line.startswith("stuck") else reply(line, nth))
+
+
+def test_what_ends_needs_no_place() -> None:
+    """Cancelled or out of time: that is told, though every place is taken by what runs on."""
+
+    async def test(w: World) -> None:
+        for client in "abcdefgh":
+            for i in range(OPEN_SINGLE.of_one):
+                await w.single(f"{client}{i}", client=client)
+        await w.env.sleep(5)
+        ids = [await w.single(f"z{i}", client="a", within_s=7200) for i in range(3)]
+        await w.env.sleep(5)
+        await w.shelf.keep(states.cancel(w.shelf.batches[ids[0]], w.shelf.now()))
+        await w.until(ids[0], Status.CANCELLED)
+        assert w.shelf.batches[ids[1]].status is Status.IN_PROGRESS
+        w.batches.closing = True
+        await w.until(ids[1], Status.EXPIRED)
+        await w.env.sleep(2)
+        assert w.shelf.batches[ids[2]].status is Status.EXPIRED
+
+    play(test, takes_s=50_000.0)
+
+
+def test_an_urgent_request_is_sent_while_long_ones_run() -> None:
+    """Of the same client, whose places are all taken by what has a day left."""
+
+    async def test(w: World) -> None:
+        for i in range(OPEN_SINGLE.of_one):
+            await w.single(f"long{i}")
+        await w.env.sleep(2)
+        assert w.provider.running == OPEN_SINGLE.of_one
+        began = w.env.now()
+        await w.until(await w.single("urgent", within_s=120), Status.COMPLETED)
+        assert w.env.now() - began < 5
+
+    play(test, takes_s=lambda line: 300.0 if line.startswith("long") else 1.0)
+
+
+def test_what_its_headers_wished_goes_with_a_request() -> None:
+    """Each time that it is sent."""
+
+    async def test(w: World) -> None:
+        file = await w.shelf.add("c", "r", text("a"), keep_s=None, purpose=states.SINGLE)
+        now, wishes = w.shelf.now(), {"max-usd": "0.5"}
+        await w.shelf.begin(Batch("resp_1", "c", CHAT, file.id, "", now, now + 60, single=True, wishes=wishes))
+        await w.until("resp_1", Status.COMPLETED)
+        await w.until(await w.begin(1), Status.COMPLETED)
+        assert w.provider.wishes == [wishes, {}]
+
+    play(test)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +39,36 @@ async def test_work_is_done_in_another_process_and_it_outlives_what_kills_it() -
         for _ in range(200):
             os.kill(first, 0)
             time.sleep(0.01)
+
+
+def test_the_process_ends_with_its_parent_however_that_ends() -> None:
+    """A parent that is killed tells nobody."""
+    script = (
+        "import asyncio, os\n"
+        "from lbd.loops.worker import Worker\n"
+        "async def main():\n"
+        "    print(await Worker().run(os.getpid, 30), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "if __name__ == '__main__':\n"
+        "    asyncio.run(main())\n"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(script)
+        file.flush()
+        done = subprocess.run([sys.executable, file.name], stdout=subprocess.PIPE, text=True, check=False)
+    child = int(done.stdout)
+    for _ in range(200):
+        if _gone(child):
+            break
+        time.sleep(0.05)
+    assert _gone(child), "it is alive"
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def test_what_never_ran_is_closed_all_the_same() -> None:

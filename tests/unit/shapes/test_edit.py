@@ -213,3 +213,23 @@ def test_a_megabyte_of_anything_is_read_once(name: str) -> None:
     assert time.process_time() - began < 5
     if out is not None:
         assert b'"N"' in out
+
+
+@given(objects, st.sets(st.sampled_from(["model", "stream", "a", "b"]), max_size=3))
+def test_members_that_go_leave_the_others_as_they_are(
+    written: tuple[list[tuple[str, str]], str], names: set[str]
+) -> None:
+    """Twice or with escapes in its name: none of that name is left, and each other value has its own bytes."""
+    members, space = written
+    raw = _object(members, space).encode()
+    out = edit.without_members(raw, names)
+    kept = [(json.loads(name), value) for name, value in members if json.loads(name) not in names]
+    assert out == b"{" + b",".join(orjson.dumps(name) + b":" + value.strip().encode() for name, value in kept) + b"}"
+    assert edit.without_members(out, names) == out
+
+
+def test_what_has_no_members_has_none_to_lose() -> None:
+    """Neither an empty object nor what is none."""
+    assert edit.without_members(b" { } ", ["a"]) == b"{}"
+    with pytest.raises(ValueError, match="JSON object"):
+        edit.without_members(b"[]", ["a"])

@@ -15,12 +15,15 @@ from lbd.state import batch as states
 from lbd.state.batch import (
     FIRST_WAIT,
     KEPT,
+    KEPT_SINGLE,
     LONGEST_WAIT,
+    SINGLE,
     STEPS,
     TRANSIENT,
     TRIES,
     outdated,
     pause,
+    spare,
     standing,
     stands,
     strays,
@@ -211,3 +214,36 @@ def test_nothing_that_is_known_is_a_stray(
     known = files | {x for a, b, s in ids if s not in ENDED for x in (a, b)}
     found = strays((f"file-{i}" for i in sorted(contents)), {f"file-{i}" for i in files}, batches)
     assert found == [f"file-{i}" for i in sorted(contents - known)]
+
+
+def ended(name: str, at: int, client: str = "c") -> Batch:
+    stamps = {Status.COMPLETED: at}
+    files = {"input_file_id": f"in-{name}", "output_id": f"out-{name}", "output_file_id": f"out-{name}"}
+    return replace(NEW, id=name, client=client, single=True, status=Status.COMPLETED, stamps=stamps, **files)
+
+
+def test_a_single_request_goes_after_a_day() -> None:
+    """With what was asked and what came of it; one without a request goes as soon, a live one's stays."""
+    kept = int(KEPT_SINGLE)
+    done, live = ended("s", 1000), replace(NEW, id="l", input_file_id="in-l", single=True)
+    files = [replace(file(name, 10), purpose=SINGLE) for name in ("in-s", "out-s", "in-l")]
+    alone = replace(file("alone", 1000), purpose=SINGLE)
+    assert outdated([*files, alone], [done, live], 1000 + kept) == ([], [])
+    assert outdated([*files, alone], [done, live], 1001 + kept) == (["in-s", "out-s", "alone"], ["s"])
+    assert states.contents(done) == ["in-s", "out-s"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 50)), max_size=30), st.integers(0, 30))
+def test_room_is_made_by_who_fills_it(rows: list[tuple[str, int]], go: int) -> None:
+    """However many go: nobody who has fewer loses one before who has more, and each its oldest first."""
+    batches = [ended(str(i), at, client) for i, (client, at) in enumerate(rows)]
+    others = [replace(NEW, id="live", single=True), replace(batches[0], id="x", single=False)] if batches else []
+    order = spare([*others, *batches])
+    assert sorted(b.id for b in order) == sorted(b.id for b in batches)
+    gone, left = order[:go], order[go:]
+    for loser in {b.client for b in gone}:
+        least_gone = [b.ended_at or 0 for b in gone if b.client == loser]
+        mine = [b.ended_at or 0 for b in left if b.client == loser]
+        assert not mine or max(least_gone) <= min(mine)
+        for other in "abc":
+            assert sum(b.client == other for b in left) <= len(mine) + 1
