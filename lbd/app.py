@@ -59,7 +59,6 @@ from lbd.observe.telling import Telling
 from lbd.observe.timeline import Timeline
 from lbd.pipeline import Pipeline, Rules
 from lbd.ports import Books, Env, Store, StoreError, Timer, Transport
-from lbd.quality import metrics
 from lbd.router.judge import Router
 from lbd.router.weights import WeightsError
 from lbd.state.spend import ProbeSpend
@@ -119,10 +118,6 @@ def _judge() -> Judge | str:
         return Judge(Router.from_bytes(Path(router.__file__).with_name("weights.bin").read_bytes()))
     except (OSError, WeightsError) as e:
         return str(e)
-
-
-async def _installed() -> None:
-    await _elsewhere(metrics.installed)
 
 
 def _rules(clients: Clients, of: Compiled | Variant) -> Rules:
@@ -260,7 +255,6 @@ class App:
         self.tasks.loop("experiments", self.keeping.run)
         self.tasks.loop("money", self.money.run)
         self.tasks.loop("batches", self.batches.run)
-        self.tasks.once("metrics", _installed())  # slow, the first time: no request waits for it
         for n in range(AT_ONCE):
             self.tasks.loop(f"evaluate {n}", self.evaluating.run)
         await self._start_probes()

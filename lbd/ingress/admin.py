@@ -17,12 +17,10 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lbd.ingress import guard
+from lbd.ingress import guard, pages
 from lbd.ingress.experiments import ExperimentPages
 from lbd.ingress.money import Books, MoneyPages
 from lbd.ingress.problem import Problem
-from lbd.ingress.quality import QualityPages
-from lbd.ingress.queue import QueuePages
 from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
@@ -117,8 +115,7 @@ class Admin:
         get("/v1/config", self._config)
         MoneyPages(views.accounts, self.app.router)
         ExperimentPages(views.trials, self.app.router, self._who)
-        QualityPages(views.evaluation, self.app.router)
-        QueuePages(views.queue, self.app.router)
+        pages.add(self.app.router, {"/v1/evaluation": views.evaluation, "/v1/queue": views.queue})
         post("/v1/explain", self._explain)
         post("/v1/config/reload", self._reload)
         post("/v1/config/check", self._check)

@@ -13,7 +13,7 @@ from lbd.model.evaluation import Compare
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.provider import ClientSpec, Permission
 from lbd.model.units import Ratio
-from lbd.quality import embedding, metrics
+from lbd.quality import metrics
 
 PATH = "/v1/feedback"
 RATINGS: dict[str, Ratio] = {"up": 1.0, "down": 0.0}
@@ -86,8 +86,8 @@ def _compare(told: Rating, client: str, metric: str, reference: str, take: Take)
     if told.answer is None:
         text = "a reference needs the answer that it is compared with: lbd keeps none"
         return Failure(FailureKind.BAD_REQUEST, text, param="answer", code="missing_value")
-    known = sorted({*metrics.BUILT_IN, *metrics.installed()} - (set() if embedding.available() else {"embedding"}))
-    if metric not in known:
+    if not metrics.usable(metric):
+        known = sorted({*metrics.BUILT_IN, *metrics.installed()})
         text = f"no metric is called {metric!r}. Known: {', '.join(known)}"
         return Failure(FailureKind.BAD_REQUEST, text, param="metric", code="invalid_value")
     became = take.compare(Compare(told.request_id, client, told.answer, reference, metric))

@@ -1,12 +1,8 @@
-"""The admin API's page on the durable queue: ``/v1/queue``. Reads only."""
+"""What ``/v1/queue`` of the admin API tells of the durable queue."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
-
-import orjson
-from aiohttp import web
 
 from lbd.model.batch import Batch
 from lbd.model.units import WallTime
@@ -39,14 +35,3 @@ def _letter(batch: Batch) -> dict[str, Any]:
         "error_file_id": batch.error_file_id,
         "fault": batch.faults[0].message if batch.faults else None,
     }
-
-
-class QueuePages:
-    """Adds its page to the admin application."""
-
-    def __init__(self, view: Callable[[], dict[str, Any]], router: web.UrlDispatcher) -> None:
-        self._view = view
-        router.add_get("/v1/queue", self._queue)
-
-    async def _queue(self, _request: web.Request) -> web.Response:
-        return web.Response(body=orjson.dumps(self._view()), content_type="application/json")

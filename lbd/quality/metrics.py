@@ -64,6 +64,11 @@ def installed() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entries() if entry.name not in BUILT_IN}
 
 
+def usable(name: str) -> bool:
+    """Tell whether there is a metric of this name; what a package brings is not loaded for that."""
+    return embedding.available() if name == "embedding" else name in BUILT_IN or name in installed()
+
+
 @lru_cache
 def find(name: str) -> Measure:
     """Return a metric. Raises LookupError, ImportError, TypeError with the remedy."""

@@ -17,6 +17,7 @@ from lbd.model.units import WallTime
 from lbd.shapes import ignore, prompts
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.dialect import Dialect, Listener, Speaker, Voice
+from lbd.shapes.following import Following
 from lbd.shapes.gather import gather
 from lbd.shapes.providers import Shape
 from lbd.shapes.wire import Facts, Watch, Wire
@@ -92,7 +93,7 @@ def _facts(voice: Voice, dialect: Dialect, model: str, body: bytes, wall: WallTi
         return Facts(failure=e.failure)
 
 
-class BridgeWatch:
+class BridgeWatch(Following):
     """See :class:`lbd.shapes.wire.Watch`: what comes of the provider goes on in the client's shape."""
 
     def __init__(
@@ -108,6 +109,7 @@ class BridgeWatch:
         asked: bytes = b"",
     ) -> None:
         self._listener: Listener = dialect.listen(model, choices)
+        super().__init__(self._listener)
         self._voice = voice
         self._speaker: Speaker = voice.speak(wants_usage, asked)
         self._model = model
@@ -119,21 +121,6 @@ class BridgeWatch:
         self.committed = False
         self.failure: Failure | None = None
         self.contents = 0
-
-    @property
-    def done(self) -> bool:
-        """Tell whether the provider's end mark came."""
-        return self._listener.done
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens of the answer, as far as they were told."""
-        return self._listener.usage
-
-    @property
-    def whole(self) -> bool:
-        """Tell whether nothing but the end is missing."""
-        return self._listener.whole
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return what the client gets of them."""

@@ -10,8 +10,8 @@ import orjson
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Piece
-from lbd.model.outcome import Usage
 from lbd.shapes import loose, sse
+from lbd.shapes.following import Following
 from lbd.shapes.held import HeldStream
 
 
@@ -33,32 +33,18 @@ def arguments(given: dict[str, Any]) -> str:
         raise LbdError(Failure(FailureKind.BAD_BODY, why, status=200)) from None
 
 
-class WatchedListener(ABC):
+class WatchedListener(Following, ABC):
     """Most of a :class:`lbd.shapes.dialect.Listener`: a shape adds what an event says."""
 
     def __init__(self, watch: HeldStream) -> None:
+        super().__init__(watch)
         self._watch = watch
         self._failure: Failure | None = None
-
-    @property
-    def done(self) -> bool:
-        """Tell whether the end mark came."""
-        return self._watch.done
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens of the answer, as far as they were told."""
-        return self._watch.usage
 
     @property
     def failure(self) -> Failure | None:
         """What the provider said has gone wrong, or that it sent what cannot be read."""
         return self._failure or self._watch.failure
-
-    @property
-    def whole(self) -> bool:
-        """Tell whether nothing but the end is missing."""
-        return self._watch.whole
 
     def feed(self, data: bytes) -> Sequence[Piece]:
         """Take bytes."""

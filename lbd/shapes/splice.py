@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Piece, Used
-from lbd.model.outcome import Usage
 from lbd.shapes.arguments import Different
 from lbd.shapes.dialect import Speaker
+from lbd.shapes.following import Following
 from lbd.shapes.retold import Comparer, Shown
 from lbd.shapes.wire import Watch
 
@@ -43,7 +43,7 @@ class Resume:
     hear: Callable[[], Callable[[bytes], Sequence[Piece]]]  # whole events; raises CannotSplice
 
 
-class SpliceWatch:
+class SpliceWatch(Following):
     """See :class:`lbd.shapes.wire.Watch`. ``watch`` follows the second run, ``sign`` is what a client ignores.
 
     It commits with the first content of the second run, though the client has that already: from there on the provider
@@ -53,6 +53,7 @@ class SpliceWatch:
     def __init__(
         self, watch: Watch, resume: Resume, point: Point, *, sign: bytes, wants_usage: bool, asked: bytes
     ) -> None:
+        super().__init__(watch)
         self._watch = watch
         self._hear = resume.hear()
         self._comparer = Comparer(point.shown)
@@ -72,24 +73,9 @@ class SpliceWatch:
         return self._watch.committed
 
     @property
-    def done(self) -> bool:
-        """Tell whether the provider's end mark came."""
-        return self._watch.done
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens of the second run, as far as they were told."""
-        return self._watch.usage
-
-    @property
     def contents(self) -> int:
         """Count of its content deltas so far."""
         return self._watch.contents
-
-    @property
-    def whole(self) -> bool:
-        """Tell whether nothing but the end is missing."""
-        return self._watch.whole
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return what the client gets of them."""

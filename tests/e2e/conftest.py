@@ -160,16 +160,23 @@ def tiers(servers: ModelServers, **more: Any) -> dict[str, Any]:
     return {"providers": providers, **more}
 
 
-@pytest.fixture
-def daemon(servers: ModelServers, tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon before the three servers."""
-    running = Daemon(tmp_path, tiers(servers, probes={"every_s": 15}))
+@contextlib.contextmanager
+def started(folder: Path, config: dict[str, Any]) -> Iterator[Daemon]:
+    """Run a daemon; it ends well, and nothing in it broke."""
+    running = Daemon(folder, config)
     running.start()
     try:
         yield running
     finally:
         assert running.stop() == 0
         assert "Traceback" not in running.log()
+
+
+@pytest.fixture
+def daemon(servers: ModelServers, tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon before the three servers."""
+    with started(tmp_path, tiers(servers, probes={"every_s": 15})) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lbd.ingress.crowd import LARGE_BODIES, most_connections
-from tests.e2e.conftest import Daemon
+from tests.e2e.conftest import Daemon, started
 from tests.fakes.crowd import CHAT, Crowd, ask, chat, others, resident
 from tests.fakes.stub_provider import StubProvider
 
@@ -30,13 +30,8 @@ def stub() -> Iterator[StubProvider]:
 def daemon(stub: StubProvider, tmp_path: Path) -> Iterator[Daemon]:
     """A daemon before it."""
     config = {"providers": [stub.config()], "probes": {"completion": "never"}, "limits": {"max_body_bytes": 4 * MIB}}
-    running = Daemon(tmp_path, config)
-    running.start()
-    try:
+    with started(tmp_path, config) as running:
         yield running
-    finally:
-        assert running.stop() == 0
-        assert "Traceback" not in running.log()
 
 
 def pid(daemon: Daemon) -> int:

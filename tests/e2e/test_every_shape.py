@@ -244,7 +244,13 @@ def test_responses_use_tools_and_go_on(chat: openai.OpenAI, shape: str, stream: 
 
 
 @pytest.mark.parametrize(
-    "asked", [{"previous_response_id": "resp_1"}, {"background": True}, {"conversation": "c"}, {"store": True}]
+    "asked",
+    [
+        {"previous_response_id": "resp_1"},
+        {"stream": True, "background": True},
+        {"conversation": "c"},
+        {"store": True},
+    ],
 )
 def test_what_needs_state_is_refused_by_name(chat: openai.OpenAI, asked: dict[str, Any]) -> None:
     """lbd keeps none, and an application that counts on it would break later."""

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from tests.fakes.processes import gone
 
 PATIENCE = 10.0
 COMMAND = [sys.executable, "-c", "import os, signal; print(os.getpid(), flush=True); signal.pause()"]
@@ -17,14 +18,6 @@ def start(parent: int) -> subprocess.Popen[str]:
     """Start a command that would wait for ever."""
     line = [sys.executable, "-m", "lbd.demo.parent", str(parent), *COMMAND]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
-
-
-def gone(pid: int) -> bool:
-    """Tell whether a process is gone, or a zombie of nobody's concern."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def test_the_command_takes_the_place_of_who_started_it() -> None:

@@ -1,4 +1,4 @@
-"""The admin API's page on the durable queue."""
+"""What the admin API tells of the durable queue."""
 
 from __future__ import annotations
 

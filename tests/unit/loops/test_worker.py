@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
 from lbd.loops.worker import Worker, WorkerError
 from lbd.quality import metrics
+from tests.fakes.processes import gone
 
 
 async def test_work_is_done_in_another_process_and_it_outlives_what_kills_it() -> None:
@@ -58,17 +58,10 @@ def test_the_process_ends_with_its_parent_however_that_ends() -> None:
         done = subprocess.run([sys.executable, file.name], stdout=subprocess.PIPE, text=True, check=False)
     child = int(done.stdout)
     for _ in range(200):
-        if _gone(child):
+        if gone(child):
             break
         time.sleep(0.05)
-    assert _gone(child), "it is alive"
-
-
-def _gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
+    assert gone(child), "it is alive"
 
 
 def test_what_never_ran_is_closed_all_the_same() -> None:

@@ -1,4 +1,4 @@
-"""The admin API's page on evaluation."""
+"""Pages of the admin API that show one document each."""
 
 from __future__ import annotations
 
