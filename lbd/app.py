@@ -68,7 +68,8 @@ from lbd.table.scoring import Scoring
 from lbd.table.trials import Trials
 from lbd.tasks import Tasks
 from lbd.upstream import line as lines
-from lbd.upstream.call import Flights, Settings
+from lbd.upstream.call import Flights
+from lbd.upstream.service import Settings
 
 T = TypeVar("T")
 TICK: Seconds = 1.0

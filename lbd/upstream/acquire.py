@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -26,11 +26,9 @@ from lbd.state.flight import Flight
 from lbd.table.lease import Lease
 from lbd.table.purses import Hold, Short
 from lbd.upstream.patience import expected
+from lbd.upstream.service import Service
 from lbd.upstream.standing import Standing
 from lbd.upstream.turn import LIMITED, Turn
-
-if TYPE_CHECKING:
-    from lbd.upstream.call import Flights
 
 GRANT: Seconds = 0.01  # after so long a budget is asked again that waits for a word on the disk
 LONGEST_GRANT: Seconds = 2.0  # a disk that does not answer for so long says nothing at all
@@ -56,7 +54,7 @@ class Desk:
 
     __slots__ = ("_affinity", "_arrived", "_ask", "_service", "_short", "_standing", "_turn", "refusals", "waited_s")
 
-    def __init__(self, service: Flights, ask: Ask, arrived: Instant, affinity: int, client: str = "") -> None:
+    def __init__(self, service: Service, ask: Ask, arrived: Instant, affinity: int, client: str = "") -> None:
         self._service = service
         self._ask = ask
         self._arrived = arrived

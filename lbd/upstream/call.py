@@ -11,114 +11,45 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 
-import msgspec
 from msgspec.structs import replace
 
-from lbd.decide import pick, route
+from lbd.decide import pick
 from lbd.decide.terms import Term
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
-from lbd.model.plan import Candidate, Choice, Decision, Query, Ranking
+from lbd.model.plan import Candidate, Choice, Decision, Query
 from lbd.model.record import AttemptRecord, RequestRecord
-from lbd.model.request import Ask
-from lbd.model.table import Snapshot
 from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
 from lbd.ports import Env, Reply
 from lbd.shapes.validate.check import judged
 from lbd.shapes.wire import Wire
 from lbd.state import flight as flights
-from lbd.state.budget import RetryBudget
 from lbd.state.flight import Flight, Next, Step
 from lbd.table.owner import Owner
-from lbd.table.purses import Hold, Purses
+from lbd.table.purses import Hold
 from lbd.upstream.acquire import Acquired, Desk
 from lbd.upstream.attempt import Attempt
 from lbd.upstream.bounds import bounds_of, longest
 from lbd.upstream.headers import event_stream
 from lbd.upstream.line import Line, forwarding, put
 from lbd.upstream.manner import WHOLE, Manner, following, manner_of
-from lbd.upstream.queue import Queue
 from lbd.upstream.recording import attempt_record, outcome_of
 from lbd.upstream.respond import answer, own_fields
-from lbd.upstream.splicing import Room, Splicing
+from lbd.upstream.service import Service
+from lbd.upstream.splicing import Splicing
 from lbd.upstream.ticket import Ticket
 from lbd.upstream.usage import usage_of
-from lbd.upstream.wheel import Wheel
 
-REMEMBERED_RANKINGS = 1024  # a generation
 KEEP_ALIVE_EVERY: Seconds = 15.0
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """What the operator may set of flights."""
-
-    headers_after_s: Seconds = 15.0
-    idle_gap_s: Seconds = 30.0
-    queue_size: int = 1000
-
-
-class Flights:
+class Flights(Service):
     """Runs flights. One for the process."""
 
     def __init__(self, env: Env, owner: Owner, terms: Mapping[str, Term], silent: Callable[[str], None]) -> None:
-        self.env = env
-        self.owner = owner
-        self.terms = terms
-        self.silent = silent  # a provider says nothing: probe it now
-        self.done: Callable[[RequestRecord], None] = lambda _record: None
-        self.keep: Callable[[Snapshot], None] = lambda _snapshot: None
-        self.closing = False
-        self.lines: dict[DeploymentId, Line] = {}
-        self.settings = Settings()
-        self.budget = RetryBudget()
-        self.purses = Purses(lambda kind, budget, told: owner.emit(kind, budget, "", level="warning", evidence=told))
-        self.queue = Queue(env, self.settings.queue_size)
-        self.wheel = Wheel(env)
-        self.room = Room()
-        self._waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts under way
+        super().__init__(env, owner, terms, silent)
         self.running: set[Run] = set()
-        self._rankings: dict[Ask, Ranking] = {}
-        self._generation = -1
-        owner.freed = self.queue.freed
-        self.queue.changed = self._awaited
-        owner.lost = self._lost
-
-    def _awaited(self, somebody: bool) -> None:
-        self.owner.awaited = somebody
-
-    def configure(self, lines: Mapping[DeploymentId, Line], settings: Settings) -> None:
-        """Take a configuration; flights under way keep the lines they have."""
-        self.lines = dict(lines)
-        self.settings = settings
-        self.queue.set_bound(settings.queue_size)
-
-    def ranking(self, ask: Ask) -> Ranking:
-        """Return the ranking of ``ask`` on the current snapshot, remembered while its generation lasts."""
-        snapshot = self.owner.snapshot
-        if snapshot.generation != self._generation or len(self._rankings) > REMEMBERED_RANKINGS:
-            self._rankings.clear()
-            self._generation = snapshot.generation
-            self.keep(snapshot)
-        ranking = self._rankings.get(ask)
-        if ranking is None:
-            ranking = self._rankings[ask] = route.rank(snapshot, ask, self.terms)
-        return ranking
-
-    def watch(self, row: DeploymentId, attempt: Attempt) -> None:
-        """Note an attempt that is under way there."""
-        waiting = self._waiting.get(row)
-        if waiting is None:
-            waiting = self._waiting[row] = set()
-        waiting.add(attempt)
-
-    def unwatch(self, row: DeploymentId, attempt: Attempt) -> None:
-        """Forget it: the attempt is over."""
-        self._waiting[row].discard(attempt)
-
-    def _lost(self, row: DeploymentId) -> None:
-        for attempt in tuple(self._waiting.get(row, ())):
-            attempt.rescue()
 
     async def fly(self, ticket: Ticket, reply: Reply) -> RequestRecord:
         """Serve one request to its end; return its record. Raises nothing but CancelledError: the client has gone."""
@@ -179,7 +110,7 @@ class Run:
         "_usage",
     )
 
-    def __init__(self, service: Flights, ticket: Ticket, reply: Reply) -> None:
+    def __init__(self, service: Service, ticket: Ticket, reply: Reply) -> None:
         self._service = service
         self._env = service.env
         self._ticket = ticket

@@ -19,7 +19,8 @@ from lbd.state.row import Row
 from lbd.table.lease import Lease
 from lbd.table.owner import Owner
 from lbd.upstream import line as lines
-from lbd.upstream.call import Flights, Settings
+from lbd.upstream.call import Flights
+from lbd.upstream.service import Settings
 from tests.fakes.harness import Asked, SimInbound, SimReply, compiled
 from tests.fakes.stage import Stage
 from tests.fakes.virtual import VirtualEnv

@@ -16,8 +16,8 @@ from lbd.model.plan import Query
 from lbd.model.table import AdminState
 from lbd.state.flight import Flight
 from lbd.upstream.acquire import GRANT, LONGEST_GRANT, MOST_REFUSALS, Acquired, Desk
-from lbd.upstream.call import Settings
 from lbd.upstream.patience import LOOK_AGAIN
+from lbd.upstream.service import Settings
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say
 from tests.fakes.virtual import START, VirtualEnv, run

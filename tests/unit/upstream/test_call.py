@@ -19,8 +19,9 @@ from lbd.shapes.bedrock.sign import sign
 from lbd.shapes.chat.fold import ChatFold
 from lbd.state.breaker import Phase
 from lbd.upstream.attempt import LOOK_AGAIN
-from lbd.upstream.call import KEEP_ALIVE_EVERY, Settings
+from lbd.upstream.call import KEEP_ALIVE_EVERY
 from lbd.upstream.line import Line
+from lbd.upstream.service import Settings
 from tests.fakes.harness import Asked
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import (
@@ -1212,24 +1213,6 @@ def test_a_defect_in_encoding_frees_the_slot() -> None:
         assert relay.find("a").inflight == 0 and relay.find("a").breaker.fails == 0
         assert not relay.flights.running
         assert all(relay.settled[id(lease)] == 1 for lease in relay.leases)
-
-    play(main)
-
-
-def test_rankings_are_remembered_for_a_generation_and_no_longer() -> None:
-    """The same Ask on the same snapshot is ranked once."""
-
-    async def main(env: VirtualEnv) -> None:
-        relay = two(env)
-        relay.stage.always(*GOOD, host="a")
-        await relay.ask(stream=True)
-        ask = relay.last.attempts[0].decision.ask
-        first = relay.flights.ranking(ask)
-        assert relay.flights.ranking(ask) is first
-        relay.owner.touch(0, transition=True)
-        relay.find("a").suspect = K.RESET
-        relay.owner.touch(0, transition=True)
-        assert relay.flights.ranking(ask) is not first
 
     play(main)
 

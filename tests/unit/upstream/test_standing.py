@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lbd.state.limit import Limit
-from lbd.upstream.call import Settings
 from lbd.upstream.patience import LOOK_AGAIN
 from lbd.upstream.queue import Place
+from lbd.upstream.service import Settings
 from lbd.upstream.standing import CROWD, Standing
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import DONE, ROLE, STOP, content, end, head, say
