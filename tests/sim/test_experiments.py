@@ -12,14 +12,12 @@ from typing import Any
 import pytest
 
 from lbd.model.experiment import ExperimentSpec, Limits
-from lbd.model.failure import FailureKind
 from lbd.state.trial import Tally, Trial, verdict
 from lbd.state.trial_bounds import interval, variance
-from lbd.state.trial_values import Spent
 from tests.fakes.harness import Asked
 from tests.fakes.house import House
-from tests.fakes.records import record
 from tests.fakes.relay import row
+from tests.fakes.sequences import harmed, serve, told_apart
 from tests.fakes.stage import answer
 
 # --- arms that do not differ ------------------------------------------------------------------------------
@@ -30,24 +28,7 @@ RUNS, UNITS, ALPHA = 1000, 500, 0.05
 @pytest.mark.parametrize(("share", "events"), [(0.5, 0.5), (0.2, 0.05)])
 def test_arms_that_do_not_differ_are_told_apart_in_alpha_of_all_runs_at_most(share: float, events: float) -> None:
     """Looked at after every unit of 1,000 runs; a unit makes up to four requests that are alike."""
-    random = Random(11)
-    false = 0
-    for _ in range(RUNS):
-        arms = (Tally(), Tally())
-        first = None
-        for unit in range(UNITS):
-            tally = arms[random.random() < share]
-            level = events * 2 * random.random()  # of this unit: its requests have something in common
-            for _request in range(random.randrange(1, 5)):
-                tally.add(unit, float(random.random() < level))
-            control, treatment = arms[0].sums, arms[1].sums
-            if first is None and (first := variance(control, treatment)) is None:
-                continue
-            found = interval(control, treatment, first, ALPHA)
-            if found is not None and (found.low > 0 or found.high < 0):
-                false += 1
-                break
-    assert false <= ALPHA * RUNS, false
+    assert told_apart(RUNS, UNITS, share, events, ALPHA) <= ALPHA * RUNS
 
 
 def test_sessions_that_come_back_for_ever_are_no_false_alarm() -> None:
@@ -81,7 +62,7 @@ def test_a_whole_experiment_without_a_difference_is_stopped_in_few_runs() -> Non
     for _ in range(runs):
         trial = Trial()
         for unit in range(300):
-            _serve(trial, random, unit, treated=random.random() < spec.share, quality=0.8, errors=0.05)
+            serve(trial, random, unit, treated=random.random() < spec.share, quality=0.8, errors=0.05)
             if unit % 5 == 0:
                 trial.look()
                 if verdict(trial, spec) is not None:
@@ -89,20 +70,6 @@ def test_a_whole_experiment_without_a_difference_is_stopped_in_few_runs() -> Non
                     break
     # (1 - confidence) / 2 of all, since only one side is harm, and one in 1,000 for the ratio
     assert stopped <= 0.026 * runs, stopped
-
-
-def _serve(trial: Trial, random: Random, unit: int, *, treated: bool, quality: float, errors: float) -> None:
-    failed = random.random() < errors
-    ended = record(
-        outcome=str(FailureKind.SERVER) if failed else "ok",
-        cost=int(random.lognormvariate(12, 1)),
-        ttft_s=random.lognormvariate(-1, 0.7),
-        total_s=1.0,
-    )
-    of = random.getrandbits(64)
-    trial.enter(of, treated=treated)
-    trial.note(ended, of, treated=treated, spent=Spent(ended.cost))
-    trial.score(float(random.random() < quality), unit, treated=treated)
 
 
 # --- arms that do -----------------------------------------------------------------------------------------
@@ -119,26 +86,9 @@ def test_real_harm_ends_it_within_so_many_requests(
     share: float, quality: float, errors: float, limits: Limits, metric: str, within: int
 ) -> None:
     """In 18 of 20 runs at least."""
-    spec = ExperimentSpec("x", share, stop_if=limits)
-    random = Random(2)
-    late = 0
-    for _ in range(20):
-        trial = Trial()
-        ended = None
-        for unit in range(within):
-            treated = random.random() < share
-            level = (quality, errors) if treated else (0.9, 0.01)
-            _serve(trial, random, unit, treated=treated, quality=level[0], errors=level[1])
-            if unit % 20 == 0:
-                trial.look()
-                ended = verdict(trial, spec)
-                if ended is not None:
-                    break
-        if ended is None:
-            late += 1
-        else:
-            assert ended.reason == f"{metric} worse"
-    assert late <= 2, late
+    ends = harmed(20, within, share, quality, errors, limits)
+    assert ends.count(None) <= 2, ends
+    assert {end[1] for end in ends if end is not None} == {f"{metric} worse"}
 
 
 # --- the whole daemon -------------------------------------------------------------------------------------

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random  # noqa: TID251 (with a fixed seed)
-from collections.abc import Callable, Iterator
+from itertools import chain, islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.state import quality as q
-from lbd.state.quality import GOAL, HALF_LIFE, HORIZON, STEPS, Bet, Level, Phase, Sign, Standing, bet, held, scored, won
+from lbd.state.quality import HALF_LIFE, HORIZON, STEPS, Bet, Level, Phase, Sign, Standing, bet, held, scored
+from tests.fakes.sequences import Scores, falls, found_at, graded, thumbs
 
 ratios = st.floats(0, 1)
 SEED = 20261127
@@ -91,40 +92,19 @@ def test_the_bounds_cover_what_they_should() -> None:
 # --- drop
 
 
-def found_at(scores: Iterator[float], reference: float = 0.85) -> int | None:
-    now = Bet()
-    for n, score in enumerate(scores, 1):
-        now = bet(now, score, reference)
-        if won(now, GOAL):
-            return n
-    return None
-
-
-def binary(draw: random.Random, mean: float, n: int) -> Iterator[float]:
-    return (float(draw.random() < mean) for _ in range(n))
-
-
-def graded(draw: random.Random, mean: float, n: int) -> Iterator[float]:
-    """Standard deviation 0.2."""
-    both = mean * (1 - mean) / 0.04 - 1
-    return (draw.betavariate(mean * both, (1 - mean) * both) for _ in range(n))
-
-
 def test_one_in_a_hundred_false_alarms_at_most() -> None:
     """Over 1,000 runs of 2,000 scores, the worst that are no drop: scores of 0 and 1 exactly at the reference."""
-    draw = random.Random(SEED)
-    alarms = sum(found_at(binary(draw, 0.85, HORIZON)) is not None for _ in range(1000))
+    alarms = falls(1000, HORIZON, thumbs, 0.85)
     assert alarms <= 10, alarms
 
 
 @pytest.mark.parametrize(
     ("scores", "within", "power"),
-    [(graded, 100, 0.98), (graded, 200, 0.999), (binary, 200, 0.7), (binary, 290, 0.88)],
+    [(graded, 100, 0.98), (graded, 200, 0.999), (thumbs, 200, 0.7), (thumbs, 290, 0.88)],
 )
-def test_a_fall_by_ten_points_is_found(scores: Callable[..., Iterator[float]], within: int, power: float) -> None:
+def test_a_fall_by_ten_points_is_found(scores: Scores, within: int, power: float) -> None:
     """From 0.85 to 0.75. Of scores of 0 and 1, even the best of all tests that look once at 200 finds 89.8 %."""
-    draw = random.Random(SEED)
-    found = sum(found_at(scores(draw, 0.75, within)) is not None for _ in range(500))
+    found = falls(500, within, scores, 0.75)
     assert found >= power * 500, found
 
 
@@ -133,7 +113,7 @@ def test_a_fall_after_a_long_good_time_is_found() -> None:
     draw = random.Random(SEED)
     late = []
     for _ in range(300):
-        at = found_at(iter([*binary(draw, 0.85, 1000), *binary(draw, 0.75, 700)]))
+        at = found_at(chain(islice(thumbs(draw, 0.85), 1000), thumbs(draw, 0.75)), 1700)
         late.append(9999 if at is None else at - 1000)
     late.sort()
     assert late[len(late) // 2] <= 240
