@@ -226,8 +226,9 @@ class Pipeline:
         snapshot, peak = self._flights.owner.snapshot, self.chooser.peak
         seen = under(snapshot, variant) if variant else snapshot
         judged = self.chooser.judged(seen, inbound, raw, shape, head, wish, client, surface, variant)
-        whole = (client, surface, shape.name, deadlines, rules.auto, judged)
-        ask = self.asks.of(snapshot, head, wish, *whole, peak=peak, variant=variant)
+        ask = self.asks.of(
+            snapshot, head, wish, client, surface, shape.name, deadlines, rules.auto, judged, peak=peak, variant=variant
+        )
         if wish.dry_run:
             return Dry(ask, head, judged)
         if errand is None:  # what a batch does has its own pace
@@ -241,9 +242,9 @@ class Pipeline:
             forward = tuple((n, v) for n in shape.forwards if (v := inbound.header(n)) is not None)
         told = None if judged is NOT_JUDGED else judged
         sampled = surface is None or surface.evaluate
-        whose = (client.name, affinity, forward, validation, sampled, told)
         after = stating.after_content(wish, surface)
-        return Ticket(request_id, inbound.arrived, body, ask, shape, *whose, arms=arms, after_content=after)
+        rest = (affinity, forward, validation, sampled, told, arms, after)
+        return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, *rest)
 
     def _tried(self, request_id: str, wish: Wishes, client: ClientSpec) -> tuple[Rules, Assigned]:
         """Return what holds for a request while experiments run, and where it counts; what lbd asks itself does not."""

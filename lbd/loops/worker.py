@@ -6,16 +6,17 @@ It is started when it is first needed, and again when it died or was stopped for
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from concurrent.futures import BrokenExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from lbd.model.units import Seconds
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 T = TypeVar("T")
 _gone = threading.Event()  # never set: to wait without a clock
@@ -39,6 +40,15 @@ def _begin(parent: int) -> None:
     os.nice(10)
 
 
+def _pool() -> ProcessPoolExecutor:
+    """Return a process. Not forked: a copy of one with threads and sockets is no sound process."""
+    import multiprocessing  # the start need not wait for what few configurations use
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+
+
 class Worker:
     """See the module. It does one thing at a time; the others wait for their turn, and for nothing else."""
 
@@ -50,16 +60,14 @@ class Worker:
         """Do it over there, within so long from its turn on. Raises WorkerError, or what the work raises."""
         async with self._turn:
             if self._pool is None:
-                # not forked: a copy of a process with threads and sockets is no sound process
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+                self._pool = _pool()
             try:
                 async with asyncio.timeout(within_s):
                     return await asyncio.get_running_loop().run_in_executor(self._pool, work)
             except TimeoutError:
                 self.close()
                 raise WorkerError(f"it took longer than {within_s:g} s") from None
-            except BrokenProcessPool:
+            except BrokenExecutor:
                 self.close()
                 raise WorkerError("its process died") from None
 

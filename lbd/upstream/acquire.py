@@ -22,6 +22,7 @@ from lbd.model.record import AttemptRecord
 from lbd.model.request import Ask
 from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.state import flight as flights
+from lbd.state.claims import ANY
 from lbd.state.flight import Flight
 from lbd.table.lease import Lease
 from lbd.table.purses import Hold, Short
@@ -52,18 +53,35 @@ class Acquired(NamedTuple):
 class Desk:
     """Acquires for one request. ``waited_s`` and ``refusals`` are what it cost so far."""
 
-    __slots__ = ("_affinity", "_arrived", "_ask", "_service", "_short", "_standing", "_turn", "refusals", "waited_s")
+    __slots__ = ("_affinity", "_arrived", "_ask", "_client", "_found", "_service", "_short", "refusals", "waited_s")
 
     def __init__(self, service: Service, ask: Ask, arrived: Instant, affinity: int, client: str = "") -> None:
         self._service = service
         self._ask = ask
         self._arrived = arrived
         self._affinity = affinity
-        self._standing = Standing(service.owner, service.queue, ask, client)
-        self._turn = Turn(service.owner, service.queue, self._standing.place, ask, service.lines)
+        self._client = client
+        self._found: tuple[Standing, Turn] | None = None  # once a row was asked that has limits
         self._short: Short | None = None  # the budget that kept a row out, and may soonest let it in
         self.waited_s = 0.0
         self.refusals: list[AttemptRecord] = []
+
+    @property
+    def _standing(self) -> Standing:
+        """Where it stands among the others."""
+        return self._places()[0]
+
+    @property
+    def _turn(self) -> Turn:
+        """Its turn under rate limits."""
+        return self._places()[1]
+
+    def _places(self) -> tuple[Standing, Turn]:
+        if self._found is None:
+            service = self._service
+            standing = Standing(service.owner, service.queue, self._ask, self._client)
+            self._found = standing, Turn(service.owner, service.queue, standing.place, self._ask, service.lines)
+        return self._found
 
     def at_once(self, query: Query) -> Acquired | None:
         """Decide and take a lease, None where the lease is refused or nothing is left."""
@@ -82,23 +100,23 @@ class Desk:
     def _take(self, i: int, now: Instant, *, trial: bool = False) -> tuple[Lease, Hold | None] | Short | str:
         """Hold what an attempt at row ``i`` may cost at most, and take its slot; or say which of the two is missing."""
         service, ask = self._service, self._ask
-        refusal = self._standing.refusal(i, now)
+        calm = service.owner.rows[i].calm  # it has no limits: nobody takes anything away from anybody there
+        refusal = None if calm else self._standing.refusal(i, now)
         if refusal is not None:
             return refusal
         hold: Hold | None = None
         if service.purses.active:  # before the slot, which counts against the provider's rate limit
             spec = service.owner.rows[i].spec
-            held = service.purses.hold(
-                self._standing.place.client, ask.surface, spec.provider, most(spec, ask), service.env.wall()
-            )
+            held = service.purses.hold(self._client, ask.surface, spec.provider, most(spec, ask), service.env.wall())
             if not isinstance(held, Hold):
                 return held
             hold = held
-        lease = service.owner.lease(i, now, last_resort=trial, bid=self._turn.bid(i))
+        lease = service.owner.lease(i, now, last_resort=trial, bid=ANY if calm else self._turn.bid(i))
         if isinstance(lease, str):
             service.purses.settle(hold, 0)
             return lease
-        self._standing.took(lease, i, now)
+        if not calm:
+            self._standing.took(lease, i, now)
         return lease, hold
 
     async def acquire(self, flight: Flight, query: Query) -> Acquired | Failure:
@@ -106,7 +124,8 @@ class Desk:
         try:
             return await self._acquire(flight, query)
         finally:
-            self._turn.over()
+            if self._found is not None:
+                self._turn.over()
 
     async def _acquire(self, flight: Flight, query: Query) -> Acquired | Failure:
         service = self._service
@@ -220,7 +239,7 @@ class Desk:
 
     def _busy(self, text: str, rows: frozenset[int], now: Instant) -> Failure:
         service = self._service
-        wait = expected(service.owner, service.queue, self._ask, rows, now, client=self._standing.place.client)
+        wait = expected(service.owner, service.queue, self._ask, rows, now, client=self._client)
         return Failure(FailureKind.BUSY, text, retry_after_s=wait)
 
     def _waitable(

@@ -418,6 +418,6 @@ class Run:
             self._desk.waited_s,
             self._flight.moves,
             ticket.judged,
-            arms=ticket.arms,
-            splices=splices,
+            ticket.arms,
+            splices,
         )

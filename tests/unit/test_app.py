@@ -160,8 +160,13 @@ async def test_the_end_of_a_batch_is_an_event_and_a_log_line(tmp_path: Path) -> 
             now = shelf.now()
             made.append(Batch(shelf.new_id("batch_"), "local", ENDPOINTS[0], file.id, "24h", now, now + 86400))
             await shelf.begin(made[-1])
-        await until(lambda: not shelf.live())
-        told = {e["subject"]: e for e in house.logged if e["event"] == "batch_ended"}
+
+        def ended() -> dict[str, dict[str, Any]]:
+            return {e["subject"]: e for e in house.logged if e["event"] == "batch_ended"}
+
+        await until(lambda: len(ended()) == 2)
+        told = ended()
+        assert not shelf.live()
         good, bad = told[made[0].id], told[made[1].id]
         assert (good["level"], good["reason"], good["client"]) == ("info", "completed", "local")
         assert (good["total"], good["completed"], good["failed"]) == (1, 1, 0)
