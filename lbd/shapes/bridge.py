@@ -114,6 +114,7 @@ class BridgeWatch(Following):
         self._speaker: Speaker = voice.speak(wants_usage, asked)
         self._model = model
         self._wall = wall
+        self._wants_usage = wants_usage
         self._held: list[bytes] = []
         self._said_end = False
         self.gathered: list[Piece] | None = None  # where the client wants it whole: the pieces, instead of what is said
@@ -177,10 +178,19 @@ class BridgeWatch(Following):
         failure = self.failure or failure
         if failure is None and not self.committed:
             failure = Failure(FailureKind.BAD_BODY, "the stream ended without anything that can be said")
+        if failure is None and self._uncounted():
+            failure = Failure(FailureKind.BROKEN_STREAM, "the stream ended before its usage was told")
         if failure is not None:
             return out, failure
         out += self._end()
         return out, self.failure
+
+    def _uncounted(self) -> bool:
+        """Tell whether the count was cut off of an answer that can still be another provider's: none of it was shown.
+
+        Of what a client has read, nothing is missing without it.
+        """
+        return self.gathered is not None and self._wants_usage and self.usage is None and not self.done
 
 
 def _commits(piece: Piece) -> bool:

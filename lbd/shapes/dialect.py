@@ -31,6 +31,10 @@ class Listener(Protocol):
     def whole(self) -> bool:
         """Every choice has finished, and the usage has come: only the end is missing."""
 
+    @property
+    def finished(self) -> bool:
+        """Every choice has told why it ended."""
+
     def feed(self, data: bytes) -> Sequence[Piece]:
         """Take bytes."""
 

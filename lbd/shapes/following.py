@@ -22,6 +22,10 @@ class Followed(Protocol):
     def whole(self) -> bool:
         """Nothing but the end is missing."""
 
+    @property
+    def finished(self) -> bool:
+        """Every choice has told why it ended."""
+
 
 class Following:
     """Most of who follows ``source``."""
@@ -43,3 +47,8 @@ class Following:
     def whole(self) -> bool:
         """Tell whether nothing but the end is missing."""
         return self._source.whole
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether every choice has told why it ended."""
+        return self._source.finished

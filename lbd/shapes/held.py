@@ -51,6 +51,7 @@ class HeldStream(ABC):
         "_head",
         "_held",
         "_held_size",
+        "_late",
         "_luck",
         "committed",
         "contents",
@@ -79,6 +80,7 @@ class HeldStream(ABC):
         self.done = False
         self.usage: Usage | None = None
         self.failure: Failure | None = None
+        self._late: Failure | None = None  # one that is told at the next look
         self.contents = 0
 
     @property
@@ -111,6 +113,8 @@ class HeldStream(ABC):
 
     def _read(self, data: bytes) -> bytes:
         block = self._framer.feed(data)
+        if self._late is not None:
+            self._told()
         if not block or self.done or self.failure is not None:
             if len(self._framer.tail) > sse.LARGEST_EVENT:
                 self._overflow(f"an event of the stream is larger than {sse.LARGEST_EVENT} bytes")
@@ -126,8 +130,21 @@ class HeldStream(ABC):
                 return out
             self._held_size += len(out)
             return self._release(out)
+        before = self.committed
         out = _sound(f for f in sse.frames(block) if self._keep(f))
+        if not before:
+            self._put_off()
         return self._release(out)
+
+    def _put_off(self) -> None:
+        """Keep back what went wrong behind an answer that came whole in the same read, so that this goes out first."""
+        if self.failure is not None and self.whole:
+            self._late, self.failure = self.failure, None
+
+    def _told(self) -> None:
+        """Tell of what was kept back."""
+        if self._late is not None:
+            self.failure, self._late = self._late, None
 
     def _look(self, block: bytes, at: int) -> None:
         """Remember what stands around the text of an event, if there is nothing but a text in it."""
@@ -177,6 +194,7 @@ class HeldStream(ABC):
         A finish makes the answer whole even where the end mark is missing; without one it was cut. Where the client
         asked for usage, the finish is not the last that it waits for.
         """
+        self._told()
         if self.failure is not None:  # what went wrong behind an answer that is whole is no fault of the answer
             return (self.END, None) if self.whole and self.committed else (b"", self.failure)
         if self.done and self.committed:

@@ -59,6 +59,10 @@ class Watch(Protocol):
     def whole(self) -> bool:
         """Every choice has finished, and the usage that the client wants has come: only the end is missing."""
 
+    @property
+    def finished(self) -> bool:
+        """Every choice has told why it ended."""
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return those to forward."""
 

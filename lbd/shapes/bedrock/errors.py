@@ -145,7 +145,7 @@ def read(body: bytes) -> dict[str, Any]:
 def message(told: Mapping[str, Any]) -> str:
     """Return what an error body says in words."""
     found = next((told[k] for k in ("message", "Message", "originalMessage", "errorMessage") if told.get(k)), "")
-    return found if isinstance(found, str) else ""
+    return found[: errors.MOST_READ] if isinstance(found, str) else ""
 
 
 def _plain(text: str) -> bytes:

@@ -122,6 +122,11 @@ class ConverseListener:
         """Tell whether nothing but the end is missing."""
         return self.done
 
+    @property
+    def finished(self) -> bool:
+        """Tell whether the answer has told why it ended."""
+        return self._stopped
+
     def feed(self, data: bytes) -> Sequence[Piece]:
         """Take bytes."""
         out: list[Piece] = []

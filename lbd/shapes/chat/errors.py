@@ -21,6 +21,7 @@ from lbd.shapes.limits import retry_after_s
 
 K = FailureKind
 KEEP_BODY = 64 * 1024
+MOST_READ = 4 * 1024  # characters of a message: what is looked for in it takes as long as it is
 # Gateways wrap an error in an error, two or three deep; what is nested deeper is junk.
 DEEPEST_ERROR = 8
 
@@ -135,13 +136,13 @@ def read_error(error: object) -> Said:
         else:
             break
     if not isinstance(error, dict):
-        return Said(error if isinstance(error, str) else "", "", "", None)
+        return Said(error[:MOST_READ] if isinstance(error, str) else "", "", "", None)
     innererror = error.get("innererror")
     codes = (innererror.get("code") if isinstance(innererror, dict) else None, error.get("code"))
     message = next((error[k] for k in ("message", "detail", "error_description", "msg") if error.get(k)), "")
     param = error.get("param")
     return Said(
-        _text(message),
+        _text(message)[:MOST_READ],
         _first_word(codes),
         _first_word((error.get("type"), error.get("status"))),
         param if isinstance(param, str) else None,
@@ -175,8 +176,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, wall: WallTim
     if 300 <= status < 400:
         text = f"HTTP {status} redirect; lbd does not follow redirects: check base_url"
     wait = retry_after_s(headers, wall, text)
-    if wait is None and b"retryDelay" in body:  # Gemini: beside the message, in its details
-        wait = retry_after_s({}, wall, body.decode("utf-8", "replace"))
+    if wait is None and (at := body.find(b"retryDelay")) >= 0:  # Gemini: beside the message, in its details
+        wait = retry_after_s({}, wall, body[at : at + MOST_READ].decode("utf-8", "replace"))
     return Failure(
         kind,
         text[:2000],

@@ -57,6 +57,11 @@ class GeminiListener:
         return self._reader.finished >= self._choices
 
     @property
+    def finished(self) -> bool:
+        """Tell whether every choice has told why it ended."""
+        return self.whole
+
+    @property
     def _over(self) -> bool:
         return self.done or self.failure is not None
 

@@ -83,6 +83,9 @@ class MessagesWatch(HeldStream):
             return False
         self._count(event)
         if event.type == "message_stop":
+            if self.committed and not self.finished:  # every server of this shape tells the reason before
+                self.failure = Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")
+                return False
             self.done = True
         elif event.type == "message_delta":
             if event.delta is not None and event.delta.stop_reason:

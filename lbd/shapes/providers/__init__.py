@@ -130,6 +130,8 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     quality: 0 to 1 by task family; default speaks for the others.
     weight: its share among equals; 0 takes it out of the choice.
     max_concurrency: requests that it is given at once.
+    quota_group: deployments of one group share their rate limits; when not given, those of one model do, at one
+        provider or in one quota_group of providers.
     prompt: what is added to each prompt for this model.
     """
 
@@ -146,6 +148,7 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     quality: dict[str, Ratio01] = {}
     weight: NonNegative = 1.0
     max_concurrency: Count | None = None
+    quota_group: str | None = None
     prompt: PromptConfig | None = None
 
 
@@ -157,7 +160,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     deployments: the models that it offers.
     api_key: where the key lies; none when the server asks for none.
     region: where it is, for people.
-    quota_group: providers of one group share a quota.
+    quota_group: providers of one group share the rate limits of each model.
     headers: sent with every request, beside lbd's own.
     proxy: an HTTP proxy on the way to it: http://host:port.
     ca_file: certificates that are trusted in place of the system's.

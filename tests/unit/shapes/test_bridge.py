@@ -263,16 +263,33 @@ def test_a_provider_that_closes_after_the_finish_has_ended_the_client_s_stream(w
         assert failure is None and b"message_stop" in out
 
 
+def test_a_whole_answer_whose_count_was_cut_off_is_asked_for_again() -> None:
+    """Nobody has read any of it, so it can be another provider's; where none was asked for, nothing is missing."""
+    name = next(n for n, (w, _, _) in GOOD.items() if w is TO_OPENAI)
+    stream = GOOD[name][1].removesuffix(streams.DONE).removesuffix(streams.USAGE_EVENT)
+    for usage, end, kind in (
+        (True, b"", FailureKind.BROKEN_STREAM),
+        (True, streams.DONE, None),
+        (False, b"", None),
+    ):
+        watch = watched(TO_OPENAI, usage=usage)
+        assert TO_OPENAI.fold is not None
+        fold = TO_OPENAI.fold(watch)
+        _, failure = run(watch, [stream + end])
+        assert (failure and failure.kind) == kind
+        assert bool(fold.result()) is (kind is None)
+
+
 @pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
 def test_what_can_be_said_of_nothing_is_no_answer(wire: Wire) -> None:
     """A stream that is only about what the client's shape does not know."""
     if wire is TO_ANTHROPIC:
         server = transcripts.start(0, type="server_tool_use", id="s", name="x", input={})
-        stream = transcripts.START + server + transcripts.STOP
+        stream, kind = transcripts.START + server + transcripts.STOP, FailureKind.BROKEN_STREAM  # nor is it finished
     else:
-        stream = streams.chunk({"audio": {"id": "x"}}) + streams.DONE
+        stream, kind = streams.chunk({"audio": {"id": "x"}}) + streams.DONE, FailureKind.BAD_BODY
     out, failure = run(watched(wire), [stream])
-    assert not out and failure is not None and failure.kind is FailureKind.BAD_BODY
+    assert not out and failure is not None and failure.kind is kind
 
 
 def test_what_the_provider_does_not_tell_is_told() -> None:
@@ -312,7 +329,7 @@ def test_arguments_that_are_no_json_fail_only_who_wants_an_object() -> None:
     out, failure = run(watched(TO_OPENAI), [stream])
     assert failure is None and b"{oops" in out
     for tail in (b"", streams.DONE):
-        watch = watched(TO_OPENAI)
+        watch = watched(TO_OPENAI, usage=False)
         assert TO_OPENAI.fold is not None
         TO_OPENAI.fold(watch)
         _, failure = run(watch, [stream.removesuffix(streams.DONE) + tail])

@@ -373,11 +373,12 @@ def test_it_tells_what_a_watch_tells() -> None:
 
 
 def test_a_second_run_that_ends_sooner_differs() -> None:
-    """Also one that does not say why it ended."""
+    """One that does not say why it ended is broken itself."""
     way = WAYS["anthropic.messages of text"]
-    watch = splice(way, transcripts.START + transcripts.start(0, type="text", text="") + HELLO)
-    assert watch.feed(transcripts.START + transcripts.text(0, "He") + transcripts.STOP) == SIGN
-    assert watch.failure is not None and watch.failure.kind is FailureKind.DIFFERENT
+    for end, kind in ((transcripts.finish(), FailureKind.DIFFERENT), (b"", FailureKind.BROKEN_STREAM)):
+        watch = splice(way, transcripts.START + transcripts.start(0, type="text", text="") + HELLO)
+        assert watch.feed(transcripts.START + transcripts.text(0, "He") + end + transcripts.STOP) == SIGN
+        assert watch.failure is not None and watch.failure.kind is kind
 
 
 def test_behind_its_end_nothing_is_said() -> None:

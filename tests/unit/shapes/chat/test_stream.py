@@ -434,6 +434,20 @@ def test_a_finished_answer_gets_its_end_mark_whatever_is_left_of_it(tail: bytes)
     assert out == answer + DONE
 
 
+@pytest.mark.parametrize("junk", [b'data: {"choices": [], "usa\n\n', b'data: {"error":{"message":"boom"}}\n\n'])
+def test_what_goes_wrong_behind_a_whole_answer_takes_nothing_of_it(junk: bytes) -> None:
+    """All of it in one read: whoever leaves at the first failure would leave without the answer that came before."""
+    answer = ROLE + says("x") + chunk(finish="stop")
+    for more in ((), (DONE,)):
+        watch = ChatWatch()
+        assert watch.feed(answer + junk) == answer and watch.failure is None
+        for part in more:
+            assert not watch.feed(part) and watch.failure is not None
+        assert watch.end() == (DONE, None)
+    lacking = ChatWatch(wants_usage=True)
+    assert lacking.feed(answer + junk) == answer and lacking.failure is not None
+
+
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
 @pytest.mark.parametrize("last", [chunk(finish="stop"), USAGE_EVENT, says("!")], ids=["finish", "usage", "text"])
 def test_a_last_event_without_its_blank_line_counts_if_it_is_whole(last: bytes, end: bytes) -> None:

@@ -175,6 +175,7 @@ ENDED: dict[str, tuple[bytes, str]] = {
     "cut in the text": (START + start(0, type="text", text="") + delta(0, "text_delta", text="Hel"), "broken_stream"),
     "cut in an event": (TRANSCRIPTS["text"][:-120], "broken_stream"),
     "nothing": (b"", "broken_stream"),
+    "an end without a reason": (START + text(0, "Hel") + STOP, "broken_stream"),
     "no content": (START + STOP, "bad_body"),
     "no event": (START + text(0, "a") + b"data: {\n\n", "bad_body"),
 }
