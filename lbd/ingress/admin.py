@@ -11,19 +11,22 @@ import pwd
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import orjson
 from aiohttp import web
 
-from lbd.ingress import guard, pages
+from lbd.ingress import export, guard, pages
+from lbd.ingress.alerts import Alarms, AlertPages
 from lbd.ingress.experiments import ExperimentPages
 from lbd.ingress.money import Books, MoneyPages
+from lbd.ingress.page import FORMS, OPEN, Page, Scenery
 from lbd.ingress.problem import Problem
 from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
+from lbd.state.orders import LONGEST
 from lbd.state.row import Row
 from lbd.table.owner import Owner
 from lbd.table.trials import Trials
@@ -40,6 +43,8 @@ class Views(Protocol):
     owner: Owner
     accounts: Books
     trials: Trials
+    alerts: Alarms
+    scenery: Scenery
 
     @property
     def token(self) -> Secret | None: ...
@@ -91,6 +96,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
 
     reason: str = ""
     weight: float | msgspec.UnsetType | None = msgspec.UNSET
+    for_s: Annotated[float, msgspec.Meta(gt=0, le=LONGEST)] | None = None  # until it ends by itself
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -115,6 +121,9 @@ class Admin:
         get("/v1/config", self._config)
         MoneyPages(views.accounts, self.app.router)
         ExperimentPages(views.trials, self.app.router, self._who)
+        AlertPages(views.alerts, self.app.router, self._who)
+        self.page = Page(views, self.app.router, self._by_form)
+        self.app.on_shutdown.append(self._close)
         pages.add(self.app.router, {"/v1/evaluation": views.evaluation, "/v1/queue": views.queue})
         post("/v1/explain", self._explain)
         post("/v1/config/reload", self._reload)
@@ -129,13 +138,14 @@ class Admin:
             self._admit(request)
             return await handler(request)
         except Problem as e:
-            return e.response()
+            problem = e
         except web.HTTPNotFound:
-            return Problem(404, f"there is no {request.path} here; GET / lists what is").response()
+            problem = Problem(404, f"there is no {request.path} here; GET / lists what is")
         except web.HTTPMethodNotAllowed as e:
-            return Problem(405, f"{request.path} takes {', '.join(sorted(e.allowed_methods))}").response()
+            problem = Problem(405, f"{request.path} takes {', '.join(sorted(e.allowed_methods))}")
         except web.HTTPRequestEntityTooLarge:
-            return Problem(413, f"the body is larger than {LARGEST_BODY} bytes").response()
+            problem = Problem(413, f"the body is larger than {LARGEST_BODY} bytes")
+        return self.page.door.problem(request, problem) if self.page.wanted(request) else problem.response()
 
     def _admit(self, request: web.Request) -> None:
         views = self._views
@@ -144,16 +154,29 @@ class Admin:
         host = request.headers.get("host")
         if not guard.known_host(host, views.allowed_hosts):
             raise Problem(403, f"Host {host!r} is not known here; add it to allowed_hosts")
-        if not guard.known_origin(request.headers.get("origin"), host, views.allowed_hosts):
+        origin = request.headers.get("origin")
+        reads = request.method in ("GET", "HEAD")
+        if not guard.known_origin(origin, host, views.allowed_hosts) or not guard.known_page(
+            request.headers.get, reads=reads
+        ):
             raise Problem(403, "requests of other sites' pages are refused")
-        probe = request.path in ("/livez", "/readyz")
+        place = _place(request)
         changes = request.method not in ("GET", "HEAD") and request.path != "/v1/explain"
-        if (changes or not views.local) and not probe and not self._token(request):
+        form = changes and place in FORMS  # these look for themselves whether the session and the form are right
+        free = form or place in OPEN or request.path in ("/livez", "/readyz")
+        if not free and (changes or not views.local) and not self._may(request, changes=changes):
             if views.token is None:
                 raise Problem(403, "changes need the unix socket (admin.socket), or a token (admin.token)")
             raise Problem(401, "send the admin token as Authorization: Bearer <token>")
-        if request.method == "POST" and request.body_exists and not guard.is_json(request.headers.get("content-type")):
+        kind = request.headers.get("content-type")
+        if form and not guard.is_page_form(kind):
+            raise Problem(415, "send the form with Content-Type: application/x-www-form-urlencoded")
+        if request.method == "POST" and not form and request.body_exists and not guard.is_json(kind):
             raise Problem(415, "send the body with Content-Type: application/json")
+
+    def _may(self, request: web.Request, *, changes: bool) -> bool:
+        """Tell whether the token was sent; a session of the page may read, and change by the page's forms alone."""
+        return self._token(request) or (not changes and self.page.door.session(request) is not None)
 
     def _token(self, request: web.Request) -> bool:
         token = self._views.token
@@ -174,7 +197,9 @@ class Admin:
 
     # --- reads ---------------------------------------------------------------------------------------
 
-    async def _index(self, _request: web.Request) -> web.Response:
+    async def _index(self, request: web.Request) -> web.Response:
+        if self.page.wanted(request):
+            return await self.page.index(request)
         paths = sorted({r.canonical for r in self.app.router.resources()})
         return _json({"service": "lbd", "paths": paths})
 
@@ -198,10 +223,16 @@ class Admin:
 
     async def _providers(self, request: web.Request) -> web.Response:
         etag, body = self._views.providers()
+        if request.query_string:  # another form is another entity
+            etag = f'{etag[:-1]}-{hashlib.blake2b(request.query_string.encode(), digest_size=4).hexdigest()}"'
         headers = {"etag": etag, "cache-control": "no-cache"}
         if _known(request, etag):
             return web.Response(status=304, headers=headers)
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        try:
+            told, kind = export.shaped(body, request.query)
+        except ValueError as e:
+            raise Problem(422, str(e)) from None
+        return web.Response(body=told, content_type=kind, headers=headers)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
@@ -297,13 +328,23 @@ class Admin:
         self._act(request.match_info["action"], row, order, self._who(request))
         return _json({"deployment": row_id, "admin": row.admin, "weight": row.admin_weight, "state": row.state})
 
+    def _by_form(self, action: str, row: Row, sent: dict[str, Any], by: str) -> None:
+        """Give an order of the page's forms."""
+        self._act(action, row, msgspec.convert(sent, Order), by)
+
+    async def _close(self, _app: web.Application) -> None:
+        await self.page.hub.close()
+
     def _act(self, action: str, row: Row, order: Order, by: str) -> None:
         owner = self._views.owner
         match action:
             case "drain" | "ready" | "maint":
-                owner.order(row, AdminState(action), by=by, reason=order.reason)
+                for_s = None if action == "ready" else order.for_s
+                owner.order(row, AdminState(action), by=by, reason=order.reason, for_s=for_s)
             case "weight":
-                owner.weigh(row, _weight(order), by=by, reason=order.reason)
+                weight = _weight(order)
+                for_s = None if weight is None else order.for_s
+                owner.weigh(row, weight, by=by, reason=order.reason, for_s=for_s)
             case "reset-breaker":
                 owner.reset(row, by=by, reason=order.reason)
             case "probe-now":
@@ -323,6 +364,12 @@ def _weight(order: Order) -> float | None:
     if weight is not None and not 0 <= weight <= 1000:
         raise Problem(422, "weight must be in 0..1000, or null to take the override back")
     return weight
+
+
+def _place(request: web.Request) -> str:
+    """Return the pattern of the path that is asked for, empty where there is none."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
 
 
 def _known(request: web.Request, etag: str) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
 import msgspec
 import orjson
 
 from lbd.decide import names
-from lbd.ingress import deferred, feedback, files, guard, models
+from lbd.ingress import deferred, endpoints, feedback, files, guard, models
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import Failure, FailureKind
@@ -19,6 +19,7 @@ from lbd.pipeline import Pipeline
 from lbd.ports import Sends
 from lbd.shapes import edit, forms
 from lbd.shapes.clients import ClientShape
+from lbd.table.offered import Offer
 from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import JSON
 
@@ -39,6 +40,7 @@ ROUTES = {
 }
 # Azure's paths: the newer are OpenAI's own behind a prefix, the older name the deployment
 AZURE = "/openai/"
+OPENROUTER = "/api/v1/"  # before OpenAI's paths
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/([a-z/]+)")
 
 
@@ -85,9 +87,11 @@ class Api:
         filing: files.Filing | None = None,
         waiting: deferred.Deferred | None = None,
         rate: feedback.Take | None = None,
+        offers: Callable[[Iterable[int]], Sequence[Offer]] = lambda _rows: (),
     ) -> None:
         self._pipeline = pipeline
         self._rate = rate
+        self._offers = offers
         self._filing = filing
         self._deferred = waiting
         self._catalogue = catalogue
@@ -174,11 +178,8 @@ class Api:
         if host not in self._known_hosts:
             name = None if host is None else host.decode("latin-1")
             if not guard.known_host(name, self.limits.allowed_hosts):
-                return Failure(
-                    FailureKind.FORBIDDEN,
-                    f"Host {name!r} is not known here; add it to allowed_hosts",
-                    code="unknown_host",
-                )
+                text = f"Host {name!r} is not known here; add it to allowed_hosts"
+                return Failure(FailureKind.FORBIDDEN, text, code="unknown_host")
             if len(self._known_hosts) < 64:
                 self._known_hosts.add(host)
         if origin is not None and not guard.known_origin(
@@ -189,6 +190,8 @@ class Api:
                 f"Origin {origin.decode('latin-1')!r} is not known here; add its host to allowed_hosts",
                 code="unknown_origin",
             )
+        if not guard.known_page(inbound.header, reads=inbound.method in ("GET", "HEAD")):
+            return Failure(FailureKind.FORBIDDEN, "requests of other sites' pages are refused", code="unknown_origin")
         ours = shape is not None or inbound.path == feedback.PATH or files.takes(inbound.path)
         if inbound.method == "POST" and ours:
             form = shape is not None and shape.named is not None
@@ -241,31 +244,24 @@ class Api:
         path = inbound.path
         if path in self._posts:
             return Failure(FailureKind.BAD_REQUEST, f"{path} takes POST, not {inbound.method}", status=405)
-        if path != MODELS and not path.startswith(MODELS + "/"):
+        asked = endpoints.named(path)
+        if asked is None and path != MODELS and not path.startswith(MODELS + "/"):
             return Failure(FailureKind.NOT_FOUND, f"there is no {path} here", code="unknown_url")
         if inbound.method not in ("GET", "HEAD"):
             return Failure(FailureKind.BAD_REQUEST, f"{path} takes GET, not {inbound.method}", status=405)
         client = self._pipeline.who(inbound)
         if isinstance(client, Failure):
             return client
-        names_ = [n for n in names.public_names(self._catalogue()) if names.allowed(n, client.models)]
-        one, every = (
-            (models.anthropic, models.anthropic_list)
-            if self._shape_of(inbound) is self._anthropic
-            else (models.openai, models.openai_list)
-        )
-        if path == MODELS:
-            body = every(names_, self._born)
+        shown = [n for n in names.public_names(self._catalogue()) if names.allowed(n, client.models)]
+        name = unquote(path[len(MODELS) + 1 :]) if asked is None else asked
+        if path != MODELS and name not in shown:
+            text = f"there is no model {name!r} for you"
+            return Failure(FailureKind.UNKNOWN_MODEL, text, param="model", code="model_not_found")
+        if asked is not None:
+            body = endpoints.document(asked, self._offers(names.rows(self._catalogue(), asked)), self._born)
         else:
-            name = unquote(path[len(MODELS) + 1 :])
-            if name not in names_:
-                return Failure(
-                    FailureKind.UNKNOWN_MODEL,
-                    f"there is no model {name!r} for you",
-                    param="model",
-                    code="model_not_found",
-                )
-            body = one(name, self._born)
+            theirs = self._shape_of(inbound) is self._anthropic
+            body = models.document(name, shown, self._born, anthropics=theirs)
         encoded = orjson.dumps(body)
         reply.send(200, self._pipeline.told(self._pipeline.next_id(), inbound) + JSON, encoded)
         return None
@@ -275,6 +271,8 @@ def _reroute(inbound: Inbound) -> str | None:
     """Bring a path to the form that is known here; return the deployment that one of Azure's names."""
     if not inbound.path.startswith("/"):
         inbound.to_origin_form()
+    if inbound.path.startswith(OPENROUTER) and endpoints.named(inbound.path) is None:
+        inbound.path = inbound.path.removeprefix("/api")
     if not inbound.path.startswith(AZURE):
         return None
     found = _DEPLOYMENT.fullmatch(inbound.path)

@@ -7,17 +7,34 @@ addresses are accepted and names only when they are known. A page of another sit
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 
 from lbd.model.address import LOOPBACK_NAMES
 
+# no more than a browser sends: what is put otherwise is read differently by somebody on the way
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@,\s]+))(?::[0-9]{0,5})?")
+# how a page got here, as browsers tell it (Fetch Metadata); none of them is the own page's, or a person's own doing
+_FOREIGN = frozenset({"cross-site", "same-site"})
+
+PAGE_FORM = "application/x-www-form-urlencoded"
+
 
 def host_name(host: str) -> str:
-    """Return the name or address of a Host header, without port and brackets, in lower case."""
+    """Return the name or address of a Host header, without port and brackets, in lower case; nothing if it is none."""
     host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+    found = _HOST.fullmatch(host)
+    if found is not None:
+        return found[1] or found[2]
+    return host if _is_address(host) else ""  # an IPv6 address without brackets
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def known_host(host: str | None, allowed: Collection[str]) -> bool:
@@ -25,13 +42,7 @@ def known_host(host: str | None, allowed: Collection[str]) -> bool:
     if host is None or not host:
         return True
     name = host_name(host)
-    if name in LOOPBACK_NAMES or name in allowed:
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return name != "" and (name in LOOPBACK_NAMES or name in allowed or _is_address(name))
 
 
 def known_origin(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
@@ -43,7 +54,21 @@ def known_origin(origin: str | None, host: str | None, allowed: Collection[str])
         return False  # "null" and everything else that names no host
     if host is not None and authority.lower() == host.lower():
         return True
-    return host_name(authority) in allowed
+    name = host_name(authority)
+    return name != "" and name in allowed
+
+
+def known_page(header: Callable[[str], str | None], *, reads: bool) -> bool:
+    """Tell whether a request that a page caused may be served, by what the browser says of it (Fetch Metadata).
+
+    Not every such request has an Origin: a picture, a script or a frame of another site's page has none. Served are
+    those that have one, which was looked at, and a person's following of a link, which only reads.
+    """
+    site = header("sec-fetch-site")
+    if site is None or site.strip().lower() not in _FOREIGN or header("origin") is not None:
+        return True
+    followed = header("sec-fetch-mode") == "navigate" and header("sec-fetch-dest") in (None, "document")
+    return reads and followed
 
 
 def is_json(content_type: str | None) -> bool:
@@ -57,3 +82,8 @@ def is_json(content_type: str | None) -> bool:
 def is_form(content_type: str | None) -> bool:
     """Tell whether a body is a form with files; a page of another site can send one, but its Origin tells."""
     return content_type is not None and content_type.partition(";")[0].strip().lower() == "multipart/form-data"
+
+
+def is_page_form(content_type: str | None) -> bool:
+    """Tell whether a body is a plain form, as the admin page sends them."""
+    return content_type is not None and content_type.partition(";")[0].strip().lower() == PAGE_FORM

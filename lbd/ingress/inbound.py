@@ -74,6 +74,20 @@ class Inbound:
             self._wishes[name[len(PREFIX) :].decode("latin-1")] = value.decode("latin-1")
         return len(self._fields)
 
+    def unsure_end(self) -> Failure | None:
+        """Return why somebody on the way may see the end of the body elsewhere than the parser does.
+
+        HTTP/1.0 knows no transfer codings, and what else was applied than chunks is not undone here (RFC 9112, 6.1).
+        """
+        coding = self._fields.get(b"transfer-encoding")
+        if coding is None or (coding.lower() == b"chunked" and not self.old):
+            return None
+        if self.old:
+            return Failure(FailureKind.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding", code="bad_http")
+        said = coding[:40].decode("latin-1")
+        text = f"Transfer-Encoding {said!r} is not understood; send chunked, or a Content-Length"
+        return Failure(FailureKind.BAD_REQUEST, text, code="bad_http")
+
     def unpacked(self, body: bytes) -> Failure | None:
         """Take the body as it was before it was packed; or say why there is no room for that."""
         refusal = None if self.room is None else self.room.grow(self.held, len(body))

@@ -31,3 +31,10 @@ def anthropic_list(names: Sequence[str], born: int) -> dict[str, Any]:
         "first_id": names[0] if names else None,
         "last_id": names[-1] if names else None,
     }
+
+
+def document(name: str, names: Sequence[str], born: int, *, anthropics: bool) -> dict[str, Any]:
+    """Return one model, or with no name all of them, as OpenAI's or Anthropic's clients read it."""
+    if anthropics:
+        return anthropic(name, born) if name else anthropic_list(names, born)
+    return openai(name, born) if name else openai_list(names, born)

@@ -246,10 +246,11 @@ class Connection(asyncio.Protocol):
         path, _, query = self._url.partition(b"?")
         inbound.path, inbound.query = path.decode("latin-1"), query.decode("latin-1")
         version = self._parser.get_http_version()
-        if version != "1.1":
-            if version != "1.0":
-                raise _Enough(Failure(FailureKind.BAD_REQUEST, f"HTTP/{version} is not spoken here", code="bad_http"))
-            inbound.old = True
+        if version not in ("1.0", "1.1"):
+            raise _Enough(Failure(FailureKind.BAD_REQUEST, f"HTTP/{version} is not spoken here", code="bad_http"))
+        inbound.old = version == "1.0"
+        if (unsure := inbound.unsure_end()) is not None:
+            raise _Enough(unsure)
         told = inbound.field(b"content-length")
         if told is not None and int(told) > self._server.max_body():
             raise _Enough(self._too_large())

@@ -668,3 +668,22 @@ async def test_no_secret_appears_in_any_answer_or_log_line(tmp_path: Path) -> No
         at = seen.find(f"{CANARY}-")
         assert at < 0, seen[max(0, at - 300) : at + 60]
         assert "***" in seen and "the key" in seen
+
+
+async def test_an_order_may_be_for_a_time(tmp_path: Path) -> None:
+    """It is told with its end; a time that makes no sense orders nothing; ready and a weight taken back have none."""
+    async with House(tmp_path) as house:
+        row = house.app.owner.rows[0]
+        async with house.unix.post("/v1/deployments/a/m-a/drain", json={"reason": "x", "for_s": 60}) as response:
+            assert response.status == 200
+        async with house.tcp.get("/v1/providers") as response:
+            told = (await response.json())["tiers"][0]["deployments"][0]["admin"]
+        assert told["state"] == "drain" and told["until"] is not None and told["weight_until"] is None
+        for wrong in (0, -1, 1e9, "1h"):
+            async with house.unix.post("/v1/deployments/a/m-a/maint", json={"for_s": wrong}) as response:
+                await problem(response, 422)
+        assert row.admin is AdminState.DRAIN
+        for path, body in (("ready", {"for_s": 60}), ("weight", {"weight": None, "for_s": 60})):
+            async with house.unix.post(f"/v1/deployments/a/m-a/{path}", json=body) as response:
+                assert response.status == 200
+        assert row.admin_until is None and row.weight_until is None

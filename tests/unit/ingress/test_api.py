@@ -19,6 +19,7 @@ from lbd.ingress.feedback import Take
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import FailureKind
+from lbd.table.offered import offers
 from lbd.upstream.inflate import MOST_MEMBERS
 from tests.fakes.caller import Answer, Listening, get, request
 from tests.fakes.relay import Relay, row
@@ -46,6 +47,7 @@ class Front:
             lambda request_id, error: self.crashes.append((request_id, error)),
             born=1_700_000_000.9,
             rate=Take(self.rate, lambda _wanted: "taken"),
+            offers=lambda rows: offers(self.relay.owner, rows, self.relay.env.now()),
         )
         self.api.configure(limits or Limits(max_body_bytes=5000, allowed_hosts=frozenset({"lbd.internal"})))
         self.listening = Listening(self.api.handle, max_body=self.api.limits.max_body_bytes, real=self.relay.env)
@@ -650,3 +652,19 @@ async def test_every_answer_carries_lbds_own_fields(monkeypatch: pytest.MonkeyPa
         own(crashed)
         assert error(crashed, 500)["message"].endswith(crashed.headers["x-request-id"])
         assert [request_id for request_id, _ in f.crashes] == [crashed.headers["x-request-id"]]
+
+
+async def test_openrouter_s_paths_are_known() -> None:
+    """Who stands behind a name, for who may ask for it; everything else as without the word before it."""
+    async with front(row("a"), row("b")) as f:
+        listed: Any = (await f.get("/api/v1/models")).json["data"]
+        name = next(m["id"] for m in listed if m["id"] != "auto")
+        told: Any = (await f.get(f"/api/v1/models/{name}/endpoints")).json["data"]
+        assert told["id"] == name and told["endpoints"][0]["provider_name"]
+        assert len((await f.get("/api/v1/models/auto/endpoints")).json["data"]["endpoints"]) == 2
+        assert error(await f.get("/api/v1/models/no/such/endpoints"), 404)["code"] == "model_not_found"
+        assert (await f.get(f"/api/v1/models/{name}/endpoints", method="HEAD")).status == 200
+        assert error(await f.get("/api/v2/models"), 404)["code"] == "unknown_url"
+        assert (await f.get("/api/v1/chat/completions")).status == 405
+        planned = await f.ask("x-lbd-dry-run: 1", path="/api/v1/chat/completions", provider={"order": ["a"]})
+        assert planned.status == 200 and "a/m" in json.dumps(planned.json)

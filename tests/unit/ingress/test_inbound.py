@@ -103,3 +103,23 @@ def test_a_head_is_written_again_without_its_offer() -> None:
     )
     inbound.old = True
     assert inbound.head(b"/x").startswith(b"POST /x HTTP/1.0\r\n")
+
+
+@pytest.mark.parametrize(
+    ("coding", "old", "words"),
+    [
+        (None, False, None),
+        (b"chunked", False, None),
+        (b"CHUNKED", False, None),
+        (b"chunked", True, "HTTP/1.0 has no Transfer-Encoding"),
+        (b"gzip, chunked", False, "'gzip, chunked' is not understood"),
+        (b"identity", False, "'identity' is not understood"),
+    ],
+)
+def test_the_end_of_a_body_must_be_certain(coding: bytes | None, old: bool, words: str | None) -> None:
+    """Somebody on the way may know another coding, or none (RFC 9112, 6.1)."""
+    inbound = made(*([] if coding is None else [(b"Transfer-Encoding", coding)]))
+    inbound.old = old
+    told = inbound.unsure_end()
+    assert (told is None) is (words is None)
+    assert told is None or (words or "") in told.message

@@ -25,3 +25,11 @@ def test_anthropic_s_clients_read_it() -> None:
     assert (listed["has_more"], listed["first_id"], listed["last_id"]) == (False, "m", "n")
     assert models.anthropic_list([], BORN)["first_id"] is None
     assert ModelInfo.model_validate(models.anthropic("m", BORN)).created_at.timestamp() == BORN
+
+
+def test_one_or_all_by_the_client() -> None:
+    """No name: all of them."""
+    assert models.document("m", ["m"], BORN, anthropics=True)["type"] == "model"
+    assert models.document("", ["m"], BORN, anthropics=True)["first_id"] == "m"
+    assert models.document("m", ["m"], BORN, anthropics=False)["object"] == "model"
+    assert models.document("", ["m"], BORN, anthropics=False)["object"] == "list"

@@ -1,0 +1,198 @@
+"""The live page: one drawing and one encoding a tick for all; who does not read holds nobody up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from lbd.ingress import live
+from lbd.ingress.live import Hub
+from tests.fakes.house import House
+from tests.fakes.wire import a_moment, until
+
+
+async def messages(response: aiohttp.ClientResponse, count: int) -> list[dict[str, Any]]:
+    """Return the next messages of a stream."""
+    out: list[dict[str, Any]] = []
+    async for line in response.content:
+        if line.startswith(b"data: "):
+            out.append(json.loads(line[6:]))
+            if len(out) == count:
+                break
+    return out
+
+
+async def page(house: House) -> str:
+    """Return the address that a page follows."""
+    async with house.tcp.get("/", headers={"accept": "text/html"}) as response:
+        text = await response.text()
+    return text.split('data-live="')[1].split('"')[0]
+
+
+async def test_a_transition_reaches_every_viewer_at_once(tmp_path: Path) -> None:
+    """Only what has changed, as one encoding however many look; and it is the fragment of the page."""
+    async with House(tmp_path) as house:
+        hub = house.admin.page.hub
+        path = await page(house)
+        viewers = [await house.tcp.get(path) for _ in range(5)]
+        await until(lambda: hub.viewers == 5)
+        before = hub.encoded
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        house.app.owner.order(house.app.owner.rows[0], "drain", by="anna", reason="<b>tonight</b>")  # type: ignore[arg-type]
+        told = [message for v in viewers for message in await messages(v, 1)]
+        while not all("row-a/m-a" in t["parts"] for t in told):
+            told = [message for v in viewers for message in await messages(v, 1)]
+        assert loop.time() - began < 1.0
+        assert len({t["tick"] for t in told}) == 1 and hub.encoded - before <= 3
+        parts = told[0]["parts"]
+        assert "drain" in parts["row-a/m-a"]
+        assert "&lt;b&gt;tonight" in parts["events"] and "table" not in parts
+        for viewer in viewers:
+            viewer.close()
+        await until(lambda: hub.viewers == 0, 5)
+
+
+async def test_nothing_is_drawn_while_nobody_looks(tmp_path: Path) -> None:
+    """The task ends with the last viewer, and begins with the next."""
+    async with House(tmp_path) as house:
+        hub = house.admin.page.hub
+        viewer = await house.tcp.get(await page(house))
+        await until(lambda: hub.viewers == 1 and hub._running)
+        viewer.close()
+        await until(lambda: not hub._running, 5)
+        drawn = hub.encoded
+        house.app.owner.emit("x", "y", "z")
+        await a_moment(0.3)
+        assert hub.encoded == drawn
+        again = await house.tcp.get(await page(house))
+        await until(lambda: hub._running)
+        again.close()
+
+
+async def test_who_comes_back_gets_what_was_missed_or_the_whole(tmp_path: Path) -> None:
+    """By the number of the last message seen."""
+    async with House(tmp_path) as house:
+        hub = house.admin.page.hub
+        first = await house.tcp.get(await page(house))
+        await until(lambda: hub.viewers == 1)
+        seen = hub._tick
+        house.app.owner.order(house.app.owner.rows[0], "drain", by="anna", reason="x")  # type: ignore[arg-type]
+        await until(lambda: any(b"row-a/m-a" in m for _, m in hub._recent))
+        async with house.tcp.get("/live", headers={"last-event-id": str(seen)}) as late:
+            told = await messages(late, 1)
+            assert told[0]["tick"] == seen + 1 and "table" not in told[0]["parts"]
+        async with house.tcp.get("/live?since=999999") as lost:
+            (whole,) = await messages(lost, 1)
+            assert {"table", "verdict", "flow", "money", "events"} <= set(whole["parts"])
+            assert 'id="row-a/m-a"' in whole["parts"]["table"] and not any(p.startswith("row-") for p in whole["parts"])
+        first.close()
+
+
+async def test_a_reload_that_changes_the_rows_sends_the_table(tmp_path: Path) -> None:
+    """As a whole, since there are other rows in it."""
+    async with House(tmp_path) as house:
+        viewer = await house.tcp.get(await page(house))
+        await until(lambda: house.admin.page.hub.viewers == 1)
+        house.rows.pop()
+        house.write()
+        await house.app.reload(by="test")
+        told = await messages(viewer, 1)
+        while "table" not in told[-1]["parts"]:
+            told = await messages(viewer, 1)
+        assert "b/m-b" not in told[-1]["parts"]["table"].replace("events", "")
+        viewer.close()
+
+
+class Pipe(asyncio.Transport):
+    """A connection that may not take anything."""
+
+    def __init__(self, waiting: int = 0) -> None:
+        super().__init__()
+        self.waiting = waiting
+        self.written: list[bytes] = []
+        self.gone = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def is_closing(self) -> bool:
+        return self.gone
+
+
+async def test_who_does_not_read_is_passed_over_and_then_gets_the_whole(tmp_path: Path) -> None:
+    """No more than one picture waits for anybody; who is gone is let go."""
+    async with House(tmp_path) as house:
+        hub = house.admin.page.hub
+        await hub.look()
+        slow, quick, gone = (live.Viewer(Pipe(n)) for n in (live.MOST_WAITING + 1, 0, 0))
+        gone.transport.gone = True  # type: ignore[attr-defined]
+        hub._viewers = {slow, quick, gone}
+        await hub._send(b"message")
+        assert slow.behind and slow.transport.written == [] and quick.transport.written == [b"message"]  # type: ignore[attr-defined]
+        assert gone.gone.is_set()
+        slow.transport.waiting = 0  # type: ignore[attr-defined]
+        await hub._send(b"next")
+        assert b'"table"' in slow.transport.written[0] and not slow.behind  # type: ignore[attr-defined]
+        await hub._send(None)
+        assert len(quick.transport.written) == 2  # type: ignore[attr-defined]
+        hub._viewers = set()
+
+
+async def test_an_old_protocol_and_a_crowd_are_refused_by_name(tmp_path: Path) -> None:
+    """The page itself still works."""
+    async with House(tmp_path) as house:
+        hub: Hub = house.admin.page.hub
+        old = aiohttp.ClientSession(f"http://127.0.0.1:{house.port}", version=aiohttp.HttpVersion10)
+        async with old, old.get("/live") as response:
+            assert response.status == 505
+        hub._viewers = {live.Viewer(Pipe()) for _ in range(live.MOST_VIEWERS)}
+        async with house.tcp.get("/live") as response:
+            assert (
+                response.status == 503 and str(live.MOST_VIEWERS) in (await response.json(content_type=None))["detail"]
+            )
+        hub._viewers = set()
+
+
+async def test_the_end_lets_every_viewer_go(tmp_path: Path) -> None:
+    """A page that is open holds up no shutdown."""
+    async with House(tmp_path) as house:
+        viewer = await house.tcp.get(await page(house))
+        await until(lambda: house.admin.page.hub.viewers == 1)
+        await house.admin.page.hub.close()
+        async with asyncio.timeout(2):
+            await viewer.read()
+
+
+async def test_who_leaves_before_the_answer_is_no_error(tmp_path: Path, caplog: Any) -> None:
+    """Nor who leaves in its midst: nothing is logged, nobody is kept."""
+    async with House(tmp_path) as house:
+        for pause in (0.0, 0.05):
+            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            await a_moment(pause)
+            writer.transport.abort()
+        await until(lambda: house.admin.page.hub.viewers == 0, 5)
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]
+
+
+async def test_many_who_open_the_page_at_once_look_at_one_picture(tmp_path: Path) -> None:
+    """A crowd that comes with an outage costs no more than one."""
+    async with House(tmp_path) as house:
+        hub, drawn = house.admin.page.hub, []
+        draw = hub._draw
+
+        async def counted() -> Any:
+            drawn.append(1)
+            return await draw()
+
+        hub._draw = counted
+        await asyncio.gather(*(page(house) for _ in range(20)))
+        assert len(drawn) == 1
