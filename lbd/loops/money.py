@@ -47,13 +47,14 @@ class Money:
         self._forgot = env.now()
         self._restored = False
         self._keeping = asyncio.Lock()  # a smaller grant written after a larger one would be all that a crash leaves
+        self.every_s = EVERY
         self.days = 90
         self.up = True
 
     async def run(self) -> None:
         """Write for ever."""
         while True:
-            await self._env.sleep(EVERY if self.up else AFTER_A_FAULT)
+            await self._env.sleep(self.every_s if self.up else AFTER_A_FAULT)
             await self.keep()
 
     async def keep(self) -> None:

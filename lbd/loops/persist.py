@@ -1,7 +1,8 @@
 """Persistence: the table's state to the store every few seconds, and back at start.
 
-A row whose state moved (breaker, lock-out, ejection, order) is written the next time; statistics of a row are
-most of its bytes and are written every ``TURNS`` times, another part of the table each time.
+A row whose state moved (breaker, lock-out, ejection, order) and a rate limit that blocks are written within ``SOON``,
+so that a process that is killed comes back with them; statistics of a row are most of its bytes and are written every
+``TURNS`` times ``EVERY`` seconds, another part of the table each time.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import msgspec
 
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Env, Store, StoreError
+from lbd.state.breaker import Phase
 from lbd.state.quota import Quota
 from lbd.state.row import Row, fold
 from lbd.state.spend import ProbeSpend
 from lbd.table import saved, saved_scores
 from lbd.table.owner import Owner
 
+SOON: Seconds = 0.25
 EVERY: Seconds = 5.0
 TURNS = 6
 ROWS, QUOTAS, MISC, QUALITY = "rows", "quotas", "misc", "quality"
@@ -36,6 +39,7 @@ class Persistence:
         self._changed = changed
         self._kept: set[str] = set()
         self._marks: dict[str, object] = {}  # by row: what was written last that must not be lost
+        self._blocks: dict[str, Instant] = {}  # by quota group: the end of its block that was written last
         self._turn = 0
         self._scored: dict[str, float] = {}  # by row: the scores that were written last
         self.up = True
@@ -58,7 +62,9 @@ class Persistence:
         for row in self._owner.rows:
             data = rows.get(row.spec.id)
             with contextlib.suppress(*_DAMAGED):
-                self.restored += data is not None and saved.restore(row, data, now, wall)
+                if data is not None and saved.restore(row, data, now, wall):
+                    self.restored += 1
+                    self._marks[row.spec.id] = _mark(row)
             if row.spec.id in scores and saved_scores.restore(row, scores[row.spec.id], now, wall):
                 self._scored[row.spec.id] = _scores(row)
         found: dict[str, Quota] = {}
@@ -67,6 +73,7 @@ class Persistence:
                 quota = saved.restore_quota(data, now, wall)
                 if quota is not None:
                     found[group] = quota
+                    self._blocks[group] = quota.blocked_until
         self._owner.restored(found)
         self._restore_misc(misc)
 
@@ -82,10 +89,37 @@ class Persistence:
 
     async def run(self, spend: Callable[[], ProbeSpend]) -> None:
         """Save for ever."""
+        due = self._env.now() + EVERY
         while True:
-            await self._env.sleep(EVERY)
-            self._turn = (self._turn + 1) % TURNS
-            await self.save(spend(), whole=False)
+            await self._env.sleep(SOON)
+            if self._env.now() >= due:
+                due = self._env.now() + EVERY
+                self._turn = (self._turn + 1) % TURNS
+                await self.save(spend(), whole=False)
+            elif self.up:
+                await self.follow()
+
+    async def follow(self) -> None:
+        """Save what must not be lost of rows and rate limits that moved since they were saved."""
+        now, wall = self._env.now(), self._env.wall()
+        rows = {row.spec.id: row for row in self._owner.rows if self._marks.get(row.spec.id) != _mark(row)}
+        blocks = {g: q for g, q in self._owner.accounts.quotas.items() if self._blocks.get(g, 0.0) != q.blocked_until}
+        if not rows and not blocks:
+            return
+        marks = {id_: _mark(row) for id_, row in rows.items()}
+        for row in rows.values():
+            fold(row, now)
+        try:
+            if rows:
+                await self._store.save(ROWS, {id_: saved.dump(row, now, wall) for id_, row in rows.items()})
+            if blocks:
+                await self._store.save(QUOTAS, {g: saved.dump_quota(q, now, wall) for g, q in blocks.items()})
+        except StoreError as e:
+            self._failed(e)
+            return
+        self._kept |= marks.keys()
+        self._marks.update(marks)
+        self._blocks.update({g: q.blocked_until for g, q in blocks.items()})
 
     async def save(self, spend: ProbeSpend, *, whole: bool = True) -> None:
         """Save everything once, or what is due; requests get their turn between two rows."""
@@ -101,6 +135,7 @@ class Persistence:
             await self._env.sleep(0)
         now, wall = self._env.now(), self._env.wall()
         quotas = {g: saved.dump_quota(q, now, wall) for g, q in self._owner.accounts.quotas.items()}
+        blocks = {g: q.blocked_until for g, q in self._owner.accounts.quotas.items()}
         misc = {
             "probe_spend": msgspec.msgpack.encode(spend),
             "tokens_per_byte": msgspec.msgpack.encode(self._owner.tokens_per_byte),
@@ -114,7 +149,7 @@ class Persistence:
             self._failed(e)
             return
         self._kept = set(marks)
-        self._marks = marks
+        self._marks, self._blocks = marks, blocks
         if not self.up:
             self.up = True
             self._changed(True, "")
@@ -145,5 +180,7 @@ def _scores(row: Row) -> float:
 
 
 def _mark(row: Row) -> object:
-    orders = (row.admin, row.admin_weight, row.admin_by)
-    return row.spec.identity(row.provider), row.breaker, row.lock, row.ejection, orders
+    orders = (row.admin, row.admin_weight, row.admin_by, row.admin_until, row.weight_until)
+    b = row.breaker  # single failures come and go, and are not kept
+    held = (b.phase, b.since, b.cause, b.openings, b.trials_ok, b.retry_at if b.phase is Phase.OPEN else 0.0)
+    return row.spec.identity(row.provider), held, row.lock, row.ejection, orders

@@ -18,8 +18,10 @@ from lbd.model.units import Instant, Seconds, WallTime
 from lbd.ports import Endpoint, Env, Headers, Transport
 from lbd.shapes.chat.write import bound_name
 from lbd.shapes.providers import Shape
+from lbd.shapes.veil import HIDDEN
 from lbd.shapes.wire import Watch
-from lbd.upstream.line import Line, base_headers, masked, origin_of, versioned
+from lbd.upstream import here
+from lbd.upstream.line import Line, base_headers, credentials, masked, origin_of, versioned
 from probes import Answer, Completed
 
 LARGEST = 4 * 1024 * 1024
@@ -140,11 +142,15 @@ class ProbeTarget:
         endpoint = Endpoint(origin_of(self._provider), "GET", full, headers, pool=False)
         began = self._env.now()
         got = await self._exchange(endpoint, b"", _Gather(self._env))
-        return Answer(got.status, got.headers, self._masked(got.body), self._env.now() - began)
+        return Answer(got.status, got.headers, self._masked(got.status, bytes(got.body)), self._env.now() - began)
 
-    def _masked(self, body: bytearray) -> bytes:
+    def _masked(self, status: int, body: bytes) -> bytes:
         """Return an answer without the credentials that it may repeat: probes quote from it."""
-        return masked(Failure(FailureKind.BAD_BODY, "", body=bytes(body)), self._provider).body or b""
+        if not 200 <= status < 300:
+            return masked(Failure(FailureKind.BAD_BODY, "", body=body), self._provider).body or b""
+        for secret in credentials(self._provider):  # a list of models is long: only for these themselves
+            body = body.replace(secret.encode(), HIDDEN.encode())
+        return body
 
     async def complete(self, *, stream: bool) -> Completed:
         """Ask the deployment for the smallest completion, as a request would."""
@@ -178,7 +184,10 @@ class ProbeTarget:
 
     async def _exchange(self, endpoint: Endpoint, body: bytes, receiver: _Gather) -> _Gather:
         by = self._env.now() + self._timeout_s
-        exchange = await self._transport.open(endpoint, body, receiver, by=by)
+        try:
+            exchange = await self._transport.open(endpoint, body, receiver, by=by)
+        except LbdError as e:
+            raise LbdError(masked(e.failure, self._provider)) from None
         timer = self._env.call_at(by, lambda: receiver.failed(_silent(self._timeout_s)))
         try:
             failure = await receiver.done
@@ -186,7 +195,7 @@ class ProbeTarget:
             timer.cancel()
             exchange.cancel()
         if failure is not None:
-            raise LbdError(failure)
+            raise LbdError(masked(failure, self._provider))
         return receiver
 
     async def certificate_end(self) -> WallTime:
@@ -197,9 +206,9 @@ class ProbeTarget:
             async with asyncio.timeout(self._timeout_s):
                 _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=context)
         except ssl.SSLError as e:
-            raise LbdError(Failure(FailureKind.TLS, f"TLS with {origin.authority}: {e.reason or e}")) from None
+            raise LbdError(here.untrusted(e, f"TLS with {origin.authority}: {e.reason or e}")) from None
         except (OSError, TimeoutError) as e:
-            raise LbdError(Failure(FailureKind.CONNECT, f"no connection to {origin.authority}: {e}")) from None
+            raise LbdError(here.unreached(e, origin.authority)) from None
         try:
             return float(ssl.cert_time_to_seconds(writer.get_extra_info("peercert")["notAfter"]))
         finally:

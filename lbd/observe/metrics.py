@@ -1,35 +1,25 @@
-"""The Prometheus page: a custom collector over the daemon's own counters, rendered off the event loop.
+"""The Prometheus page: what it tells, read from the daemon's own counters.
 
 No metric library is called on the request path. Names follow the Prometheus conventions (base units, total
-suffix) and pass ``promtool check metrics``.
+suffix) and pass ``promtool check metrics``. Pages are written in pieces, see :mod:`lbd.observe.exposition`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
-from typing import NamedTuple
-
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
-from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector, CollectorRegistry
+from typing import NamedTuple, TypeAlias
 
 from lbd import __version__
 from lbd.model.batch import Fate, Status
+from lbd.model.request import Urgency
 from lbd.model.table import HealthState
+from lbd.observe.exposition import OPENMETRICS, TEXT, Family, Histograms, Sample, Series, pieces
 from lbd.observe.meter import Histogram, Meter
 from lbd.state.breaker import Phase
 from lbd.table.trials import TrialFacts
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+__all__ = ["OPENMETRICS", "TEXT", "BatchFacts", "Facts", "RowFacts", "page", "render"]
+Metric: TypeAlias = Family | Histograms
 
 
 class RowFacts(NamedTuple):
@@ -45,6 +35,8 @@ class RowFacts(NamedTuple):
     probe_age_s: float | None
     error_ratio: float
     quality: Mapping[str, float] = {}  # by family, once answers were scored
+    target_s: float | None = None  # of its tier
+    lost: Sequence[str] = ()  # families in which its answers have become worse
 
 
 class BatchFacts(NamedTuple):
@@ -54,6 +46,31 @@ class BatchFacts(NamedTuple):
     lines: Mapping[Fate, int]  # that ended so since the daemon began
     waiting: int  # lines without a result
     oldest_s: float
+
+
+class TierFacts(NamedTuple):
+    """What the page shows of a tier."""
+
+    tier: str
+    meant: int  # deployments that no operator took out
+    serving: int  # of them
+
+
+class BudgetFacts(NamedTuple):
+    """What the page shows of a budget, in USD."""
+
+    budget: str
+    limit: float
+    spent: float
+    reserved: float
+    resets_in_s: float
+
+
+class AlertFacts(NamedTuple):
+    """What the page shows of alerts."""
+
+    counts: Mapping[tuple[str, str], int] = {}  # by rule and state
+    notices: Mapping[tuple[str, str], int] = {}  # by receiver and outcome
 
 
 class Facts(NamedTuple):
@@ -79,9 +96,16 @@ class Facts(NamedTuple):
     evaluated: Mapping[str, int] = {}  # sampled answers and what became of them
     measured: Mapping[tuple[str, str], float] = {}  # means, by deployment and metric
     trials: Sequence[TrialFacts] = ()  # experiments
+    promises: Mapping[str, tuple[int, int]] = {}  # kept and all, by class
+    tiers: Sequence[TierFacts] = ()
+    budgets: Sequence[BudgetFacts] = ()
+    alerts: AlertFacts = AlertFacts()
+    host_faults: int = 0
 
 
-class _Page(Collector):
+class _Page:
+    """Everything on it, family by family."""
+
     def __init__(self, meter: Meter, facts: Facts) -> None:
         self._meter = meter
         self._facts = facts
@@ -92,6 +116,8 @@ class _Page(Collector):
         yield from self._scores()
         yield from self._experiments()
         yield from self._batches()
+        yield from self._money()
+        yield from self._alerts()
         yield from self._daemon()
 
     def _requests(self) -> Iterator[Metric]:
@@ -106,6 +132,8 @@ class _Page(Collector):
         splices = [((result,), n) for result, n in m.splices.items()]
         yield _counter("lbd_splices", "Tries to go on with a stream that had broken.", ("result",), splices)
         yield _counter("lbd_tokens", "Tokens told by providers.", ("deployment", "direction"), m.tokens.items())
+        hedges = [((result,), n) for result, n in m.hedges.items()]
+        yield _counter("lbd_hedges", "Second attempts beside late ones.", ("result",), hedges)
         cost = [((d,), nano / 1e9) for d, nano in m.cost.items()]
         yield _counter("lbd_cost_usd", "Cost of attempts in US dollars.", ("deployment",), cost)
         yield _counter(
@@ -113,87 +141,108 @@ class _Page(Collector):
         )
         yield _histograms("lbd_request_seconds", "Whole requests.", m.seconds)
         yield _histograms("lbd_ttft_seconds", "Time to the first content of streams.", m.ttft)
+        first = "Time to the first content at a deployment."
+        yield _histograms("lbd_upstream_ttft_seconds", first, m.firsts, label="deployment")
         yield _histograms("lbd_overhead_seconds", "Time spent in lbd itself.", {"": m.overhead}, label=None)
         yield _gauge("lbd_inflight", "Requests under way.", m.inflight)
-        yield CounterMetricFamily(
-            "lbd_stale_connections",
-            "Requests sent again because the kept connection to the provider had been closed.",
-            value=m.stale_retries,
-        )
+        again = "Requests sent again because the kept connection to the provider had been closed."
+        yield _counter("lbd_stale_connections", again, (), [((), m.stale_retries)])
+        promises = {str(urgency): (0, 0) for urgency in Urgency} | dict(self._facts.promises)
+        all_ = [((urgency,), n) for urgency, (_, n) in promises.items()]
+        yield _counter("lbd_slo_requests", "Requests that were to come as promised.", ("class",), all_)
+        kept = [((urgency,), n) for urgency, (n, _) in promises.items()]
+        yield _counter("lbd_slo_kept", "Requests that came as promised.", ("class",), kept)
 
     def _rows(self) -> Iterator[Metric]:
-        state = GaugeMetricFamily(
-            "lbd_deployment_state", "1 for the state that a deployment is in.", labels=("deployment", "state")
+        rows = self._facts.rows
+        yield _gauges(
+            "lbd_deployment_state",
+            "1 for the state that a deployment is in.",
+            ("deployment", "state"),
+            (((row.deployment, state), state is row.state) for row in rows for state in HealthState),
         )
-        phase = GaugeMetricFamily("lbd_breaker_state", "1 for the breaker's state.", labels=("deployment", "state"))
-        opened = CounterMetricFamily("lbd_breaker_opened", "Times a breaker opened.", labels=("deployment",))
-        gauges = {
-            name: GaugeMetricFamily(name, text, labels=("deployment",))
-            for name, text in (
-                ("lbd_deployment_inflight", "Requests under way at a deployment."),
-                ("lbd_deployment_limit", "Concurrency limit of a deployment."),
-                ("lbd_deployment_weight", "Weight, slow start included."),
-                ("lbd_probe_age_seconds", "Age of the last probe's result."),
-                ("lbd_error_ratio", "Share of judged attempts that failed lately."),
-            )
-        }
-        for row in self._facts.rows:
-            for s in HealthState:
-                state.add_metric((row.deployment, s), float(s is row.state))
-            for p in Phase:
-                phase.add_metric((row.deployment, p), float(p is row.phase))
-            opened.add_metric((row.deployment,), row.opened_total)
-            values = (row.inflight, row.limit, row.weight, row.probe_age_s, row.error_ratio)
-            for family, value in zip(gauges.values(), values, strict=True):
-                if value is not None:
-                    family.add_metric((row.deployment,), value)
-        yield from (state, phase, opened, *gauges.values())
+        yield _gauges(
+            "lbd_breaker_state",
+            "1 for the breaker's state.",
+            ("deployment", "state"),
+            (((row.deployment, phase), phase is row.phase) for row in rows for phase in Phase),
+        )
+        opened = (((row.deployment,), row.opened_total) for row in rows)
+        yield _counter("lbd_breaker_opened", "Times a breaker opened.", ("deployment",), opened)
+        for name, field, text in (
+            ("lbd_deployment_inflight", "inflight", "Requests under way at a deployment."),
+            ("lbd_deployment_limit", "limit", "Concurrency limit of a deployment."),
+            ("lbd_deployment_weight", "weight", "Weight, slow start included."),
+            ("lbd_deployment_ttft_target_seconds", "target_s", "Target of its tier for the first content, at the p95."),
+            ("lbd_probe_age_seconds", "probe_age_s", "Age of the last probe's result."),
+            ("lbd_error_ratio", "error_ratio", "Share of judged attempts that failed lately."),
+        ):
+            told = [((row.deployment,), v) for row in rows if (v := getattr(row, field)) is not None]
+            yield _gauges(name, text, ("deployment",), told)
+        tiers = self._facts.tiers
+        meant = [((t.tier,), t.meant) for t in tiers]
+        yield _gauges("lbd_tier_meant", "Deployments that no operator took out.", ("tier",), meant)
+        serving = [((t.tier,), t.serving) for t in tiers]
+        yield _gauges("lbd_tier_serving", "Those of them that can serve.", ("tier",), serving)
 
     def _scores(self) -> Iterator[Metric]:
         labels = ("deployment", "family")
-        level = GaugeMetricFamily("lbd_quality_score", "How good answers are held to be, by scores.", labels=labels)
-        for row in self._facts.rows:
-            for family, value in row.quality.items():
-                level.add_metric((row.deployment, family), value)
-        yield level
+        rows = self._facts.rows
+        levels = (((row.deployment, family), value) for row in rows for family, value in row.quality.items())
+        yield _gauges("lbd_quality_score", "How good answers are held to be, by scores.", labels, levels)
+        lost = [
+            ((row.deployment, family), family in row.lost)
+            for row in rows
+            for family in {**row.quality, **_keys(row.lost)}
+        ]
+        yield _gauges("lbd_quality_lost", "1 where scores say that answers have become worse.", labels, lost)
         samples = self._facts.scored.items()
         yield _counter("lbd_quality_samples", "Scores of answers.", ("deployment", "source"), samples)
         became = (((word,), n) for word, n in self._facts.evaluated.items())
         yield _counter("lbd_evaluations", "Sampled answers, by what became of them.", ("result",), became)
-        means = GaugeMetricFamily(
-            "lbd_quality_measured", "Means of metrics of sampled answers.", labels=("deployment", "metric")
-        )
-        for of, value in self._facts.measured.items():
-            means.add_metric(of, value)
-        yield means
+        text = "Means of metrics of sampled answers."
+        yield _gauges("lbd_quality_measured", text, ("deployment", "metric"), self._facts.measured.items())
 
     def _experiments(self) -> Iterator[Metric]:
-        runs = GaugeMetricFamily("lbd_experiment_running", "1 while an experiment runs.", labels=("experiment",))
+        trials, arms = self._facts.trials, ("control", "treatment")
         labels = ("experiment", "arm")
-        units = GaugeMetricFamily("lbd_experiment_units", "Sessions, clients or requests in an arm.", labels=labels)
-        requests = GaugeMetricFamily("lbd_experiment_requests", "Requests that count in an arm.", labels=labels)
-        for trial in self._facts.trials:
-            runs.add_metric((trial.name,), float(trial.running))
-            for i, arm in enumerate(("control", "treatment")):
-                units.add_metric((trial.name, arm), float(trial.units[i]))
-                requests.add_metric((trial.name, arm), float(trial.requests[i]))
-        yield from (runs, units, requests)
+        runs = [((t.name,), t.running) for t in trials]
+        yield _gauges("lbd_experiment_running", "1 while an experiment runs.", ("experiment",), runs)
+        units = [((t.name, arm), t.units[i]) for t in trials for i, arm in enumerate(arms)]
+        yield _gauges("lbd_experiment_units", "Sessions, clients or requests in an arm.", labels, units)
+        requests = [((t.name, arm), t.requests[i]) for t in trials for i, arm in enumerate(arms)]
+        yield _gauges("lbd_experiment_requests", "Requests that count in an arm.", labels, requests)
 
     def _batches(self) -> Iterator[Metric]:
         b = self._facts.batches
-        kept = GaugeMetricFamily("lbd_batches", "Batches that are kept, by the state they are in.", labels=("state",))
-        for status, n in b.by_status.items():
-            kept.add_metric((status,), float(n))
-        yield kept
+        kept = [((status,), n) for status, n in b.by_status.items()]
+        yield _gauges("lbd_batches", "Batches that are kept, by the state they are in.", ("state",), kept)
         lines = [((fate,), n) for fate, n in b.lines.items()]
         yield _counter("lbd_batch_lines", "Lines of batches that ended.", ("outcome",), lines)
         yield _gauge("lbd_batch_lines_waiting", "Lines of batches without a result, those under way too.", b.waiting)
         yield _gauge("lbd_batch_oldest_age_seconds", "Age of the oldest batch that has not ended.", b.oldest_s)
 
+    def _money(self) -> Iterator[Metric]:
+        for name, field, text in (
+            ("lbd_budget_limit_usd", "limit", "What may be spent in the budget's window."),
+            ("lbd_budget_spent_usd", "spent", "What was spent in it."),
+            ("lbd_budget_reserved_usd", "reserved", "What is held for requests under way."),
+            ("lbd_budget_resets_in_seconds", "resets_in_s", "Time until the next window begins."),
+        ):
+            told = [((b.budget,), getattr(b, field)) for b in self._facts.budgets]
+            yield _gauges(name, text, ("budget",), told)
+
+    def _alerts(self) -> Iterator[Metric]:
+        alerts = self._facts.alerts
+        yield _gauges("lbd_alerts", "Alerts by rule.", ("rule", "state"), alerts.counts.items())
+        text = "Messages to receivers of alerts."
+        yield _counter("lbd_alert_notifications", text, ("receiver", "outcome"), alerts.notices.items())
+        yield _gauge("lbd_host_faults", "What is wrong with this host itself, in number.", self._facts.host_faults)
+
     def _daemon(self) -> Iterator[Metric]:
         f = self._facts
-        yield InfoMetricFamily("lbd_build", "Version.", {"version": __version__})
-        yield InfoMetricFamily("lbd_config", "Configuration in force.", {"hash": f.config_hash})
+        yield _info("lbd_build", "Version.", "version", __version__)
+        yield _info("lbd_config", "Configuration in force.", "hash", f.config_hash)
         yield _gauge("lbd_config_generation", "How often the configuration was loaded.", f.config_generation)
         yield _gauge("lbd_config_last_reload_success", "1 if the last load or reload was good.", f.last_reload_ok)
         yield _gauge("lbd_config_last_reload_timestamp_seconds", "When that was.", f.last_reload_at)
@@ -209,29 +258,36 @@ class _Page(Collector):
         yield _counter("lbd_log_lines_dropped", "Log lines dropped.", (), [((), f.log_dropped)])
 
 
+def _keys(names: Iterable[str]) -> dict[str, None]:
+    return dict.fromkeys(names)
+
+
+def _info(name: str, text: str, label: str, value: str) -> Metric:
+    return Family(name, "info", text, (label,), [((value,), 1)])
+
+
 def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=float(value))
+    return Family(name, "gauge", text, (), [((), float(value))])
 
 
-def _counter(name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=labels)
-    for key, value in values:
-        family.add_metric(key, value)
-    return family
+def _gauges(name: str, text: str, labels: tuple[str, ...], samples: Iterable[Sample]) -> Metric:
+    return Family(name, "gauge", text, labels, samples)
 
 
-def _histograms(name: str, text: str, of: dict[str, Histogram], label: str | None = "class") -> Metric:
-    family = HistogramMetricFamily(name, text, labels=(label,) if label else ())
-    for key, h in of.items():
-        sums = list(accumulate(h.counts))
-        bounds = [*(str(b) for b in h.bounds), "+Inf"]
-        family.add_metric((key,) if label else (), list(zip(bounds, sums, strict=True)), h.total)
-    return family
+def _counter(name: str, text: str, labels: tuple[str, ...], samples: Iterable[Sample]) -> Metric:
+    return Family(name, "counter", text, labels, samples)
+
+
+def _histograms(name: str, text: str, of: Mapping[str, Histogram], label: str | None = "class") -> Metric:
+    series = (Series((key,), h.bounds, h.counts, h.total, h.exemplars) for key, h in of.items())
+    return Histograms(name, text, () if label is None else (label,), series)
+
+
+def page(meter: Meter, facts: Facts, *, openmetrics: bool) -> Iterator[str]:
+    """Yield the page in pieces; ``meter`` is a copy (:meth:`Meter.copy`), which nobody adds to in between."""
+    return pieces(_Page(meter, facts).collect(), openmetrics=openmetrics)
 
 
 def render(meter: Meter, facts: Facts, *, openmetrics: bool) -> bytes:
-    """Return the page. Called in a thread, so ``meter`` is a copy (:meth:`Meter.copy`)."""
-    registry = CollectorRegistry()
-    registry.register(_Page(meter, facts))
-    page: bytes = generate_openmetrics(registry) if openmetrics else generate_latest(registry)  # type: ignore[no-untyped-call]
-    return page
+    """Return the page as a whole."""
+    return "".join(page(meter, facts, openmetrics=openmetrics)).encode()

@@ -34,6 +34,7 @@ class Telling:
             attempts=sum(a.refused is None for a in record.attempts),
             ttft_s=None if record.ttft_s is None else round(record.ttft_s, 4),
             total_s=round(record.total_s, 4),
+            trace=record.trace,
             failures=[a.failure for a in record.attempts if a.failure is not None],
         )
 

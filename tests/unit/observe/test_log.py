@@ -318,3 +318,19 @@ def test_neither_keys_nor_prompts_are_in_the_log(trouble: str) -> None:
 def test_every_kind_of_failure_is_a_plain_word() -> None:
     """Metric label, journal word, log field: one token."""
     assert all(kind.replace("_", "").isalpha() and kind.islower() for kind in FailureKind)
+
+
+def test_a_traceback_is_written_without_what_is_to_be_hidden() -> None:
+    """An exception may quote anything; other lines are of words that were looked at, and cost nothing."""
+    stream = io.StringIO()
+    writer = log.setup("info", stream)
+    writer.hide = lambda line: line.replace("canary", "***")
+    try:
+        raise ValueError("bad header: canary")
+    except ValueError as e:
+        log.get().error("broken", exc_info=e)
+    log.get().info("canary")
+    writer.close()
+    first, second = stream.getvalue().splitlines()
+    assert "bad header: ***" in first and "canary" not in first
+    assert "canary" in second

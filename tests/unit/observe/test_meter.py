@@ -51,6 +51,16 @@ def test_each_try_to_go_on_with_a_broken_stream_is_counted_by_what_became_of_it(
     assert meter.splices == {"failed": 1, "went_on": 2, "different": 1} == meter.copy().splices
 
 
+def test_a_hedge_is_no_move_and_counted_by_what_became_of_it() -> None:
+    """It won, it was stopped since the other was sooner, or it failed by itself."""
+    meter = Meter()
+    for first, second in (("hedged", None), (None, "hedged"), (None, "reset"), ("reset", None)):
+        tries = (attempt("p/a", failure=first), attempt("p/b", failure=second, hedge=True))
+        meter.add(record(attempts=tries))
+    assert meter.hedges == {"won": 2, "lost": 1, "failed": 1} == meter.copy().hedges
+    assert not meter.moves
+
+
 def test_a_request_that_nobody_served_is_counted_without_a_deployment() -> None:
     """Label value empty, never absent."""
     meter = Meter()

@@ -13,11 +13,23 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from lbd.facts import facts
+from lbd.model.alert import Rule
 from lbd.model.batch import Fate, Status
 from lbd.model.failure import FailureKind
 from lbd.model.table import HealthState
 from lbd.observe.meter import Meter
-from lbd.observe.metrics import OPENMETRICS, TEXT, BatchFacts, Facts, RowFacts, render
+from lbd.observe.metrics import (
+    OPENMETRICS,
+    TEXT,
+    AlertFacts,
+    BatchFacts,
+    BudgetFacts,
+    Facts,
+    RowFacts,
+    TierFacts,
+    render,
+)
 from lbd.state.breaker import Phase
 from lbd.table.trials import TrialFacts
 from tests.fakes.harness import Sim, SimInbound, SimReply, provider
@@ -62,6 +74,20 @@ def counted() -> Meter:
     return meter
 
 
+def full_page() -> str:
+    """Return a page with one of everything."""
+    rows = [row._replace(quality={"all": 0.9}, target_s=1.5, limit=8.0, probe_age_s=4.0) for row in FACTS.rows]
+    facts_ = FACTS._replace(
+        rows=rows,
+        trials=[TrialFacts("x", True, (90, 10), (900, 100))],
+        scored={("p/a", "feedback"): 12},
+        tiers=[TierFacts("primary", 2, 1)],
+        budgets=[BudgetFacts("client/c/day", 50.0, 31.2, 0.4, 3600.0)],
+        alerts=AlertFacts({("error_rate", "firing"): 1}, {("webhook", "failed"): 3}),
+    )
+    return render(counted(), facts_, openmetrics=False).decode()
+
+
 def samples(page: bytes) -> dict[str, float]:
     """Return every sample of a text page by its name with labels."""
     return {
@@ -78,6 +104,15 @@ def test_the_page_tells_of_experiments() -> None:
     assert told['lbd_experiment_running{"experiment": "x"}'] == 1 > told['lbd_experiment_running{"experiment": "y"}']
     assert told['lbd_experiment_units{"arm": "treatment", "experiment": "x"}'] == 10
     assert told['lbd_experiment_requests{"arm": "control", "experiment": "x"}'] == 900
+
+
+def test_the_page_tells_of_hedges() -> None:
+    """By what became of them."""
+    meter = Meter()
+    meter.add(record(attempts=(attempt("p/a", failure="hedged"), attempt("p/b", hedge=True))))
+    told = samples(render(meter, FACTS, openmetrics=False))
+    assert told['lbd_hedges_total{"result": "won"}'] == 1
+    assert told['lbd_upstream_requests_total{"deployment": "p/a", "outcome": "hedged"}'] == 1
 
 
 def test_the_page_tells_what_was_counted() -> None:
@@ -207,12 +242,11 @@ def test_junk_from_clients_adds_no_series() -> None:
     async def main(env: VirtualEnv) -> None:
         host = SimHost("a")
         async with Sim(env, [host], {"providers": [provider(host)]}) as sim:
-            console = sim.console
 
             async def page() -> set[str]:
                 app = sim.app
                 app.meter.inflight = 0
-                return set(samples(render(app.meter.copy(), console._facts(), openmetrics=False)))
+                return set(samples(render(app.meter.copy(), facts(sim.app), openmetrics=False)))
 
             await sim.ask("m", stream=True)
             await sim.ask("m")
@@ -253,10 +287,10 @@ def test_every_label_value_is_a_configured_name_or_one_of_lbds_words() -> None:
                 await env.sleep(100)
                 sim.world.revive("b")
                 await task
-            page = render(sim.app.meter.copy(), sim.console._facts(), openmetrics=False)
+            page = render(sim.app.meter.copy(), facts(sim.app), openmetrics=False)
             allowed = {"a/m", "b/m", "support", "drafts", "", "interactive", "background", "ok", "input", "output"}
             allowed |= {*map(str, FailureKind), *map(str, HealthState), *map(str, Phase), "refused"}
-            allowed |= {*map(str, Status), *map(str, Fate)}
+            allowed |= {*map(str, Status), *map(str, Fate), "primary", *map(str, Rule), "pending", "firing", "went_on"}
             found: set[str] = set()
             for family in parse_text(page.decode()):
                 for s in family.samples:
