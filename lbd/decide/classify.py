@@ -143,11 +143,9 @@ def ask(
     patterns: Sequence[str] = client.models if client is not None else ()
     pin = wish.pin or (surface.pin if surface is not None else None)
     if not names.allowed(head.model, patterns):
-        return Failure(
-            FailureKind.FORBIDDEN,
-            f"this client may not use {head.model!r}: its `models` in the configuration are {list(patterns)}",
-            param="model",
-        )
+        asked = head.model[: names.SHOWN]
+        text = f"this client may not use {asked!r}: its `models` in the configuration are {list(patterns)}"
+        return Failure(FailureKind.FORBIDDEN, text, param="model")
     target = names.resolve(catalogue, head.model, pin=pin, surface_aliases=surface.models if surface else ())
     if isinstance(target, Failure):
         return target

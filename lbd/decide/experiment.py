@@ -99,11 +99,11 @@ def _under(same: _Same, variant: str) -> Snapshot:
     snapshot, other = same.of, same.of.variants[variant]
     rows = snapshot.rows
     if other.targets:
-        rows = tuple(_retargeted(row, other.targets) for row in rows)
+        rows = tuple(retargeted(row, other.targets) for row in rows)
     return replace(snapshot, catalogue=other.catalogue, scorer=other.scorer, rows=rows)
 
 
-def _retargeted(row: DeploymentView, targets: Mapping[str, Seconds]) -> DeploymentView:
+def retargeted(row: DeploymentView, targets: Mapping[str, Seconds]) -> DeploymentView:
     """Return a row held to another target of its tier.
 
     What rests on the prior goes with the target. A standing of its own has no history here: it goes from all to nothing

@@ -14,6 +14,9 @@ from lbd.model.plan import Catalogue, Stage, Target, TargetKind
 from lbd.model.provider import DeploymentSpec, RuleSpec, TierSpec
 
 AUTO = "auto"
+LONGEST = 512  # characters: a longer one names nothing. A pattern would let it into caches, records and the journal
+LONGEST_MISTYPED = 64  # characters; what is longer is no mistyped word, and difflib would take a second over it
+SHOWN = 100  # characters of a name that is not known
 
 
 def build(
@@ -63,6 +66,8 @@ def resolve(
     surface_aliases: Iterable[tuple[str, str]] = (),
 ) -> Target | Failure:
     """Return what ``name`` means, or why it means nothing."""
+    if len(name) > LONGEST:
+        return _unknown(catalogue, name)
     targets = catalogue.targets
     if pin is not None:
         found = targets.get(f"pin:{pin}")
@@ -78,6 +83,13 @@ def _plain(catalogue: Catalogue, name: str) -> Target | None:
     return targets.get(f"rule:{name}") or targets.get(f"model:{name}") or (targets["auto"] if name == AUTO else None)
 
 
+def rows(catalogue: Catalogue, name: str) -> list[int]:
+    """Return the rows that may serve a name, those that are asked first before the others; none for an unknown one."""
+    target = resolve(catalogue, name)
+    stages = () if isinstance(target, Failure) else target.stages
+    return list(dict.fromkeys(i for stage in stages for i in stage.rows))
+
+
 def public_names(catalogue: Catalogue) -> list[str]:
     """Return every name a client may ask for: ``auto``, rules, models, and aliases without a wildcard."""
     names = {AUTO}
@@ -87,11 +99,13 @@ def public_names(catalogue: Catalogue) -> list[str]:
 
 
 def _unknown(catalogue: Catalogue, name: str) -> Failure:
-    near = difflib.get_close_matches(name, public_names(catalogue), n=3, cutoff=0.5)
+    mistyped = len(name) <= LONGEST_MISTYPED
+    near = difflib.get_close_matches(name, public_names(catalogue), n=3, cutoff=0.5) if mistyped else []
     hint = f" Did you mean {' or '.join(near)}?" if near else " GET /v1/models lists the names."
+    shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
     return Failure(
         FailureKind.UNKNOWN_MODEL,
-        f"no deployment, rule or alias is called {name!r}.{hint}",
+        f"no deployment, rule or alias is called {shown!r}.{hint}",
         param="model",
         code="model_not_found",
     )

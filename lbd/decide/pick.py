@@ -13,12 +13,13 @@ score is within the affinity bonus of the best and its load is within ``HOME_LOA
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import ceil
 from typing import TypeAlias
 
 from lbd.decide.terms.affinity import preference
 from lbd.model.plan import DRAW, Candidate, Choice, Live, Query, RankedStage, Ranking, Seed, draw
-from lbd.model.units import Draw, Ratio
+from lbd.model.units import DeploymentId, Draw, Ratio
 
 COMPARE_ALL = 4
 EXPLORE: Ratio = 0.01  # share of requests that refresh a stale estimate, where a fallback exists
@@ -55,6 +56,74 @@ def choose(ranking: Ranking, query: Query, seed: Seed, live: LiveReader) -> Choi
     if len(stage.candidates) == 1:
         return Choice(stage.candidates[0], stage.name, stage.manner, "only", (), count - 1)
     return _within(stage, seed, live, query.affinity, ranking.affinity_bonus, count - 1)
+
+
+def chances(ranking: Ranking, query: Query, live: LiveReader) -> dict[DeploymentId, Ratio]:
+    """Return each candidate's chance to be chosen, over all seeds; empty where nobody is left.
+
+    Exact: a choice is the same for all seeds between two bounds, so one is made in each part, and counts for the number
+    of seeds in it. ``live`` must know every candidate, since every one may be read.
+    """
+    sure = choose(ranking, query, DRAW - 1, live)
+    if sure is None:
+        return {}
+    stages = tuple(s for s in (_restricted(s, query) for s in ranking.stages) if s is not None)
+    out: dict[DeploymentId, Ratio] = {}
+    rest = 1.0
+    stale = choose(ranking, query, 0, live)
+    if stale is not None and stale.reason == "explore":
+        out[stale.candidate.id] = _EXPLORE / DRAW
+        rest -= _EXPLORE / DRAW
+    for stage, share in _stage_chances(stages):
+        for id_, chance in _chances_within(stage, live, query.affinity, ranking.affinity_bonus):
+            out[id_] = out.get(id_, 0.0) + rest * share * chance
+    return out
+
+
+def _stage_chances(stages: Sequence[RankedStage]) -> Iterator[tuple[RankedStage, Ratio]]:
+    if stages[0].standing >= 1.0 and stages[0].manner == "normal":
+        yield stages[0], 1.0
+        return
+    edges, rest = [0.0], 1.0
+    for stage in stages:
+        if stage.manner != "normal" or rest <= 0:
+            break
+        edges.append(edges[-1] + rest * stage.standing)
+        rest *= 1 - stage.standing
+    for number, share in _parts([*edges[1:], 1.0]):
+        yield _stage(stages, number / DRAW), share
+
+
+def _chances_within(
+    stage: RankedStage, live: LiveReader, affinity: int, bonus: Ratio
+) -> Iterator[tuple[DeploymentId, Ratio]]:
+    candidates = stage.candidates
+    if len(candidates) == 1:
+        yield candidates[0].id, 1.0
+        return
+    at_home = _within(stage, 0, live, affinity, bonus, 0)
+    if at_home.reason == "affinity":
+        yield at_home.candidate.id, 1.0
+        return
+    others = len(candidates) - 1
+    rivals = [(0, 1.0)] if others < COMPARE_ALL else list(_parts([(n + 1) / others for n in range(others)]))
+    total = stage.cumulative[-1]
+    for first, share in _parts([cum / total for cum in stage.cumulative] if total > 0 else [1.0]):
+        for other, part in rivals:
+            found = _within(stage, first << 32 | other << 48, live, affinity, bonus, 0)
+            yield found.candidate.id, share * part
+
+
+def _parts(bounds: Iterable[Ratio]) -> Iterator[tuple[int, Ratio]]:
+    """Yield the first draw in each part of [0, 1) that ends at one of ``bounds``, and its share of all draws."""
+    before = 0
+    for bound in bounds:
+        after = min(DRAW, max(before, ceil(bound * DRAW)))
+        if after > before:
+            yield before, (after - before) / DRAW
+        before = after
+    if before < DRAW:  # the last bound, short of 1 by rounding
+        yield before, (DRAW - before) / DRAW
 
 
 def left(ranking: Ranking, query: Query) -> int:

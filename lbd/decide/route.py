@@ -20,6 +20,7 @@ from lbd.model.request import Ask, Urgency
 from lbd.model.table import DeploymentView, Snapshot, size_bucket
 from lbd.model.units import Ratio, Seconds
 from lbd.state import outlier
+from lbd.state.hedge import due
 
 # Weight of a candidate in the draw is exp(SHARPNESS * (score - best)): a tenth of a point less takes about a
 # third of the share, three tenths a twentieth.
@@ -150,6 +151,7 @@ class _Sorting:
             score += value * weight
         slow = 2 * (row.ttft_p99_s[size] + row.wait_s)
         target = row.tier_target_s
+        wanted = target if ask.slo_s is None else ask.slo_s
         return Candidate(
             i,
             spec.id,
@@ -165,6 +167,8 @@ class _Sorting:
             predicted.usd,
             row.fresh[size],
             spec.context_tokens,
+            wanted,
+            due(predicted.ttft_s, slow / 2, wanted) if row.fresh[size] else inf,
         )
 
 

@@ -49,7 +49,9 @@ class Phase(StrEnum):
 
 # What must be seen working before an open breaker may be tried again. A refused connection is answered by
 # any answer; everything that only a completion shows asks for a completion.
-LIVENESS_SUFFICES = frozenset({FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS, FailureKind.LOADING})
+LIVENESS_SUFFICES = frozenset(
+    {FailureKind.DNS, FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS, FailureKind.LOADING}
+)
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -199,6 +201,11 @@ def take_trial(breaker: Breaker) -> Breaker:
     if breaker.phase is Phase.CLOSED:
         return breaker
     return replace(breaker, trials_out=breaker.trials_out + 1)
+
+
+def taken_back(breaker: Breaker) -> Breaker:
+    """Return ``breaker``, as it was before failures that were nobody's fault; trials out then were given up since."""
+    return replace(breaker, trials_out=0)
 
 
 def reset(breaker: Breaker, now: Instant) -> Breaker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
 from lbd.model.outcome import Outcome, ProbeResult, Verdict
 from lbd.model.units import Instant, Seconds
-from lbd.state import breaker, limit
+from lbd.state import breaker, ewma, limit
 from lbd.state.row import LIVENESS, Lock, Row, fold, later, locked
 from lbd.state.window import MINUTE
 
@@ -40,6 +40,11 @@ def observe(
         if before.phase is not breaker.Phase.CLOSED and row.breaker.phase is breaker.Phase.CLOSED:
             row.warm_since = now
         return
+    if failure.kind is FailureKind.HEDGED:
+        # it would have taken longer still; were it not counted, the row would look the faster the more it is hedged
+        row.ttft[outcome.size].at(now).add(outcome.total_s)
+        row.last_sample[outcome.size] = now
+        row.peak = ewma.add(row.peak, outcome.total_s, now)
     if outcome.usage is not None:  # billed all the same
         row.volume.at(now).add(outcome.usage)
     kind = failure.kind

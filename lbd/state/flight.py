@@ -1,12 +1,12 @@
 """One request in flight: what to do after each attempt, as a pure function.
 
-The driver (:mod:`lbd.upstream.call`) makes an attempt, hands its failure to :func:`after`, and does what
+The driver (:mod:`lbd.upstream.run`) makes an attempt, hands its failure to :func:`after`, and does what
 the verdict says. DESIGN 5.6 is the rule:
 
 - a failure of the client, or a content filter: hand it back;
 - another deployment of the same model that was not tried: move there;
 - else, for a single 5xx or a 429 whose wait is at most ``SHORT_WAIT`` and fits the deadline: the same row
-  once more after that wait;
+  once more after that wait, once a request;
 - else the next model; nothing left: give up with the most telling failure seen.
 
 The first move to a different deployment is free; further moves and same-row tries spend the retry budget.
@@ -33,6 +33,7 @@ from lbd.model.units import DeploymentId, Instant, Seconds, Tokens
 SHORT_WAIT: Seconds = 2.0
 # Between two tries at the same row where the provider named no wait: long enough for a worker to restart.
 PAUSE: Seconds = 0.25
+OUTAGE_PAUSE: Seconds = 0.5  # until the next try where this host itself reaches nobody
 MOST_RESUMED = 2  # attempts after the first content
 CUT_OFF = frozenset({FailureKind.RESET, FailureKind.BROKEN_STREAM})  # the connection was lost, whatever the reason
 
@@ -71,6 +72,7 @@ class Flight(msgspec.Struct, frozen=True):
     broken: Failure | None = None  # what ended the stream that the client was reading
     resumable: bool = False
     resumed: int = 0
+    rounds: int = 0  # times that everybody was tried in vain, for this host's own fault
 
 
 def sent(flight: Flight, row: DeploymentId) -> Flight:
@@ -85,6 +87,28 @@ def sent(flight: Flight, row: DeploymentId) -> Flight:
         moves=flight.moves + (not known),
         tried=tried if known else (*tried, row),
     )
+
+
+def hedged(flight: Flight, row: DeploymentId) -> Flight:
+    """Return the flight with a second attempt under way at ``row``: no move, since the first one goes on."""
+    return replace(flight, attempts=flight.attempts + 1, tried=(*flight.tried, row))
+
+
+def failed(flight: Flight, row: DeploymentId, failure: Failure) -> Flight:
+    """Return the flight with a failure at ``row`` that decides nothing: another attempt was still under way."""
+    return replace(flight, failures=(*flight.failures, (row, failure)))
+
+
+def anew(flight: Flight, now: Instant, within: Seconds) -> tuple[Flight, Instant] | None:
+    """Return the flight with everybody to be tried once more, and when; None where there is no time.
+
+    For when nobody was reached, and that was no fault of theirs. Each pause is twice as long as the one before.
+    """
+    at = now + OUTAGE_PAUSE * 2.0**flight.rounds
+    if flight.committed or at >= waits_until(flight, within):
+        return None
+    again = replace(flight, tried=(), repeated=(), failures=flight.failures[-1:], rounds=flight.rounds + 1)
+    return again, at
 
 
 def committed(flight: Flight) -> Flight:
@@ -116,7 +140,7 @@ def after(
 
     ``twins`` untried eligible deployments serve the same model, ``others`` are left in all.
     """
-    flight = replace(flight, failures=(*flight.failures, (row, failure)))
+    flight = failed(flight, row, failure)
     further = _onward if flight.committed else _elsewhere
     return further(flight, row, failure, now, twins=twins, others=others)
 
@@ -137,7 +161,7 @@ def _elsewhere(  # noqa: PLR0911  a table of cases, each with its own end
         return replace(flight, grew=True), Next(Step.MOVE, failure, spend=spend, larger_context=True)
     if twins:
         return flight, Next(Step.MOVE, failure, spend=spend)
-    if retry is Retry.SAME_ONCE and row not in flight.repeated and failure.kind not in TIMEOUTS:
+    if retry is Retry.SAME_ONCE and not flight.repeated and failure.kind not in TIMEOUTS:
         wait = PAUSE if failure.retry_after_s is None else failure.retry_after_s
         # a 429 without a word of how long is worth one short wait only where nobody else can help
         unknown = failure.kind is FailureKind.RATE and failure.retry_after_s is None and others
@@ -145,7 +169,7 @@ def _elsewhere(  # noqa: PLR0911  a table of cases, each with its own end
             return _again(flight, row, failure, wait)
     if others:
         return flight, Next(Step.MOVE, failure, spend=spend)
-    if failure.kind in CUT_OFF and row not in flight.repeated and now + PAUSE < flight.first_by:
+    if failure.kind in CUT_OFF and not flight.repeated and now + PAUSE < flight.first_by:
         # nobody else is left, and one lost connection is no verdict on the next
         return _again(flight, row, failure, PAUSE)
     return flight, Next(Step.GIVE, final(flight))
@@ -165,7 +189,7 @@ def _onward(
     if twins:
         return more, Next(Step.MOVE, failure, spend=True)
     wait = PAUSE if failure.retry_after_s is None else failure.retry_after_s
-    if not timed_out and row not in flight.repeated and wait <= SHORT_WAIT and now + wait < flight.first_by:
+    if not timed_out and not flight.repeated and wait <= SHORT_WAIT and now + wait < flight.first_by:
         return _again(more, row, failure, wait)
     return (more, Next(Step.MOVE, failure, spend=True)) if others else (flight, give)
 
@@ -211,10 +235,6 @@ def too_small(failure: Failure, context: Tokens | None) -> Tokens | None:
     return (context or 0) if failure.kind is FailureKind.CONTEXT else None
 
 
-def all_limited(flight: Flight, now: Instant) -> Seconds | None:
-    """Return the soonest wait if every attempt ended in a 429 that named one, else None."""
-    waits = [f.retry_after_s for _, f in flight.failures if f.kind is FailureKind.RATE]
-    if not waits or len(waits) != len(flight.failures) or now >= flight.total_by:
-        return None
-    known = [w for w in waits if w is not None]
-    return min(known) if known else None
+def all_limited(flight: Flight) -> bool:
+    """Tell whether every attempt ended in a 429: then it is a limit's end that is waited for."""
+    return bool(flight.failures) and all(f.kind is FailureKind.RATE for _, f in flight.failures)

@@ -22,18 +22,29 @@ from lbd.state.need import NOBODY, NOTHING, Ahead, Need, amount, answers
 EACH_WEIGHT = 0.1
 SOON: Seconds = 1.0  # whoever comes in time for what fills up within it is not turned away but waits its turn
 LEAST: Ratio = 0.001  # told to be left where there is none at this moment, but soon
+RATE_WAIT: Seconds = 1.0  # after a 429 that names no wait
+LEAST_WAIT: Seconds = 0.1  # after one that names none at all, or a time that is past: else every request would try it
+# After so many 429s with no answer between, what is left of a limit is nothing, and not a little of which others had
+# their part: when the wait is over one request goes first, and waits that nobody named double up to the longest, which
+# is soon enough to find out that the limit has gone.
+MISTRUSTED = 3
+LONGEST_RATE_WAIT: Seconds = 16.0
 
 
 class Quota(msgspec.Struct, frozen=True):
     """All limits of one account. ``as_of`` is the ordinal of the request whose answer was read last.
 
-    ``each`` is what a request usually takes.
+    ``each`` is what a request usually takes. ``refusals`` are the 429s with no answer between, those that one moment
+    brought counted once; ``opened`` is when the wait before the last of them was over. ``trial``: a request went first.
     """
 
     buckets: dict[str, Bucket] = {}
     blocked_until: Instant = 0.0
     as_of: float = 0
     each: Need = Need()
+    refusals: int = 0
+    opened: Instant = 0.0
+    trial: bool = False
 
 
 class Answered(NamedTuple):
@@ -85,15 +96,42 @@ def blocked(quota: Quota, wait_s: Seconds, now: Instant) -> Quota:
     return replace(quota, blocked_until=max(quota.blocked_until, now + wait_s))
 
 
+def refused(quota: Quota, wait_s: Seconds | None, now: Instant) -> Quota:
+    """Return the quota after a 429: closed for as long as it asks; where it names no wait, for longer and longer.
+
+    What was under way when it closed says the same once more, and counts for nothing.
+    """
+    news = quota.trial or now >= quota.blocked_until
+    opened = min(now, quota.blocked_until - RATE_WAIT if quota.trial else quota.blocked_until)
+    if wait_s is not None:
+        quota = blocked(quota, max(LEAST_WAIT, wait_s), now)
+    else:
+        doublings = min(10, max(0, quota.refusals + 1 - MISTRUSTED)) if news else 0
+        quota = blocked(quota, min(LONGEST_RATE_WAIT, RATE_WAIT * 2.0**doublings), now)
+    return replace(quota, refusals=quota.refusals + 1, opened=opened, trial=False) if news else quota
+
+
+def answered(quota: Quota, sent_at: Instant) -> Quota:
+    """Return the quota after a good answer to a request sent then: one that was sent before it closed shows nothing."""
+    if not quota.refusals or sent_at < quota.opened:
+        return quota
+    # what only the trial has closed is open again
+    return replace(quota, refusals=0, trial=False, blocked_until=0.0 if quota.trial else quota.blocked_until)
+
+
 def used(quota: Quota, need: Need, now: Instant) -> Quota:
     """Return the quota after lbd sent one more request."""
+    if quota.refusals >= MISTRUSTED and not quota.trial:
+        # all who wait would come at once, to be refused together: one goes first, and what is refused is so at once
+        quota = replace(blocked(quota, RATE_WAIT, now), trial=True)
     if not quota.buckets:
         return quota
     buckets = {what: bucket.used(b, amount(what, need), now) for what, b in quota.buckets.items()}
     each = quota.each
     known = each.input or each.output
     usual = Need(*(e + EACH_WEIGHT * (n - e) for e, n in zip(each, need, strict=True))) if known else need
-    return Quota(buckets, quota.blocked_until, quota.as_of, usual)
+    rest = quota.refusals, quota.opened, quota.trial
+    return Quota(buckets, quota.blocked_until, quota.as_of, usual, *rest)
 
 
 def held(b: Bucket, now: Instant) -> float:
@@ -141,15 +179,19 @@ def next_timer(quota: Quota, now: Instant) -> Instant | None:
 
 
 __all__ = [
+    "LEAST_WAIT",
+    "RATE_WAIT",
     "UNKNOWN_RESET",
     "Answered",
     "Bucket",
     "Quota",
+    "answered",
     "blocked",
     "held",
     "left",
     "next_timer",
     "read",
+    "refused",
     "used",
     "when",
 ]

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import math
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
-from lbd.model.address import is_loopback
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Load, Outcome, ProbeResult, Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
@@ -75,12 +73,23 @@ class Presence:
         return 1 - self.out_s / self.known_s if self.known_s > 0 else None
 
 
+class Minute(NamedTuple):
+    """One closed minute. Percentiles are of the first content; None where there was nothing to tell."""
+
+    p50_s: Seconds | None
+    p95_s: Seconds | None
+    p99_s: Seconds | None
+    error_ratio: Ratio | None
+    attempts: int
+
+
 class Row:
     """The state of one deployment."""
 
     __slots__ = (
         "admin",
         "admin_by",
+        "admin_until",
         "admin_weight",
         "breaker",
         "cached_share",
@@ -90,7 +99,7 @@ class Row:
         "excused",
         "fingerprints",
         "foreign",
-        "history",
+        "heard",
         "index",
         "inflight",
         "last_sample",
@@ -100,6 +109,7 @@ class Row:
         "lock",
         "outcomes",
         "over_target",
+        "past",
         "peak",
         "penalty_at",
         "pending",
@@ -109,6 +119,7 @@ class Row:
         "provider",
         "reason",
         "reserve",
+        "resolved",
         "scores",
         "since",
         "spec",
@@ -124,6 +135,7 @@ class Row:
         "warm_since",
         "watched_at",
         "watched_from",
+        "weight_until",
     )
 
     def __init__(self, spec: DeploymentSpec, provider: ProviderSpec, tier: TierSpec, wall: WallTime) -> None:
@@ -135,6 +147,8 @@ class Row:
         self.admin = AdminState.READY
         self.admin_weight: float | None = None
         self.admin_by: str | None = None
+        self.admin_until: Instant | None = None  # when its state ends by itself, see :mod:`lbd.state.orders`
+        self.weight_until: Instant | None = None  # the same of the weight
         self.breaker = breaker.Breaker()
         self.ejection = outlier.Ejection()
         self.fingerprints: tuple[str, ...] = ()  # builds that answered, youngest last
@@ -156,6 +170,8 @@ class Row:
         self.watched_at: Instant = math.inf  # up to when ``presence`` is counted
         self.last_sample: list[Instant] = [-math.inf] * SIZES
         self.last_used: Instant = -math.inf
+        self.heard: Instant = -math.inf  # when it last answered anything at all
+        self.resolved: Instant = -math.inf  # when it last did so on a connection made for it
         self.peak: ewma.PeakEwma | None = None
         self.cached_share: Ratio = 0.0  # of a prompt, lately
         self.length = Length()  # of its model's answers, shared by the rows of one table that serve it
@@ -170,8 +186,7 @@ class Row:
         self.standing_at: Instant = -math.inf
         self.probes: dict[str, ProbeResult] = {}
         self.probes_lost = 0
-        # closed minutes as the dashboard shows them: start -> (TTFT p95, error ratio, attempts)
-        self.history: dict[Instant, tuple[Seconds | None, Ratio | None, int]] = {}
+        self.past: dict[Instant, Minute] = {}  # closed minutes by their start, see :mod:`lbd.state.past`
         # what health.judge found at the last publish
         self.state = HealthState.UNKNOWN
         self.reason = Reason("never_used")
@@ -209,7 +224,7 @@ def fold(row: Row, now: Instant) -> None:
     if not pending:
         return
     row.pending = []
-    row.last_used = now
+    row.last_used = row.heard = now
     outcomes = row.outcomes.at(now).by_kind
     outcomes[None] = outcomes.get(None, 0) + len(pending)
     total, tpot, volume = row.total.at(now), row.tpot.at(now), row.volume.at(now)
@@ -282,9 +297,3 @@ def silence_counts(row: Row, now: Instant) -> bool:
     slots = row.foreign.slots
     busy = row.foreign.waiting > 0 or (slots is not None and row.foreign.running >= slots)
     return now - told.at <= READING_FRESH and not busy
-
-
-def remote(row: Row) -> str | None:
-    """Return the host behind ``row``, None where it is this one."""
-    host = urlsplit(row.provider.base_url).hostname or ""
-    return None if is_loopback(host) else host

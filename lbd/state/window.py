@@ -72,6 +72,18 @@ class Rolling(Generic[M]):
             else:
                 slots.append((begin, content.copy()))
 
+    def amend(self, at: Instant, change: Callable[[M], object]) -> None:
+        """Change what was added at ``at``, wherever it is kept by now."""
+        if at >= self._start:
+            change(self.open)
+            return
+        for width, slots in self._levels:
+            begin = at - at % width
+            for start, content in slots:
+                if start == begin:
+                    change(content)
+        self._closed.clear()
+
     def over(self, window_s: Seconds, now: Instant) -> M:
         """Return the sum over the last ``window_s`` seconds, from the finest level that reaches back so far.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from lbd.model.outcome import Outcome, QuotaReading
-from lbd.model.units import Instant
+from lbd.model.outcome import QuotaReading
+from lbd.model.units import Instant, Seconds
 from lbd.state import quota
 from lbd.state.claims import Bid, Claims
 from lbd.state.need import NOBODY, NOTHING, Need
@@ -22,6 +22,7 @@ class Sent(NamedTuple):
     ``open`` is what was under way with it, ``need`` what it takes itself.
     """
 
+    account: str  # a reload may put its row under another
     mark: _Parts
     at: Instant
     limits: Quota | None
@@ -40,8 +41,8 @@ class Tally:
 
 
 def group(row: Row) -> str:
-    """Name the account that ``row`` is under."""
-    return row.provider.quota_group or row.provider.name
+    """Name the account that ``row`` is under: providers limit each model by itself."""
+    return row.spec.account or row.provider.quota_group or row.provider.name
 
 
 class Accounts:
@@ -73,7 +74,7 @@ class Accounts:
 
     def when(self, row: Row, bid: Bid, now: Instant) -> Instant:
         """Return when there is room for a request, behind those whose claims come first: now, or a time after it."""
-        name = row.provider.quota_group or row.provider.name
+        name = row.spec.account or group(row)
         limits = self.quotas[name]
         if not limits.buckets:
             return max(now, limits.blocked_until)
@@ -88,7 +89,7 @@ class Accounts:
 
     def send(self, row: Row, need: Need, now: Instant) -> Sent:
         """Count a request that is sent now."""
-        name = row.provider.quota_group or row.provider.name
+        name = row.spec.account or group(row)
         tally = self._tallies.get(name)
         if tally is None:
             tally = self._tallies[name] = Tally()
@@ -97,11 +98,13 @@ class Accounts:
         tally.sent = (a + requests, b + prompt, c + output, d + spare, e + either)
         a, b, c, d, e = tally.open
         tally.open = (a + requests, b + prompt, c + output, d + spare, e + either)
-        return Sent(tally.sent, now, self.quotas.get(name), tally.open, need)
+        return Sent(name, tally.sent, now, self.quotas.get(name), tally.open, need)
 
-    def ended(self, row: Row, sent: Sent) -> None:
-        """A request is over."""
-        name = row.provider.quota_group or row.provider.name
+    def ended(self, sent: Sent, *, good: bool = False) -> None:
+        """A request is over; ``good``: with an answer."""
+        name = sent.account
+        if good and (limits := self.quotas.get(name)) is not None and limits.refusals:
+            self.quotas[name] = quota.answered(limits, sent.at)
         tally = self._tallies.get(name)
         if tally is not None:
             requests, prompt, output, spare, either = sent.need
@@ -126,12 +129,18 @@ class Accounts:
 
     # --- what is told --------------------------------------------------------------------------------
 
-    def answered(self, row: Row, sent: Sent, outcome: Outcome, now: Instant) -> bool | None:
-        """Take in the limits that an answer told; see :meth:`change`."""
-        age_s = max(0.0, now - outcome.quota_age_s - sent.at)
+    def answered(
+        self, row: Row, sent: Sent, readings: Sequence[QuotaReading], age_s: Seconds, now: Instant
+    ) -> bool | None:
+        """Take in the limits that an answer told ``age_s`` ago; see :meth:`change`."""
+        after_s = max(0.0, now - age_s - sent.at)
         all_sent = self._tally(group(row))[0]
-        told = Answered(Need(*sent.mark), all_sent, sent.at, age_s, sent.limits, Need(*sent.open))
-        return self.change(row, lambda limits: quota.read(limits, outcome.quota, told, now), now)
+        told = Answered(Need(*sent.mark), all_sent, sent.at, after_s, sent.limits, Need(*sent.open))
+        return self.change(row, lambda limits: quota.read(limits, readings, told, now), now)
+
+    def refused(self, row: Row, wait_s: Seconds | None, now: Instant) -> bool | None:
+        """Take in a 429, and the wait that it asks for, if any; see :meth:`change`."""
+        return self.change(row, lambda limits: quota.refused(limits, wait_s, now), now)
 
     def probed(self, row: Row, readings: Sequence[QuotaReading], now: Instant) -> bool | None:
         """Take in the limits that a probe told.

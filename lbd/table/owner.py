@@ -16,27 +16,28 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec.structs import replace
 
 from lbd.model.failure import SUSPECT_AT_ONCE, Failure, FailureKind, Scope
-from lbd.model.outcome import Outcome, ProbeResult, Verdict
+from lbd.model.outcome import Outcome, ProbeResult, QuotaReading, Verdict
 from lbd.model.plan import Catalogue, Live
 from lbd.model.provider import DeploymentSpec, ProviderSpec, ScorerSpec, TierSpec
 from lbd.model.table import AdminState, Alternative, Snapshot
 from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.ports import Env, Timer
-from lbd.state import breaker, ewma, health, outlier, quota, uplink, warmup
+from lbd.state import breaker, ewma, health, orders, outlier, quota, warmup
 from lbd.state.breaker import Phase
 from lbd.state.claims import ANY, Bid
 from lbd.state.ejection import review
 from lbd.state.evidence import observe, observe_probe
-from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, penalty, plain, remote, silence_counts
+from lbd.state.row import LIVENESS, Lock, Row, capacity, fold, later, penalty, plain, silence_counts
+from lbd.state.uplink import CLEAR
 from lbd.state.volume import Length
 from lbd.table import telling
 from lbd.table.accounts import Accounts, group
+from lbd.table.blame import Blame, Whose
 from lbd.table.lease import Lease
 from lbd.table.telling import Herald
 
 PUBLISH_EVERY: Seconds = 0.1
 NOMINAL_CAPACITY = 64.0  # of a hosted deployment without a limit, for comparing loads only
-RATE_WAIT: Seconds = 1.0  # after a 429 that names no wait
 TOKENS_PER_BYTE = 0.25  # before real usage has taught a better ratio
 RATIO_WEIGHT = 0.02
 BUILDS = 8  # fingerprints remembered: providers serve a few at once, and that is no news
@@ -58,7 +59,7 @@ class Owner:
         herald = Herald(env)
         self.listeners = herald.listeners
         self.emit = herald.emit
-        self.uplink = uplink.CLEAR
+        self.blame = Blame(lambda: self.rows, self.emit, self._ask, self._touched)
         self.reviewed_at: Instant = -math.inf  # when every row was last looked at
         self.freed: Callable[[int], None] = lambda _row: None  # a slot of this row is free
         self.awaited = False  # somebody waits for one
@@ -103,6 +104,7 @@ class Owner:
             rows.append(row)
         self.rows = rows
         self.accounts.configure(rows)
+        self.blame.configured(self._env.now())
         self._dirty = set(range(len(rows)))
         self._publish(catalogue=catalogue, scorer=scorer)
 
@@ -152,7 +154,7 @@ class Owner:
             if trial:
                 row.breaker = breaker.take_trial(row.breaker)
         row.inflight += 1
-        if not row.calm and self.quota_of(row).buckets:
+        if not row.calm and ((limits := self.quota_of(row)).buckets or limits.refusals):
             self._limited(row, self.accounts.change(row, lambda q: quota.used(q, bid.need, now), now))
         self.touch(i, transition=trial)
         return Lease(self, row, trial, row.inflight, self.accounts.send(row, bid.need, now))
@@ -190,20 +192,20 @@ class Owner:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
         row.inflight -= 1
-        self.accounts.ended(row, lease.sent)
+        self.accounts.ended(lease.sent, good=outcome is not None and outcome.failure is None)
         if outcome is not None and lease.key is not row.provider.api_key and _about_key(outcome, lease):
             outcome = None  # of a key that is no longer in use
+        if outcome is not None and outcome.quota:
+            self.told(lease, outcome.quota, outcome.quota_age_s)
         if outcome is not None and (
             outcome.checked or (outcome.fingerprint is not None and outcome.fingerprint not in row.fingerprints)
         ):
             self._note(row, outcome)
-        plainly = outcome is not None and not lease.trial and self.uplink is uplink.CLEAR
+        plainly = outcome is not None and not lease.trial and self.blame.way.uplink is CLEAR
         if plainly and outcome is not None and plain(row, outcome):
             later(row, outcome, lease.inflight)
             if outcome.usage is not None:
                 self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
-            if outcome.quota:
-                self._limited(row, self.accounts.answered(row, lease.sent, outcome, self._env.now()))
             if row.index >= 0:
                 self.touch(row.index, transition=False)
                 if self.awaited:
@@ -220,6 +222,11 @@ class Owner:
         self.touch(row.index, transition=self._moved(row, before))
         self._tell_lost(row, before[0])
         self._free(row)
+
+    def told(self, lease: Lease, readings: Sequence[QuotaReading], age_s: Seconds) -> None:
+        """Take in the limits that an answer told so long ago: where it flows, before it is over."""
+        row, now = lease.row, self._env.now()
+        self._limited(row, self.accounts.answered(row, lease.sent, readings, age_s, now))
 
     def _note(self, row: Row, outcome: Outcome) -> None:
         """Note how an answer that was checked came out, and a build of the model that has not answered before."""
@@ -251,40 +258,25 @@ class Owner:
             self.lost(row.spec.id)
 
     def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:
-        if outcome.quota:
-            self._limited(row, self.accounts.answered(row, lease.sent, outcome, now))
         if outcome.usage is not None:
             self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
         failure = outcome.failure
         if failure is not None and failure.kind is FailureKind.TIMEOUT_FIRST and not silence_counts(row, now):
             outcome = replace(outcome, exceeded_own_p99=False)
             row.suspect = row.suspect or failure.kind
-        blame = not self._own_fault(row, None if failure is None else failure.kind, now)
-        observe(row, outcome, now, trial=lease.trial, inflight=lease.inflight, blame=blame)
-        if failure is not None:
+        whose, suspect = self.blame.attempt(row, outcome, now), row.suspect
+        observe(row, outcome, now, trial=lease.trial, inflight=lease.inflight, blame=whose is Whose.ROW)
+        if whose is Whose.NOBODY:
+            row.suspect = suspect
+            self.suspected(row.provider.name)
+        elif failure is not None:
             self._spread(row, failure, now)
-
-    def _own_fault(self, row: Row, kind: FailureKind | None, now: Instant) -> bool:
-        """Take a failure (None: an answer) to the judgement of this host's way out; tell whether it is to blame."""
-        host = remote(row)
-        if host is None or (kind is not None and kind not in uplink.UNREACHED):
-            return False
-        before = self.uplink
-        if kind is None:
-            self.uplink = uplink.CLEAR
-        else:
-            hosts = {other for other in map(remote, self.rows) if other is not None}
-            self.uplink = uplink.unreached(before, host, len(hosts - {host}), now)
-        if self.uplink.lost is not before.lost:
-            self.emit(**telling.uplink(self.uplink))
-        return self.uplink.lost
 
     def _spread(self, row: Row, failure: Failure, now: Instant) -> None:
         """Take a failure that speaks for more than its row to the others."""
         kind = failure.kind
         if kind is FailureKind.RATE:
-            wait = RATE_WAIT if failure.retry_after_s is None else failure.retry_after_s
-            self._limited(row, self.accounts.change(row, lambda limits: quota.blocked(limits, wait, now), now))
+            self._limited(row, self.accounts.refused(row, failure.retry_after_s, now))
         elif failure.row.scope is Scope.KEY:
             for other in self.rows:
                 if other is not row and other.provider is row.provider:
@@ -297,6 +289,9 @@ class Owner:
             self._touch_where(lambda r: r.provider.base_url == row.provider.base_url)
         if kind in SUSPECT_AT_ONCE or failure.row.counts:
             self.suspected(row.provider.name)
+
+    def _ask(self, provider: str) -> None:
+        self.suspected(provider)
 
     def _touch_where(self, test: Callable[[Row], bool]) -> None:
         for i, other in enumerate(self.rows):
@@ -328,8 +323,10 @@ class Owner:
         if result.quota:
             self._limited(row, self.accounts.probed(row, result.quota, now))
         before = (row.breaker, row.suspect, row.lock)
-        silent = result.failure if result.verdict is Verdict.DOWN else None
-        blame = not self._own_fault(row, silent, now)
+        whose = self.blame.probe(row, result, now)
+        if whose is Whose.NOBODY:
+            return
+        blame = whose is Whose.ROW
         observe_probe(row, result, now, completion=completion, blame=blame)
         if row.lock is not None and result.failure is None and result.models is not None:
             self._unlock_by_list(row, result.models)
@@ -351,24 +348,27 @@ class Owner:
 
     # --- operators -----------------------------------------------------------------------------------
 
-    def order(self, row: Row, state: AdminState, *, by: str, reason: str) -> None:
-        """Set the admin state."""
+    def order(self, row: Row, state: AdminState, *, by: str, reason: str, for_s: Seconds | None = None) -> None:
+        """Set the admin state; ``for_s`` seconds from now it is ready again by itself."""
         before = row.admin
-        row.admin, row.admin_by = state, by
-        self.emit(f"admin_{state}", row.spec.id, reason or "ordered", before=before, after=state, by=by)
+        row.admin, row.admin_by, row.admin_until = state, by, orders.end(for_s, self._env.now())
+        told = orders.told(for_s)
+        self.emit(f"admin_{state}", row.spec.id, reason or "ordered", before=before, after=state, evidence=told, by=by)
         self._touched(row)
 
-    def weigh(self, row: Row, weight: float | None, *, by: str, reason: str) -> None:
-        """Override the weight; None takes the override back."""
+    def weigh(self, row: Row, weight: float | None, *, by: str, reason: str, for_s: Seconds | None = None) -> None:
+        """Override the weight, perhaps for ``for_s`` seconds only; None takes the override back."""
         before, after = ("configured" if w is None else f"{w:g}" for w in (row.admin_weight, weight))
-        row.admin_weight, row.admin_by = weight, by
-        self.emit("admin_weight", row.spec.id, reason or "ordered", before=before, after=after, by=by)
+        row.admin_weight, row.admin_by, row.weight_until = weight, by, orders.end(for_s, self._env.now())
+        told = orders.told(for_s)
+        self.emit("admin_weight", row.spec.id, reason or "ordered", before=before, after=after, evidence=told, by=by)
         self._touched(row)
 
     def reset(self, row: Row, *, by: str, reason: str) -> None:
         """Close the breaker and lift lock-out, suspicion, ejection and rate-limit block."""
         now = self._env.now()
         row.breaker = breaker.reset(row.breaker, now)
+        self.blame.forget(row)
         row.ejection = outlier.Ejection()
         row.suspect = None
         row.probes_lost = 0
@@ -403,6 +403,10 @@ class Owner:
         """Let time work: ejections, slow starts, estimates that age, waits that end. Once a second."""
         now = self._env.now()
         self.fold()
+        for row in orders.states_over(self.rows, now):
+            self.order(row, _READY, by=orders.BY, reason=orders.OVER)
+        for row in orders.weights_over(self.rows, now):
+            self.weigh(row, None, by=orders.BY, reason=orders.OVER)
         ejected = review(self.rows, now)
         for i in ejected:
             self.emit(**telling.ejected(self.rows[i], now))

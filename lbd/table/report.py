@@ -15,12 +15,13 @@ from lbd.model.money import cost
 from lbd.model.outcome import Verdict
 from lbd.model.provider import Deadlines, TierSpec
 from lbd.model.scored import ScoredOut
+from lbd.model.service import CellsOut
 from lbd.model.table import SIZE_BOUNDS, AdminState
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Ratio, Seconds, WallTime
-from lbd.state import breaker, health, outlier, quality, quota, scores, warmup
+from lbd.state import breaker, health, outlier, past, quality, quota, scores, warmup
 from lbd.state.breaker import Phase
 from lbd.state.quantile import Sketch, merged
-from lbd.state.row import LIVENESS, Row, capacity
+from lbd.state.row import LIVENESS, Presence, Row, capacity
 from lbd.state.scores import EVERY
 from lbd.state.window import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, MINUTE, Counts, Rolling
 from lbd.table.owner import Owner
@@ -111,7 +112,13 @@ def deployment(
         state=row.state,
         state_since=rfc3339(row.since),
         reason=out.ReasonOut(reason.code, reason.text, reason.value, reason.limit),
-        admin=out.AdminOut(row.admin, row.admin_weight, health.admin_text(row)),
+        admin=out.AdminOut(
+            row.admin,
+            row.admin_weight,
+            health.admin_text(row),
+            None if row.admin_until is None else rfc3339(wall + row.admin_until - now),
+            None if row.weight_until is None else rfc3339(wall + row.weight_until - now),
+        ),
         health=out.HealthOut(
             failed_active_probe=live is not None and live.verdict is Verdict.DOWN,
             failed_passive=b.phase is not Phase.CLOSED or row.suspect is not None,
@@ -164,6 +171,7 @@ def deployment(
         probe_age_s=round(min(ages), 3) if ages else None,
         history=_history(row, now),
         scores=[_scored(told, now) for told in scores.told(row, now)],
+        uptime_cells=_cells(row, now),
     )
 
 
@@ -262,19 +270,24 @@ def _load(row: Row, now: Instant) -> out.LoadOut | None:
 
 
 def _history(row: Row, now: Instant) -> out.HistoryOut:
-    # a closed minute does not change any more, so it is summed up once
-    sizes = [r.series(1, HISTORY, now) for r in row.ttft]
-    counted = row.outcomes.series(1, HISTORY, now)
-    minutes: dict[Instant, tuple[Seconds | None, float | None, int]] = {}
-    for i, (start, counts) in enumerate(counted):
-        known = row.history.get(start)
-        if known is None:
-            p95 = merged(s for _, s in (size[i] for size in sizes) if s is not None).quantile(0.95)
-            ratio = None if counts is None else counts.ratio()
-            known = (p95, ratio, 0 if counts is None else sum(counts.by_kind.values()))
-        minutes[start] = known
-    row.history = minutes
-    values = list(minutes.values())
+    known = past.minutes(row, HISTORY, now)
     return out.HistoryOut(
-        60.0, [None if v[0] is None else round(v[0], 6) for v in values], [v[1] for v in values], [v[2] for v in values]
+        60.0,
+        [None if m.p95_s is None else round(m.p95_s, 6) for m in known],
+        [m.error_ratio for m in known],
+        [m.attempts for m in known],
     )
+
+
+def _cells(row: Row, now: Instant) -> CellsOut:
+    return CellsOut(*(_pieces(row, *of, now) for of in ((0, 3, 10), (1, 3, 10), (2, 4, 12))))
+
+
+def _pieces(row: Row, level: int, each: int, count: int, now: Instant) -> list[float | None]:
+    """Return the uptime of ``count`` pieces of so many slots each."""
+    slots = [presence for _, presence in row.presence.series(level, each * count, now)]
+    pieces = [Presence() for _ in range(count)]
+    for i, presence in enumerate(slots):
+        if presence is not None:
+            pieces[i // each].merge(presence)
+    return [None if (share := piece.share()) is None else round(share, 4) for piece in pieces]

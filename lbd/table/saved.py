@@ -99,10 +99,20 @@ class Saved(msgspec.Struct):
     presence: list[list[_PresenceSlot]] = []
     volume: list[list[_VolumeSlot]] = []
     checked: list[list[_CountSlot]] = []
+    admin_left: _Left | None = None  # seconds until the ordered state, and the ordered weight, end by themselves
+    weight_left: _Left | None = None
 
 
 def _age(at: Instant, now: Instant) -> Seconds | None:
     return None if at == -math.inf else now - at
+
+
+def _left(until: Instant | None, now: Instant) -> Seconds | None:
+    return None if until is None else until - now
+
+
+def _until(left: Seconds | None, now: Instant) -> Instant | None:
+    return None if left is None else now + left
 
 
 def _slots(rolling: Rolling[Sketch], now: Instant) -> list[list[_Slot]]:
@@ -142,6 +152,8 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             admin=row.admin,
             admin_weight=row.admin_weight,
             admin_by=row.admin_by,
+            admin_left=_left(row.admin_until, now),
+            weight_left=_left(row.weight_until, now),
             ejection=row.ejection,
             ejected_for=max(0.0, row.ejection.until - now),
             used_age=_age(row.last_used, now),
@@ -187,6 +199,7 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
         until = None if left is None else now + left - gap
         row.lock = Lock(saved.lock.kind, now - saved.lock.age - gap, saved.lock.message, until)
     row.admin, row.admin_weight, row.admin_by = saved.admin, saved.admin_weight, saved.admin_by
+    row.admin_until, row.weight_until = _until(saved.admin_left, now - gap), _until(saved.weight_left, now - gap)
     row.ejection = replace(saved.ejection, until=now + saved.ejected_for - gap)
     row.last_used = -math.inf if saved.used_age is None else now - saved.used_age - gap
     row.fingerprints = saved.fingerprints

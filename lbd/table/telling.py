@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lbd.model.event import Event
+from lbd.model.failure import FailureKind
 from lbd.model.table import HealthState, Reason
 from lbd.model.units import Instant
 from lbd.ports import Env
 from lbd.state.row import Row
-from lbd.state.uplink import Uplink
+from lbd.state.stall import Stall
+from lbd.state.uplink import RESOLVING, Uplink
 
 _BAD = frozenset({HealthState.DOWN, HealthState.LOCKED, HealthState.SUSPECT, HealthState.DEGRADED})
 
@@ -103,13 +105,40 @@ def new_build(row: Row, seen: str) -> dict[str, Any]:
     }
 
 
-def uplink(now: Uplink) -> dict[str, Any]:
-    """Return the arguments of the event that says how this host's way out fares."""
+def uplink(now: Uplink, closed: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the arguments of the event that says how this host's way out fares; ``closed``: breakers taken back."""
     word, level = ("uplink_lost", "error") if now.lost else ("uplink_back", "info")
+    evidence: dict[str, object] = {"hosts": now.hosts}
+    if now.lost:
+        evidence["signs"] = sorted({str(sign.kind) for sign in now.signs})
+        evidence["text"] = cut_off(now)
+    if closed:
+        evidence["breakers_closed_again"] = list(closed)
     return {
         "kind": word,
         "subject": "lbd",
         "reason": "own_network" if now.lost else "recovered",
         "level": level,
-        "evidence": {"hosts": sorted(host for host, _ in now.failed)},
+        "evidence": evidence,
     }
+
+
+def cut_off(now: Uplink) -> str:
+    """Say what this host cannot do, and where to look."""
+    hosts = ", ".join(now.hosts)
+    kinds = {sign.kind for sign in now.signs}
+    if kinds <= RESOLVING:
+        return f"this host cannot resolve names ({hosts}): see to its resolver"
+    if kinds <= {FailureKind.TLS}:
+        return f"this host trusts no certificate ({hosts}): see to its clock and its authorities"
+    return f"this host cannot reach anybody beyond it ({hosts}): see to its network"
+
+
+def stalled(found: Stall) -> dict[str, Any]:
+    """Return the arguments of the event that says that the process did not run for a while."""
+    evidence: dict[str, object] = {
+        "for_s": round(found.length_s, 3),
+        "text": "time-outs that were noticed late are held against nobody",
+    }
+    reason = "suspended_or_clock_set" if found.span_s > found.until - found.began else "late"
+    return {"kind": "loop_stalled", "subject": "lbd", "reason": reason, "level": "warning", "evidence": evidence}

@@ -34,6 +34,7 @@ from lbd.upstream.turn import LIMITED, Turn
 GRANT: Seconds = 0.01  # after so long a budget is asked again that waits for a word on the disk
 LONGEST_GRANT: Seconds = 2.0  # a disk that does not answer for so long says nothing at all
 MOST_REFUSALS = 32  # kept in the record
+SHUT_DOWN = Failure(FailureKind.DRAINING, "lbd was shut down before the answer was complete", retry_after_s=1.0)
 NOBODY = "nobody"  # in the place of a lease's refusal: there was nobody to ask for one
 # Exclusions that pass by themselves: worth waiting for.
 PASSING = frozenset({"breaker_open", "trials_under_way", LIMITED, "at_limit"})
@@ -171,6 +172,8 @@ class Desk:
     async def again(self, flight: Flight, choice: Choice) -> Acquired | Failure:
         """Take a lease at the same row once more; if it is refused, decide anew."""
         service = self._service
+        if service.closing:
+            return SHUT_DOWN
         now = service.env.now()
         snapshot = service.owner.snapshot
         i = snapshot.catalogue.index.get(choice.candidate.id)
@@ -252,12 +255,18 @@ class Desk:
         waiting |= {e.row for e in ranking.excluded if e.reason in PASSING and e.id not in query.out}
         return {i: self._turn.time(i, now) for i in waiting}
 
+    def last_word(self, flight: Flight, failure: Failure, now: Instant) -> Failure:
+        """Return what a client is told last; where every attempt was limited, the wait for the first to open."""
+        if not flights.all_limited(flight):
+            return failure
+        owner = self._service.owner
+        opens = [owner.opens(row, now) or now for name, _ in flight.failures if (row := owner.find(name)) is not None]
+        return replace(failure, retry_after_s=min(opens) - now) if opens else failure
+
     def _nobody(self, flight: Flight, ranking: Ranking, times: Mapping[int, Instant], now: Instant) -> Failure:
         """Return the failure that says why nobody serves this request, and when asking again may help."""
         if flight.failures:
-            last = flights.final(flight)
-            wait = flights.all_limited(flight, now)
-            return last if wait is None else replace(last, retry_after_s=wait)
+            return self.last_word(flight, flights.final(flight), now)
         if self._short is not None and not times:
             return self._short.failure()
         views = self._service.owner.snapshot.rows
@@ -272,8 +281,7 @@ class Desk:
             text = f"every deployment{of} that could serve was busy until the deadline"
             text += f"; the others: {reasons}" if reasons else ""
             return self._busy(text, frozenset(times), now)
-        soonest = min(times.values(), default=None)
-        wait = None if soonest is None else max(0.0, soonest - now)
+        wait = max(0.0, min(times.values()) - now) if times else None
         if (passing or full) and all(e.reason == LIMITED for e in passing):
             text = f"every deployment{of} is rate limited: {reasons}"
             return Failure(FailureKind.LIMITED, text, retry_after_s=wait)

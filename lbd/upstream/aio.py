@@ -17,6 +17,7 @@ from yarl import URL
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Env, Origin, Receiver
+from lbd.upstream import here
 from lbd.upstream.headers import RawHeaders
 from lbd.upstream.inflate import BadEncoding, Inflate, inflate
 
@@ -123,7 +124,7 @@ class AiohttpTransport:
                     f"{origin.scheme}://{origin.authority}{endpoint.path}", encoded=True
                 ),  # a signature covers its form
                 data=io.BytesIO(body) if body else None,  # sent in pieces: aiohttp warns of large ones in one
-                headers=dict(endpoint.headers),
+                headers=_headers(endpoint),
                 proxy=origin.proxy,
                 allow_redirects=False,
                 trace_request_ctx=seen,
@@ -132,8 +133,8 @@ class AiohttpTransport:
                 await _relay(response, receiver, exchange)
         except LbdError as e:
             return e.failure
-        except UnicodeError as e:  # a name that no resolver can be asked for
-            return Failure(FailureKind.CONNECT, f"no connection to {origin.authority}: {e}")
+        except UnicodeError as e:
+            return here.unreached(e, origin.authority)
         except (aiohttp.ClientError, OSError, TimeoutError, BadEncoding) as e:
             return failure_of(e, answered=answered, reused=seen.reused)
         receiver.end()
@@ -144,6 +145,14 @@ class AiohttpTransport:
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    fields = dict(endpoint.headers)
+    for line in endpoint.own.decode("latin-1").splitlines():
+        name, _, value = line.partition(": ")
+        fields[name] = value
+    return fields
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:
@@ -187,6 +196,10 @@ async def _mark_reused(_session: aiohttp.ClientSession, context: SimpleNamespace
 def failure_of(error: BaseException, *, answered: bool, reused: bool) -> Failure:
     """Return what an exception of aiohttp's client means. Nothing above this module knows those exceptions."""
     text = f"{type(error).__name__}: {error}"
+    nameless = isinstance(error, aiohttp.ClientConnectorDNSError)
+    lacking = here.shortage(error) or (here.no_descriptor() if nameless else None)
+    if lacking is not None or nameless:
+        return lacking or Failure(FailureKind.DNS, text)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Failure(FailureKind.CONNECT_TIMEOUT, text)
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):

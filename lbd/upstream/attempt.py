@@ -26,7 +26,7 @@ from lbd.upstream.bounds import Bounds, silence
 from lbd.upstream.gathered import Gathered
 from lbd.upstream.headers import event_stream
 from lbd.upstream.host import Host
-from lbd.upstream.line import Line, masked
+from lbd.upstream.line import Line, limits_told, masked
 from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 from lbd.upstream.wheel import TICK, Wheel
 
@@ -38,8 +38,6 @@ DRAIN: Seconds = 1.0
 LOOK_AGAIN: Seconds = 1.0
 BODY_GAP: Seconds = 5.0  # silence inside a body that is sent whole: it was computed before it began
 QUIET: Seconds = 2.0  # silence in the middle of an answer after which the row is probed
-_NO_QUOTA: tuple[QuotaReading, ...] = ()
-_NO_HEADERS: Headers = {}
 _STALE = FailureKind.STALE
 
 
@@ -60,6 +58,7 @@ class Attempt:
         "_fold",
         "_folded",
         "_headers_at",
+        "_hedge_at",
         "_host",
         "_idle_s",
         "_leave_at",
@@ -107,11 +106,11 @@ class Attempt:
         self._wheel = wheel
         self._host = host
         self.bounds = bounds
-        self._cut_at, self._first_by, self._total_by, self._headers_at, self._idle_s, self._leave_at, _ = bounds
+        self._cut_at, self._first_by, self._total_by, self._headers_at, self._idle_s, self._leave_at, _, _ = bounds
+        self._hedge_at = bounds.hedge_at
         self._exchange: Exchange | None = None
         self.watch: Watch | None = None
         self._fold: Fold | None = None
-        self._folded = 0  # bytes
         self._body: Gathered | None = None
         self._sniffing = False  # the answer to a stream's request does not call itself an event stream
         self._done: asyncio.Future[None] | None = None
@@ -119,12 +118,11 @@ class Attempt:
         self._deaf = False  # it is settled: nothing of the provider's is passed on any more
         self._draining = False
         self._asked: Instant = -1.0  # the silence that was looked into, by the instant it began
-        self._slot = 0
         self.line = line
         self.wire = wire
         self.manner = manner
-        self.status = 0
-        self.headers = _NO_HEADERS
+        self._folded = self._slot = self.status = 0
+        self.headers: Headers = {}
         self.failure: Failure | None = None
         self.answer: bytes | None = None
         self.committed = False
@@ -139,7 +137,7 @@ class Attempt:
         self.usage: Usage | None = None
         self.fingerprint: str | None = None  # of the build that answered
         self.upstream_id: str | None = None  # the provider's own id of the request
-        self.quota = _NO_QUOTA
+        self.quota: tuple[QuotaReading, ...] = ()
 
     async def run(self, endpoint: Endpoint, body: bytes, follow: Callable[[WallTime], Watch] | None = None) -> None:
         """Make the attempt; afterwards ``failure`` says how it ended. Cancelled: the provider is stopped at once.
@@ -166,6 +164,8 @@ class Attempt:
                 # the server had given up the kept connection: no news about it, so once more on a fresh one
                 self.failure = None
                 self.resent = True
+                self._wheel.discard(self._slot, self)  # it may have been called between the two, and not be armed
+                self._slot = self._wheel.add(self._due(), self)
         finally:
             self._stop()
 
@@ -250,6 +250,9 @@ class Attempt:
                 self._pass(out, now)  # what came before it may stand in the same read
             self._close(watch, now)
         elif watch.done and watch.committed:
+            if (fake := self.line.habits.ended(finished=watch.finished)) is not None:
+                self._settle(fake)
+                return
             self._draining = self._deaf = True
             self._complete(out, now)
         elif out:
@@ -290,6 +293,8 @@ class Attempt:
                 self._host.forward(out)
             return
         self.committed = True
+        if self.manner is FORWARD:  # its end may be far
+            self.quota = limits_told(self.line, self.headers, self._env.wall() - (now - self.head_at))
         self.fingerprint = fingerprint(out)
         self.ttft_s = now - self.sent_at
         self._look_by(now + min(QUIET, self._idle_s))
@@ -380,26 +385,18 @@ class Attempt:
             self.held_s += self.settled_at - self._paused_at
         if self.watch is not None and self.watch.usage is not None:
             self.usage = self.watch.usage
-        if self.status:
-            self._read_limits()
+        if self.status and not (self.committed and self.manner is FORWARD):
+            self.quota = limits_told(self.line, self.headers, self._env.wall() - (self.settled_at - self.head_at))
         done.set_result(None)
         if self._connecting is not None:
             self._connecting.cancel()
 
-    stop = _settle  # gives the attempt up, whatever it has brought
-
-    def _read_limits(self) -> None:
-        shape = self.line.shape
-        fields = getattr(self.headers, "fields", None)
-        if fields is not None:  # not decoded yet: look whether there is anything to decode
-            prefix = shape.limit_prefix
-            for name in fields:
-                if name.startswith(prefix):
-                    break
-            else:
-                return
-        # times of day in them are read by the clock at which they came
-        self.quota = shape.limits(self.headers, self._env.wall() - (self.settled_at - self.head_at))
+    def stop(self, failure: Failure) -> None:
+        """Give it up, whatever it has brought; also where it is about to be sent once more on a fresh connection."""
+        if self._done is not None and self._done.done() and self.failure is not None and self.failure.kind is _STALE:
+            self.failure, self.settled_at = failure, self._env.now()
+        else:
+            self._settle(failure)
 
     # --- back-pressure -------------------------------------------------------------------------------
 
@@ -427,11 +424,10 @@ class Attempt:
         if self.committed:
             patience = self._idle_s if self._asked == self.last_at else min(QUIET, self._idle_s)
             return min(self._total_by, self.last_at + patience)
-        due = min(self._cut_at, self._first_by, self._total_by, self._headers_at, self._leave_at)
-        return min(due, self.last_at + min(BODY_GAP, self._idle_s)) if self._begun() else due
-
-    def _begun(self) -> bool:
-        return self._body is not None and self._body.began
+        due = min(self._cut_at, self._first_by, self._total_by, self._headers_at, self._leave_at, self._hedge_at)
+        return (
+            min(due, self.last_at + min(BODY_GAP, self._idle_s)) if self._body is not None and self._body.began else due
+        )
 
     def on_time(self, now: Instant) -> None:
         """A bound may be reached."""
@@ -456,6 +452,9 @@ class Attempt:
             return self._stalled(body.whole())
         if self._first_by <= now:
             return silence(now - self.sent_at, ", the deadline", connected=self._connecting is None)
+        if self._hedge_at <= now:
+            self._hedge_at = math.inf
+            self._host.hedge(self)
         if self._headers_at <= now:
             self._headers_at = math.inf
             self._host.open_early()
@@ -474,7 +473,7 @@ class Attempt:
         if self._leave_at > now:
             return False
         self._leave_at = now + LOOK_AGAIN
-        return not self._begun() and self._host.may_move()
+        return (self._body is None or not self._body.began) and self._host.may_move()
 
     def _idle(self, now: Instant) -> Failure | None:
         """Return the failure of a stream that stopped, or have a first silence looked into."""

@@ -24,7 +24,7 @@ class Bounds(NamedTuple):
     """Instants until which an attempt may be silent; see :mod:`lbd.upstream.attempt`.
 
     ``leave_at``: a whole answer is given up for another candidate then. ``usual_s`` is the p95 of the row's whole
-    answers, None where nobody knows.
+    answers, None where nobody knows. ``hedge_at``: a second attempt is worth it from then on.
     """
 
     cut_at: Instant
@@ -34,6 +34,7 @@ class Bounds(NamedTuple):
     idle_s: Seconds
     leave_at: Instant = math.inf
     usual_s: Seconds | None = None
+    hedge_at: Instant = math.inf
 
 
 def bounds_of(
@@ -45,6 +46,7 @@ def bounds_of(
     now: Instant,
     headers_at: Instant,
     idle_s: Seconds,
+    hedge_s: Seconds = math.inf,
 ) -> Bounds:
     """Return the bounds of an attempt at ``candidate`` that begins now.
 
@@ -63,7 +65,7 @@ def bounds_of(
     if manner is not FORWARD:
         headers_at = math.inf
     # half the time of calling the class
-    return _tuple(Bounds, (cut_at, first_by, flight.total_by, headers_at, idle_s, leave_at, usual))
+    return _tuple(Bounds, (cut_at, first_by, flight.total_by, headers_at, idle_s, leave_at, usual, now + hedge_s))
 
 
 def longest(ask: Ask, view: DeploymentView | None, usual_s: Seconds | None) -> Seconds:

@@ -22,11 +22,14 @@ import httptools
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Env, Origin, Receiver
+from lbd.upstream import here
 from lbd.upstream.headers import RawHeaders
 from lbd.upstream.inflate import BadEncoding, Inflate, inflate
 from lbd.upstream.pool import Pool
 
 SWEEP_EVERY = 1.0
+SHORT_OF = 1.0  # seconds that a new connection waits for a descriptor or a port
+TRY_AGAIN = 0.05
 STAGGER = 0.25  # seconds until the next address of a name is tried beside the one before
 # Close a little before the server does: its clock starts when it has sent the last byte, ours when that came.
 KEEPALIVE_MARGIN = 1.0
@@ -38,7 +41,8 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encodin
 
 def head_bytes(endpoint: Endpoint, length: int) -> bytes:
     """Return the request head. Header values were checked when the configuration was read."""
-    return _prefix(endpoint) + b"%d\r\n\r\n" % length
+    prefix = _prefix(endpoint if endpoint.like is None else endpoint.like)
+    return b"%b%d\r\n%b\r\n" % (prefix, length, endpoint.own)
 
 
 _prefixes: dict[int, tuple[Endpoint, bytes]] = {}
@@ -201,7 +205,7 @@ class Connection(asyncio.Protocol):
             kind, text = FailureKind.RESET, "the connection was closed before an answer came"
         else:
             kind, text = FailureKind.BROKEN_STREAM, "the connection was closed in the middle of the answer"
-        receiver.failed(Failure(kind, f"{text}: {exc}" if exc else text))
+        receiver.failed(here.shortage(exc) or Failure(kind, f"{text}: {exc}" if exc else text))
 
     # --- httptools -----------------------------------------------------------------------------------
 
@@ -328,8 +332,24 @@ class Client:
         return connection
 
     async def open(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant) -> Connection:
-        """Send on a new connection, which must stand by ``by``."""
-        connection = await self._connect(endpoint.origin, by)
+        """Send on a new connection, which must stand by ``by``.
+
+        While this host is short of something, what others give back is waited for, and idle connections give way.
+        """
+        until = min(by, self._env.now() + SHORT_OF)
+        while True:
+            try:
+                connection = await self._connect(endpoint.origin, by)
+                break
+            except LbdError as e:
+                if e.failure.kind is not FailureKind.LOCAL or self._env.now() + TRY_AGAIN > until:
+                    raise
+            await self._env.sleep(TRY_AGAIN)
+            kept = self.reuse(endpoint, body, receiver) if endpoint.pool else None
+            if kept is not None:
+                return kept
+            for idle in self._pool.clear():
+                idle.close()
         connection.start(endpoint, body, receiver, reused=False)
         return connection
 
@@ -338,7 +358,7 @@ class Client:
         try:
             context = self._context(origin) if origin.scheme == "https" else None
         except OSError as e:  # ssl.SSLError is one
-            raise LbdError(Failure(FailureKind.TLS, f"ca_file {origin.ca_file}: {e.strerror or e}")) from None
+            raise LbdError(here.untrusted(e, f"ca_file {origin.ca_file}: {e.strerror or e}")) from None
         try:
             async with asyncio.timeout(limit):
                 sock = await self._race(origin)
@@ -352,10 +372,9 @@ class Client:
             text = f"no connection to {origin.authority} within {limit:.2f} s"
             raise LbdError(Failure(FailureKind.CONNECT_TIMEOUT, text)) from None
         except ssl.SSLError as e:
-            raise LbdError(Failure(FailureKind.TLS, f"TLS with {origin.authority}: {e.reason or e}")) from None
-        except (OSError, UnicodeError) as e:  # of a name that no resolver can be asked for
-            text = f"no connection to {origin.authority}: {getattr(e, 'strerror', None) or e}"
-            raise LbdError(Failure(FailureKind.CONNECT, text)) from None
+            raise LbdError(here.untrusted(e, f"TLS with {origin.authority}: {e.reason or e}")) from None
+        except (OSError, UnicodeError) as e:
+            raise LbdError(here.unreached(e, origin.authority)) from None
         return connection
 
     async def _race(self, origin: Origin) -> socket.socket:

@@ -25,6 +25,9 @@ class Host(Protocol):
     def may_move(self) -> bool:
         """Tell whether another candidate is left, and could go on with what was shown, if anything was."""
 
+    def hedge(self, attempt: Attempt) -> None:
+        """It is later than nearly all of its kind: have another one beside it, where that is worth it."""
+
     def longest(self, attempt: Attempt) -> Seconds:
         """Return how long even the longest answer would take: a whole one that takes longer is overdue."""
 

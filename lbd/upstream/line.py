@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from urllib.parse import quote, urlsplit
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from msgspec.structs import replace
 
 from lbd import __version__
-from lbd.model.failure import Failure, LbdError
+from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.model.outcome import QuotaReading
 from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.model.request import Body
+from lbd.model.secret import Secret
 from lbd.model.units import WallTime
-from lbd.ports import Endpoint, Origin, Transport
+from lbd.ports import Endpoint, Headers, Origin, Transport
 from lbd.shapes.bridge import wires
 from lbd.shapes.providers import Shape
+from lbd.shapes.veil import HIDDEN, Veil
 from lbd.shapes.wire import Wire
+from lbd.upstream.trace import Trace, traced
 
-SHORTEST_SECRET = 8  # of a configured header's value; shorter ones are words that a message may hold
+SHORTEST_SECRET = 8  # of a configured header's value, or a word of it; shorter ones may stand in any message
+# what a configured header is called that holds a credential; of the others only the value itself is hidden
+_SECRET = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.IGNORECASE)
 AGENT = f"lbd/{__version__}"
 
 
@@ -30,6 +38,24 @@ class Way(msgspec.Struct, frozen=True):
     stream: Endpoint
 
 
+FAKE_END = Failure(FailureKind.BROKEN_STREAM, "the stream had its end mark before the answer was finished")
+
+
+class Habits:
+    """What a deployment has been seen to do."""
+
+    __slots__ = ("tells_finish",)
+
+    def __init__(self) -> None:
+        self.tells_finish = False
+
+    def ended(self, *, finished: bool) -> Failure | None:
+        """Take in an end mark; a Failure where it cannot be: here an answer always tells why it ended, and did not."""
+        if finished:
+            self.tells_finish = True
+        return FAKE_END if self.tells_finish and not finished else None
+
+
 class Line(msgspec.Struct, frozen=True):
     """The way to one deployment."""
 
@@ -39,6 +65,7 @@ class Line(msgspec.Struct, frozen=True):
     transport: Transport
     ways: Mapping[str, Way]  # by client shape
     field: bytes = b""  # the header field that names the deployment
+    habits: Habits = msgspec.field(default_factory=Habits)
 
 
 def origin_of(provider: ProviderSpec) -> Origin:
@@ -108,16 +135,33 @@ def forwarding(endpoint: Endpoint, fields: tuple[tuple[str, str], ...]) -> Endpo
 
 
 def put(
-    line: Line, wire: Wire, body: Body, endpoint: Endpoint, stream: bool, ask_usage: bool, wall: Callable[[], WallTime]
+    line: Line,
+    wire: Wire,
+    body: Body,
+    endpoint: Endpoint,
+    stream: bool,
+    ask_usage: bool,
+    wall: Callable[[], WallTime],
+    trace: Trace | None = None,
 ) -> tuple[Endpoint, bytes] | Failure:
     """Return where a request goes, and as this deployment takes it; or why it cannot be put in its shape."""
     try:
         sent = wire.encode(body, line.spec, stream, ask_usage)
         if (sign := line.shape.sign) is not None:
             endpoint = sign(endpoint, sent, wall(), line.provider)
-        return endpoint, sent
+        return endpoint if trace is None else traced(endpoint, trace.span()), sent
     except LbdError as e:
         return e.failure
+
+
+def limits_told(line: Line, headers: Headers, wall: WallTime) -> tuple[QuotaReading, ...]:
+    """Return what an answer's headers say of rate limits; ``wall`` is when they came."""
+    fields = getattr(headers, "fields", None)
+    if fields is not None:  # not decoded yet: look whether there is anything to decode
+        prefix = line.shape.limit_prefix
+        if not any(name.startswith(prefix) for name in fields):
+            return ()
+    return line.shape.limits(headers, wall)
 
 
 def masked(failure: Failure, provider: ProviderSpec) -> Failure:
@@ -125,17 +169,43 @@ def masked(failure: Failure, provider: ProviderSpec) -> Failure:
 
     Nor does it say where the provider is: for its address stands its name.
     """
-    secrets = [value for _, value in provider.headers if len(value) >= SHORTEST_SECRET]
+    veil = _veil(provider)
+    message = veil.hide(failure.message)
+    code = None if failure.code is None else veil.hide(failure.code)
+    param = None if failure.param is None else veil.hide(failure.param)
+    body = None if failure.body is None else veil.hide_json(failure.body)
+    if (message, code, param, body) == (failure.message, failure.code, failure.param, failure.body):
+        return failure
+    return replace(failure, message=message, code=code, param=param, body=body)
+
+
+@lru_cache(maxsize=256)
+def _veil(provider: ProviderSpec) -> Veil:
+    """Return what hides a provider's credentials and addresses."""
+    origin = origin_of(provider)
+    names = {value: HIDDEN for _, value in provider.headers if len(value) >= SHORTEST_SECRET}
+    names |= {where: provider.name for where in (origin.authority, origin.host) if "." in where or ":" in where}
+    # a bare word, as a host may be called, may stand in a message by itself
+    if provider.proxy is not None:
+        proxy = urlsplit(provider.proxy)
+        names[proxy.netloc.rpartition("@")[2]] = f"{provider.name}'s proxy"
+    return Veil(credentials(provider), names)
+
+
+def veil_of_all(providers: Iterable[ProviderSpec], *others: Secret | None) -> Veil:
+    """Return what hides the credentials of all of them, and other secrets."""
+    found = [text for provider in providers for text in credentials(provider)]
+    return Veil([*found, *(secret.reveal() for secret in others if secret is not None)])
+
+
+def credentials(provider: ProviderSpec) -> list[str]:
+    """Return everything secret that a provider is spoken to with, as it is and as parts of it are."""
+    found = [secret.reveal() for _, secret in provider.secrets]
     if provider.api_key is not None:
-        secrets.append(provider.api_key.reveal())
-    secrets += [secret.reveal() for _, secret in provider.secrets]
-    hidden = dict.fromkeys(secrets, "***")
-    where = origin_of(provider).authority
-    if "." in where or ":" in where:  # a bare word may stand in a message by itself
-        hidden[where] = provider.name
-    for text, shown in hidden.items():
-        if text in failure.message:
-            failure = replace(failure, message=failure.message.replace(text, shown))
-        if failure.body is not None and text.encode() in failure.body:
-            failure = replace(failure, body=failure.body.replace(text.encode(), shown.encode()))
-    return failure
+        found.append(provider.api_key.reveal())
+    for name, value in provider.headers:
+        if _SECRET.search(name):
+            found += [word for word in {value, *value.split()} if len(word) >= SHORTEST_SECRET]
+    logged_in = "" if provider.proxy is None else urlsplit(provider.proxy).netloc.rpartition("@")[0]
+    user, _, password = map(unquote, logged_in.partition(":"))
+    return [*found, logged_in.partition(":")[2], password, f"{user}:{password}"] if password else found

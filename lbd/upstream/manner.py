@@ -44,6 +44,6 @@ def following(manner: Manner, wire: Wire, body: Body, ask_usage: bool) -> Callab
     if manner is WHOLE or watch is None:
         return None
     shown = manner is FORWARD
-    wants = shown and head.include_usage
+    wants = head.include_usage if shown else ask_usage  # a whole answer always tells it
     hides = shown and ask_usage and not head.include_usage
     return lambda wall: watch(head.n, hides, wants_usage=wants, wall=wall, asked=body.raw)

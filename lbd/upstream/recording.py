@@ -41,6 +41,7 @@ def attempt_record(
     ended: Instant,
     usage: Usage | None,
     nano: NanoUsd,
+    hedge: bool = False,
 ) -> AttemptRecord:
     """Return the record of an attempt that is over."""
     return AttemptRecord(
@@ -58,4 +59,5 @@ def attempt_record(
         attempt.fingerprint,
         attempt.resent,
         None if attempt.line.spec.prompt is None else attempt.line.spec.prompt.version,
+        hedge,
     )

@@ -13,6 +13,7 @@ from lbd.shapes.clients import ClientShape
 UNNAMED_WAIT: Seconds = 1.0
 # SDKs wait no longer than this before they ask again by themselves.
 LONGEST_WAIT: Seconds = 60.0
+LONGEST_ID = 256  # characters of a provider's own id of a request; a longer one is none
 
 
 def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
@@ -67,6 +68,6 @@ def own_fields(
         round(overhead_us),
         deployment,
     )
-    if upstream_id is not None:
+    if upstream_id is not None and len(upstream_id) <= LONGEST_ID and upstream_id.isprintable():
         out += b"x-lbd-upstream-request-id: %b\r\n" % upstream_id.encode("latin-1", "replace")
     return out + b"x-lbd-slo: at-risk\r\n" if slo_at_risk else out

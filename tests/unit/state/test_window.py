@@ -229,3 +229,20 @@ def test_merging_counts_is_counting_together(a: list[Any], b: list[Any]) -> None
 def test_counts_may_be_given() -> None:
     """As restoring does."""
     assert Counts({None: 3, SERVER: 1, RATE: 9}).ratio() == 0.25
+
+
+@given(histories, starts, st.data())
+def test_what_was_counted_can_be_taken_back_whenever_and_wherever_it_is_kept(
+    history: list[tuple[float, int]], start: float, data: st.DataObject
+) -> None:
+    """All windows are then as if it had never come."""
+    rolling, times = filled(history, start)
+    now = times[-1]
+    gone = data.draw(st.sampled_from(times))
+    sums(rolling, now)
+    rolling.amend(gone, lambda counts: counts.by_kind.update({None: counts.by_kind[None] - 1}))
+    times.remove(gone)
+    fresh = window.counts()
+    for at in times:
+        fresh.at(at).add(None)
+    assert sums(rolling, now) == sums(fresh, now)

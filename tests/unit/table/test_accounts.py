@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lbd.model.failure import FailureKind
 from lbd.model.outcome import QuotaReading
 from lbd.state import quota
 from lbd.state.bucket import Bucket
@@ -11,7 +12,7 @@ from lbd.state.claims import Bid
 from lbd.state.need import NOTHING, Need
 from lbd.state.quota import Quota
 from lbd.table.accounts import group
-from tests.fakes.tables import good, owned, probe, provider
+from tests.fakes.tables import bad, deployment, good, owned, probe, provider, serve
 
 
 def told(remaining: int, **more: float) -> dict[str, object]:
@@ -23,6 +24,18 @@ def test_an_account_is_its_quota_group_or_its_provider() -> None:
     _, owner = owned("p/a", "q/b", "r/c", providers=[provider(n, quota_group="team") for n in "pq"])
     assert [group(row) for row in owner.rows] == ["team", "team", "r"]
     assert set(owner.accounts.quotas) == {"team", "r"}
+
+
+def test_two_models_at_one_provider_have_limits_of_their_own() -> None:
+    """What the answers of one tell says nothing of the other."""
+    rows = [deployment("p/a", account="p/a"), deployment("p/b", account="p/b")]
+    env, owner = owned(*rows)
+    for i, remaining in enumerate((0, 50)):
+        lease = owner.lease(i, env.now())
+        assert not isinstance(lease, str)
+        lease.settle(good(**told(remaining)))  # type: ignore[arg-type]
+    assert [owner.accounts.of(row).buckets["requests"].remaining for row in owner.rows] == [0, 50]
+    assert owner.lease(0, env.now()) == "quota_exhausted" and not isinstance(owner.lease(1, env.now()), str)
 
 
 def test_requests_under_way_are_taken_off_what_an_answer_told() -> None:
@@ -118,3 +131,19 @@ def test_what_is_under_way_is_known_by_what_ended() -> None:
         else:
             lease.settle(good())
     assert owner.accounts._tally("p") == (Need(*(3 * part for part in need)), NOTHING)
+
+
+def test_after_429_upon_429_one_request_goes_first_and_its_answer_opens_the_account() -> None:
+    """All rows of the account wait for it; without a 429 they need not wait for longer than a second."""
+    env, owner = owned("p/a", "p/b")
+    for _ in range(quota.MISTRUSTED):
+        serve(owner, env, 0, bad(FailureKind.RATE))
+        assert owner.lease(1, env.now()) == "quota_exhausted"
+        env.advance(quota.RATE_WAIT + 0.01)
+    first = owner.lease(0, env.now())
+    assert not isinstance(first, str)
+    assert owner.lease(0, env.now()) == owner.lease(1, env.now()) == "quota_exhausted"
+    env.advance(0.3)
+    first.settle(good())
+    assert owner.accounts.of(owner.rows[0]).refusals == 0
+    serve(owner, env, 1, good())

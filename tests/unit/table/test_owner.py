@@ -22,9 +22,9 @@ from lbd.model.table import AdminState, HealthState
 from lbd.state import breaker, health, quota
 from lbd.state.breaker import Phase
 from lbd.state.row import LIVENESS
-from lbd.state.uplink import UNREACHED
+from lbd.state.uplink import ANSWERS, RESOLVING, SIGNS
 from lbd.table.lease import Lease
-from lbd.table.owner import NOMINAL_CAPACITY, PUBLISH_EVERY, RATE_WAIT, Owner
+from lbd.table.owner import NOMINAL_CAPACITY, PUBLISH_EVERY, Owner
 from tests.fakes.env import FakeEnv
 from tests.fakes.tables import (
     ask,
@@ -339,11 +339,14 @@ def test_of_several_waits_the_longest_counts() -> None:
     assert owner.snapshot.rows[0].usable_at == env.now() + 30
 
 
-def test_a_429_without_a_wait_blocks_for_a_moment() -> None:
-    """Pressure is pressure."""
+@pytest.mark.parametrize(
+    ("told", "wait"), [(None, quota.RATE_WAIT), (0.0, quota.LEAST_WAIT)], ids=["no wait", "a wait of 0 s"]
+)
+def test_a_429_without_a_wait_blocks_for_a_moment(told: float | None, wait: float) -> None:
+    """Pressure is pressure, whatever the provider says of it: else every request would be tried there first."""
     env, owner = owned("p/a")
-    serve(owner, env, 0, bad(K.RATE))
-    assert owner.snapshot.rows[0].usable_at == env.now() + RATE_WAIT
+    serve(owner, env, 0, bad(K.RATE, retry_after_s=told))
+    assert owner.snapshot.rows[0].usable_at == env.now() + wait
 
 
 @pytest.mark.parametrize("plain", [True, False], ids=["a good answer", "a failure"])
@@ -965,7 +968,21 @@ class AnyHistory(RuleBasedStateMachine):
         self.events = listened(self.owner)
         self.open: list[Lease] = []
         self.judged: Counter[int] = Counter()
+        self.charged: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}  # since anybody was reached
         self.generation = 0
+
+    def _reached(self, *, fresh: bool) -> None:
+        """Somebody answered: what was charged stands."""
+        self.charged[False].clear()
+        if fresh:
+            self.charged[True].clear()
+
+    def _taken_back(self, names: bool, lost: bool) -> None:
+        """The way out is lost, and was not a moment ago: nobody is to blame for what came since anybody was reached."""
+        way = self.owner.blame.names if names else self.owner.blame.way
+        if way.uplink.lost and not lost:
+            self.judged.subtract(self.charged[names])
+            self.charged[names].clear()
 
     # what happens
     @rule(i=st.integers(0, 3), last_resort=st.booleans())
@@ -986,14 +1003,24 @@ class AnyHistory(RuleBasedStateMachine):
         lease = self.open.pop(at % len(self.open))
         lease.settle(good(ttft))
         self.judged[id(lease.row)] += 1
+        self._reached(fresh=False)
 
     @precondition(lambda self: self.open)
     @rule(at=st.integers(0, 99), kind=st.sampled_from(KINDS), wait=st.sampled_from((None, 0.5, 30.0)))
     def fail(self, at: int, kind: FailureKind, wait: float | None) -> None:
         lease = self.open.pop(at % len(self.open))
-        lease.settle(bad(kind, retry_after_s=wait))
-        own = kind in UNREACHED and self.owner.uplink.lost
-        self.judged[id(lease.row)] += kind in COUNTS and not own
+        names = kind in RESOLVING
+        way = self.owner.blame.names if names else self.owner.blame.way
+        lost, out = way.uplink.lost, lease.row.breaker.phase is Phase.OPEN and lease.row not in way.charges
+        self.env.advance(0.001)  # what was begun before the way out was back is excused
+        lease.settle(bad(kind, retry_after_s=wait, total_s=0.0))
+        if kind in ANSWERS:
+            self._reached(fresh=False)
+        if kind in SIGNS:
+            self._taken_back(names, lost)
+            if not way.uplink.lost and not out:
+                self.charged[names][id(lease.row)] += 1
+        self.judged[id(lease.row)] += kind in COUNTS and not (kind in SIGNS and way.uplink.lost)
 
     @precondition(lambda self: self.open)
     @rule(at=st.integers(0, 99))
@@ -1019,7 +1046,12 @@ class AnyHistory(RuleBasedStateMachine):
             load=Load(1, 0, 4) if kind == "load" else None,
             models=frozenset({"m"}) if kind == "models" and verdict is Verdict.UP else None,
         )
+        lost = self.owner.blame.way.uplink.lost
         self.owner.probed(row, result, completion=kind == "completion")
+        if result.failure in ANSWERS:
+            self._reached(fresh=True)
+        else:
+            self._taken_back(False, lost)
 
     @rule(i=st.integers(0, 3), state=st.sampled_from((AdminState.READY, AdminState.READY, AdminState.DRAIN)))
     def order(self, i: int, state: AdminState) -> None:
@@ -1027,7 +1059,10 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(i=st.integers(0, 3))
     def reset(self, i: int) -> None:
-        self.owner.reset(self.owner.rows[i], by="anna", reason="")
+        row = self.owner.rows[i]
+        self.owner.reset(row, by="anna", reason="")
+        for charged in self.charged.values():
+            del charged[id(row)]
 
     @rule(seconds=st.sampled_from((0.01, 0.2, 1.0, 6.0, 61.0)))
     def wait(self, seconds: float) -> None:
@@ -1118,13 +1153,13 @@ def test_failures_at_unrelated_providers_at_once_are_this_hosts_own() -> None:
             serve(owner, env, i, bad(K.CONNECT))
         for row in owner.rows[:3]:
             owner.probed(row, probe(verdict=Verdict.DOWN, failure=K.CONNECT_TIMEOUT), completion=False)
-    assert owner.uplink.lost
+    assert owner.blame.way.uplink.lost
     assert [row.breaker.phase for row in owner.rows] == [Phase.CLOSED] * 4
     assert [row.suspect is not None for row in owner.rows] == [True, True, True, False]
     assert owner.rows[2].outcomes.over(60.0, env.now()).bad == 0
     assert [e.kind for e in events if e.subject == "lbd"] == ["uplink_lost"]
     owner.probed(owner.rows[1], probe(), completion=False)
-    assert not owner.uplink.lost
+    assert not owner.blame.way.uplink.lost
     assert [e.kind for e in events if e.subject == "lbd"] == ["uplink_lost", "uplink_back"]
     assert owner.rows[1].suspect is None
 
@@ -1135,7 +1170,7 @@ def test_a_provider_on_this_host_says_nothing_about_the_way_out() -> None:
     env, owner = owned("p/a", "q/b", providers=here)
     break_open(owner, env, 0, K.CONNECT)
     break_open(owner, env, 1, K.CONNECT)
-    assert not owner.uplink.lost
+    assert not owner.blame.way.uplink.lost
 
 
 def test_one_provider_that_answers_shows_that_the_others_are_down() -> None:
@@ -1146,7 +1181,7 @@ def test_one_provider_that_answers_shows_that_the_others_are_down() -> None:
         serve(owner, env, 0, bad(K.CONNECT))
         serve(owner, env, 2, good())
         serve(owner, env, 1, bad(K.CONNECT))
-    assert not owner.uplink.lost
+    assert not owner.blame.way.uplink.lost
     assert [row.breaker.phase for row in owner.rows] == [Phase.OPEN, Phase.OPEN, Phase.CLOSED]
 
 

@@ -344,9 +344,10 @@ def test_quota_price_quality_and_weight_are_as_configured_and_told() -> None:
     assert out["price"] == {"input_usd_per_mtok": 2.0, "output_usd_per_mtok": 8.0, "cached_input_usd_per_mtok": 0.5}
     assert out["quality"] == {"default": 0.8}
     drained = row(owner, env, 1)
-    assert drained["admin"] == {"state": "drain", "weight": 0.5, "by": "ben"}
+    for_ever = {"until": None, "weight_until": None}
+    assert drained["admin"] == {"state": "drain", "weight": 0.5, "by": "ben", **for_ever}
     assert drained["weight"] == 0.5
-    assert row(owner, env)["admin"] == {"state": "ready", "weight": None, "by": None}
+    assert row(owner, env)["admin"] == {"state": "ready", "weight": None, "by": None, **for_ever}
 
 
 def test_what_decisions_expect_is_shown_for_every_prompt_size() -> None:

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from lbd.model.failure import FailureKind
 from lbd.model.table import HealthState, Reason
 from lbd.state.row import Row
-from lbd.table.telling import state_change
+from lbd.state.stall import Stall
+from lbd.state.uplink import CLEAR, Sign, Uplink
+from lbd.table.telling import stalled, state_change, uplink
 from tests.fakes.tables import owned
 
 
@@ -53,3 +56,33 @@ def test_a_number_of_nothing_is_evidence_too() -> None:
         "inflight",
         "openings",
     }
+
+
+@pytest.mark.parametrize(
+    ("kinds", "where"),
+    [
+        ((FailureKind.DNS, FailureKind.DNS), "see to its resolver"),
+        ((FailureKind.TLS, FailureKind.TLS), "see to its clock"),
+        ((FailureKind.CONNECT, FailureKind.RESET), "see to its network"),
+        ((FailureKind.DNS, FailureKind.CONNECT), "see to its network"),
+    ],
+)
+def test_a_way_out_that_is_lost_is_told_with_hosts_signs_and_where_to_look(
+    kinds: tuple[FailureKind, ...], where: str
+) -> None:
+    """And with the breakers that were closed again for it; its end is told, too."""
+    lost = Uplink(tuple(Sign(host, kind, 1.0) for host, kind in zip("ba", kinds, strict=True)), lost=True)
+    event = uplink(lost, ["p/a"])
+    assert (event["kind"], event["level"], event["subject"]) == ("uplink_lost", "error", "lbd")
+    assert event["evidence"]["hosts"] == ["a", "b"]
+    assert event["evidence"]["signs"] == sorted(set(map(str, kinds)))
+    assert event["evidence"]["breakers_closed_again"] == ["p/a"]
+    assert "a, b" in event["evidence"]["text"] and where in event["evidence"]["text"]
+    assert (uplink(CLEAR)["kind"], uplink(CLEAR)["level"]) == ("uplink_back", "info")
+
+
+def test_a_stall_is_told_with_its_length_and_its_kind() -> None:
+    """A machine that was suspended is known by the clock on the wall."""
+    assert stalled(Stall(1.0, 3.5))["evidence"]["for_s"] == 2.5
+    assert stalled(Stall(1.0, 3.5))["reason"] == "late"
+    assert stalled(Stall(1.0, 1.1, 60.0))["reason"] == "suspended_or_clock_set"

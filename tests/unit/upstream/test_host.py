@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from lbd.upstream.call import Run
 from lbd.upstream.host import Host
+from lbd.upstream.run import Run
 
 
 def test_a_run_does_what_an_attempt_asks_of_its_host() -> None:

@@ -148,3 +148,39 @@ def test_a_host_of_one_word_may_stand_in_a_message() -> None:
     """It tells nothing, and the word may mean something else."""
     failure = Failure(FailureKind.SERVER, "ollama is unwell")
     assert line.masked(failure, replace(PROVIDER, base_url="http://ollama/v1")) is failure
+
+
+def test_credentials_are_hidden_in_whatever_form_they_come_back() -> None:
+    """Masked by the provider, encoded, as the code or the parameter of an error, escaped in its body."""
+    provider = replace(
+        PROVIDER,
+        api_key=Secret("sk-canary-0123456789-wxyz"),
+        headers=(("x-auth", "Token header-canary-abc"), ("x-team", "prompt-caching-team")),
+        proxy="http://user:pass%2Dcanary-zz@proxy.example:3128",
+    )
+    told = Failure(
+        FailureKind.AUTH,
+        "sk-cana****wxyz, header-canary-abc, pass-canary-zz at proxy.example:3128; prompt-caching is on",
+        code="sk-canary-0123456789-wxyz",
+        param="c2stY2FuYXJ5LTAxMjM0NTY3ODktd3h5eg==",
+        body=b'{"error":"sk-canary\\u002d0123456789-wxyz"}',
+    )
+    masked = line.masked(told, provider)
+    assert masked.message == "***, ***, *** at p's proxy; prompt-caching is on"
+    assert (masked.code, masked.param, masked.body) == ("***", "***", b'{"error":"***"}')
+
+
+def test_what_is_secret_is_what_stands_where_secrets_stand() -> None:
+    """Of headers by their names; a team's name is none."""
+    provider = replace(
+        PROVIDER,
+        api_key=Secret("sk-1"),
+        secrets=(("aws_secret_access_key", Secret("s2")),),
+        headers=(("Authorization", "Basic dXNlcjpwYXNz"), ("x-team", "a-long-team-name"), ("x-token", "short")),
+        proxy="http://u:p%40ss@proxy:1",
+    )
+    assert set(line.credentials(provider)) == {
+        *("sk-1", "s2", "Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        *("p%40ss", "p@ss", "u:p@ss"),
+    }
+    assert line.credentials(replace(PROVIDER, api_key=None, proxy="http://user@proxy:1")) == []

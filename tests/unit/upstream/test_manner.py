@@ -42,12 +42,13 @@ def test_the_manner_of_an_answer(stream: bool, via_stream: bool, expected: Manne
         (Manner.FORWARD, True, False, (3, True, False)),
         (Manner.FORWARD, True, True, (3, False, True)),
         (Manner.FORWARD, False, False, (3, False, False)),
-        (Manner.FOLD, True, False, (3, False, False)),
-        (Manner.FOLD, True, True, (3, False, False)),
+        (Manner.FOLD, True, False, (3, False, True)),
+        (Manner.FOLD, True, True, (3, False, True)),
+        (Manner.FOLD, False, False, (3, False, False)),
     ],
 )
 def test_a_stream_is_followed_as_it_is_shown(manner: Manner, ask: bool, include: bool, expected: object) -> None:
-    """Usage that the client has not asked for is hidden; one that is folded shows it in its own place."""
+    """Usage that the client has not asked for is hidden; a folded answer shows it, and is not whole without it."""
     line = lines.build(deployment("p/a"), provider("p"), shape("openai"), cast("Transport", None))
     made: list[object] = []
 

@@ -44,7 +44,7 @@ def test_where_no_slots_are_counted_it_is_the_time_of_its_own() -> None:
     async def main(env: VirtualEnv) -> None:
         relay = Relay(env, row("a"))
         assert told(relay, 0) == LOOK_AGAIN
-        relay.owner.restored({"a": blocked(relay.owner.quota_of(relay.owner.rows[0]), 7.0, env.now())})
+        relay.owner.restored({"a/up-m": blocked(relay.owner.quota_of(relay.owner.rows[0]), 7.0, env.now())})
         assert told(relay, 0) == pytest.approx(7.0)
 
     run(main)

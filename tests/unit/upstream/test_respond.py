@@ -151,3 +151,10 @@ def test_own_fields_name_the_request_the_attempts_and_the_time() -> None:
 def test_the_module_promises_no_wait_that_is_a_hammer() -> None:
     """At least a second where nothing was said."""
     assert respond.UNNAMED_WAIT >= 1.0
+
+
+@pytest.mark.parametrize("told", ["a\r\nset-cookie: b", "a\x01b", "a\x85b", "a\0", "x" * 257])
+def test_a_provider_s_id_that_is_none_is_not_passed_on(told: str) -> None:
+    """It becomes a field of the answer."""
+    assert b"upstream" not in own_fields("req_1", 1, 1.0, upstream_id=told)
+    assert b"x-lbd-upstream-request-id: x\r\n" in own_fields("req_1", 1, 1.0, upstream_id="x")

@@ -16,7 +16,7 @@ from lbd.observe.meter import Meter
 from lbd.shapes import sse
 from lbd.shapes.told import FOLDS
 from lbd.state import flight as flights
-from lbd.upstream.call import KEEP_ALIVE_EVERY
+from lbd.upstream.run import KEEP_ALIVE_EVERY
 from lbd.upstream.service import Settings
 from lbd.upstream.splicing import GRAIN, MOST_SHOWN, Result, Room, Splicing
 from tests.fakes.harness import Asked, SimInbound

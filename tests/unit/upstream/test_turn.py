@@ -26,9 +26,9 @@ def turn(relay: Relay, ask: Ask = ASK, client: str = "") -> tuple[Turn, Place]:
 
 
 def limit(relay: Relay, account: str, remaining: float, refill: float = 10.0) -> None:
-    """Put an account under a limit of all tokens that fills up steadily."""
+    """Put an account, by its provider or group, under a limit of all tokens that fills up steadily."""
     now = relay.env.now()
-    relay.owner.restored({account: Quota({"tokens": Bucket(6000, remaining, now + 60, now, refill)})})
+    relay.owner.restored({f"{account}/up-m": Quota({"tokens": Bucket(6000, remaining, now + 60, now, refill)})})
 
 
 def test_background_stands_behind() -> None:
@@ -134,7 +134,7 @@ def test_a_row_that_is_shut_opens_no_sooner_than_it_is_published_to() -> None:
         relay = Relay(env, row("a"))
         now = env.now()
         each = Need(1, 500, 500, 0, 1000)
-        relay.owner.restored({"a": Quota({"tokens": Bucket(6000, 200.0, now + 60, now, 10.0)}, each=each)})
+        relay.owner.restored({"a/up-m": Quota({"tokens": Bucket(6000, 200.0, now + 60, now, 10.0)}, each=each)})
         assert relay.owner.snapshot.rows[0].refusal == "quota_exhausted"
         assert turn(relay)[0].time(0, now) == pytest.approx(now + 79)
 
@@ -166,7 +166,7 @@ def test_a_limit_that_ended_is_published_to_whoever_waits_for_it() -> None:
 
     async def main(env: VirtualEnv) -> None:
         relay = Relay(env, row("a"), row("b"))
-        relay.owner.restored({"a": Quota(blocked_until=env.now() + 0.5)})
+        relay.owner.restored({"a/up-m": Quota(blocked_until=env.now() + 0.5)})
         mine, _ = turn(relay)
         rows = frozenset({0, 1})
         assert relay.owner.snapshot.rows[0].refusal == "quota_exhausted"

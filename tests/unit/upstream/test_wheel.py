@@ -7,7 +7,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.upstream.wheel import TICK, Wheel
+from lbd.state.stall import Stall
+from lbd.upstream.wheel import GRACE, TICK, Wheel
 from tests.fakes.env import FakeEnv
 
 START = 1000.0
@@ -159,3 +160,42 @@ def test_a_timer_that_comes_a_little_early_loses_nothing() -> None:
     assert not item.calls
     env.advance(3 * TICK)
     assert len(item.calls) == 1
+
+
+# --- a process that did not run --------------------------------------------------------------------------
+
+
+def stand_still(env: FakeEnv, seconds: float) -> None:
+    """Let time pass in which nothing runs; what is due runs after it."""
+    env._now += seconds
+    env.advance(0.0)
+
+
+def test_after_a_stall_what_lies_in_the_sockets_is_read_before_anything_is_overdue() -> None:
+    """The stall is told at once; the deadline is met a short grace later, and what was answered meanwhile is gone."""
+    env, timers = wheel()
+    told: list[Stall] = []
+    timers.late = told.append
+    late, answered = Item(env), Item(env)
+    timers.add(START + 1, late)
+    slot = timers.add(START + 1.5, answered)
+    stand_still(env, 5.0)
+    assert [stall.until for stall in told] == [START + 5.0]
+    assert not late.calls
+    env.call_at(START + 5.0 + GRACE / 2, lambda: timers.discard(slot, answered))
+    env.advance(GRACE)
+    assert late.calls == [START + 5.0 + GRACE]
+    assert not answered.calls
+    env.advance(60.0)
+    assert len(told) == len(late.calls) == 1
+
+
+def test_a_deadline_that_was_past_when_it_was_set_is_no_stall() -> None:
+    """It is met at once."""
+    env, timers = wheel()
+    told: list[Stall] = []
+    timers.late = told.append
+    item = Item(env)
+    timers.add(START - 100, item)
+    env.advance(TICK)
+    assert item.calls == [START] and not told

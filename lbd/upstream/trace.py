@@ -1,0 +1,88 @@
+"""W3C trace context: a request goes on in its client's trace, or begins one; each attempt is a span of its own.
+
+Ids are drawn from a Weyl sequence (a counter times an odd constant, from a random start), so they never repeat within
+a run, are spread evenly over their range, as samplers by trace id need it, and cost no draw of the daemon's own chance:
+decisions stay the same whether requests are traced or not.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Protocol
+
+import msgspec
+
+from lbd.ports import Endpoint
+
+_WEYL = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, odd
+_MASK = (1 << 64) - 1
+_PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_NONE = frozenset({"0" * 32, "0" * 16})
+_NEVER = "ff"  # the version that there is not
+# sampled, and that the id is random; what other flags mean is not known
+_FLAGS = {f"{flags:02x}": f"{flags & 0x03:02x}" for flags in range(256)}
+LONGEST_STATE = 512  # characters of a tracestate that must be passed on; a longer one may be dropped
+
+
+class Asks(Protocol):
+    """A request as it came."""
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value."""
+
+
+class Trace(msgspec.Struct, frozen=True, gc=False):
+    """The trace that one request is part of. ``id``: 32 hexadecimal digits."""
+
+    ids: Ids
+    id: str
+    flags: str = "00"
+    state: bytes = b""  # its client's, as a header line
+
+    def span(self) -> bytes:
+        """Return the header lines of one more attempt: a new span of this trace."""
+        return f"traceparent: 00-{self.id}-{self.ids.next():016x}-{self.flags}\r\n".encode() + self.state
+
+
+class Ids:
+    """Where the ids of one run come from."""
+
+    __slots__ = ("_at", "_prefix")
+
+    def __init__(self, prefix: int | None = None, start: int | None = None) -> None:
+        self._prefix = f"{prefix if prefix is not None else 1 + secrets.randbelow(_MASK):016x}"
+        self._at = secrets.randbits(64) if start is None else start
+
+    def next(self) -> int:
+        """Return 64 bits that are not all 0."""
+        self._at = at = (self._at + _WEYL) & _MASK
+        return at or self.next()
+
+    def trace(self, request: Asks) -> Trace:
+        """Return the trace of a request: its client's where that is told as it should be, else a new one.
+
+        The new one is not sampled: nobody has recorded it, and providers need not either.
+        """
+        told = request.header("traceparent")
+        if told is not None and (found := _PARENT.fullmatch(told)) is not None:
+            version, id_, parent, flags, more = found.groups()
+            # a version that is not known yet may have more behind the flags
+            if id_ not in _NONE and parent not in _NONE and version != _NEVER and (version != "00" or more is None):
+                state = request.header("tracestate")
+                return Trace(self, id_, _FLAGS[flags], b"" if state is None else _state(state))
+        return Trace(self, f"{self._prefix}{self.next():016x}")
+
+
+def _state(text: str) -> bytes:
+    if not text or len(text) > LONGEST_STATE or not (text.isascii() and text.isprintable()):
+        return b""
+    return b"tracestate: %b\r\n" % text.encode()
+
+
+def traced(endpoint: Endpoint, span: bytes) -> Endpoint:
+    """Return the endpoint for one request with these header lines."""
+    # by position: by name it takes half as long again
+    return Endpoint(
+        endpoint.origin, endpoint.method, endpoint.path, endpoint.headers, endpoint.pool, False, span, endpoint
+    )
