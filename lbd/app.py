@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import math
 import random
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,50 +20,56 @@ from typing import TypeVar
 
 import msgspec
 
-from lbd import plugins, router
+from lbd import plugins
 from lbd.admit.auth import Clients
 from lbd.admit.judge import Judge
 from lbd.batch.shelf import Shelf
 from lbd.config.compile import Compiled
 from lbd.config.diff import Diff, diff, forbidden
 from lbd.decide import names
+from lbd.effect import Reloads, alternative, journal_place, known, rules, shipped_judge
 from lbd.ingress.api import ROUTES, Api, Limits
 from lbd.ingress.deferred import Deferred
 from lbd.ingress.feedback import Take
 from lbd.ingress.files import Filing
+from lbd.loops.alerts import Alerts
 from lbd.loops.batch import Batches
 from lbd.loops.errand import Errands
 from lbd.loops.evaluate import AT_ONCE, Evaluating, budget
 from lbd.loops.grading import Grader
+from lbd.loops.heartbeat import Heartbeat
 from lbd.loops.hours import Peak
+from lbd.loops.journaling import Journaling
 from lbd.loops.money import Money
 from lbd.loops.persist import Persistence
+from lbd.loops.posting import Post
 from lbd.loops.probing import ProbeSettings, Probing
 from lbd.loops.trials import Keeping
+from lbd.loops.watching import Watching
 from lbd.loops.worker import Worker
 from lbd.model import money
 from lbd.model.batch import ENDPOINTS
-from lbd.model.experiment import Variant
 from lbd.model.ledger import Kind
 from lbd.model.outcome import Usage
 from lbd.model.plan import TargetKind
 from lbd.model.problem import ConfigError, Problem
-from lbd.model.provider import ProviderSpec, RuleSpec
+from lbd.model.provider import ProviderSpec
 from lbd.model.record import RequestRecord
-from lbd.model.table import Alternative
+from lbd.model.table import Snapshot
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Seconds, WallTime
 from lbd.observe import log, provenance
 from lbd.observe.journal import Journal
 from lbd.observe.ledger import Ledger
 from lbd.observe.meter import Meter
+from lbd.observe.pulse import Pulse
 from lbd.observe.telling import Telling
 from lbd.observe.timeline import Timeline
-from lbd.pipeline import Pipeline, Rules
+from lbd.pipeline import Pipeline
 from lbd.ports import Books, Env, Store, StoreError, Timer, Transport
-from lbd.router.judge import Router
-from lbd.router.weights import WeightsError
+from lbd.state import past
 from lbd.state.spend import ProbeSpend
 from lbd.store import STORES, blobs, books
+from lbd.table.offered import offers
 from lbd.table.owner import Owner
 from lbd.table.scoring import Scoring
 from lbd.table.trials import Trials
@@ -100,57 +107,23 @@ class RealEnv:
             await asyncio.sleep(left + 0.002)
 
 
+async def _stay(_compiled: Compiled) -> None:
+    """Go on listening as before: there are no sockets."""
+
+
 async def _elsewhere(work: Callable[[], T]) -> T:
     """Do long pure work in another thread. Implements :class:`lbd.ports.Offload`."""
     return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
-def _known(compiled: Compiled, wall: WallTime, judge: Judge | None) -> Compiled:
-    """Return a configuration with the prices that hold now, and how strong each model is held to be."""
-    rows = [money.priced(spec, wall) for spec in compiled.deployments]
-    if judge is not None:
-        rows = [msgspec.structs.replace(spec, strength=judge.strength(spec.model)) for spec in rows]
-    return msgspec.structs.replace(compiled, deployments=tuple(rows))
-
-
-def _judge() -> Judge | str:
-    """Return the judge of prompts that is shipped, or why there is none."""
-    try:
-        return Judge(Router.from_bytes(Path(router.__file__).with_name("weights.bin").read_bytes()))
-    except (OSError, WeightsError) as e:
-        return str(e)
-
-
-def _rules(clients: Clients, of: Compiled | Variant) -> Rules:
-    """Return what the pipeline goes by."""
-    choosing: tuple[RuleSpec, ...] = tuple(rule for rule in of.rules if rule.when is not None)
-    return Rules(clients, of.surfaces, of.deadlines, choosing, of.auto)
-
-
-def _alternative(base: Compiled, variant: Variant, generation: int) -> Alternative:
-    """Return what the treated of an experiment have in place of the table's own."""
-    own = {t.name: t.ttft_p95_s for t in base.tiers}
-    return Alternative(
-        names.build(base.deployments, variant.tiers, variant.rules, variant.aliases, generation),
-        variant.scorer,
-        {t.name: t.ttft_p95_s for t in variant.tiers if t.ttft_p95_s != own[t.name]},
-    )
-
-
-class Reloads(msgspec.Struct):
-    """How loads of the configuration went."""
-
-    generation: int = 1
-    ok: int = 0
-    failed: int = 0
-    last_ok: bool = True
-    last_at: WallTime = 0.0
-    last_error: str | None = None
-    loaded_at: WallTime = 0.0
-
-
 class App:
-    """The running daemon, less its sockets and signals."""
+    """The running daemon, less its sockets and signals. Who has those says what becomes of them at a reload.
+
+    ``beyond``: the listeners, ``api`` and ``admin``, that other hosts reach.
+    """
+
+    beyond: frozenset[str] = frozenset()
+    relisten: Callable[[Compiled], Awaitable[None]] = staticmethod(_stay)
 
     def __init__(
         self,
@@ -167,6 +140,7 @@ class App:
         self.env = env
         self.log = log.get()
         self.owner = Owner(self.env)
+        self.heartbeat = Heartbeat(self.env, self.owner.blame.stalled)
         self.telling = Telling(self.owner.emit, self.log)
         self.tasks = Tasks(self.env, self.telling.task_failed)
         self.scoring = Scoring(self.env, self.owner)
@@ -174,10 +148,11 @@ class App:
         self.timeline = Timeline()
         self.journal = Journal(compiled.config.limits.journal_records)
         self.meter = Meter()
+        self.pulse = Pulse(self.env.now, self._target)
         self.ledger = Ledger(lambda: self.owner.snapshot)
         self.reloads = Reloads(loaded_at=self.env.wall(), last_at=self.env.wall())
         self.probing = Probing(self.env, self.owner, self._probe_settings(compiled), ProbeSpend())
-        self.flights = Flights(self.env, self.owner, self.plugins.terms, self.probing.kick)
+        self.flights = Flights(self.env, self.owner, self.plugins.terms, self.probing.kick, self.tasks.once)
         self.pipeline = Pipeline(self.flights)
         self.peak = Peak(self.telling.peak_changed)
         self.store: Store = self._make_store(compiled)
@@ -185,6 +160,7 @@ class App:
         self.books: Books = books.make(compiled.config.store.url)
         kept = self.telling.kept_changed
         self.money = Money(self.env, self.ledger, self.books, self.flights.purses, self.store, partial(kept, "ledger"))
+        self.journaling = Journaling(self.env, secrets.token_hex(8), partial(kept, "journal"))
         self.shelf = Shelf(self.env, self.store, self.blobs, self.telling.swept)
         errands = Errands(self.env, self.pipeline, self.telling.request_failed)
         self.worker = Worker()
@@ -207,6 +183,7 @@ class App:
                 self.shelf, self.pipeline, self.plugins.clients["openai.responses"], self.tasks.once, _elsewhere
             ),
             rate=Take(self.scoring.feedback, self.evaluating.compare),
+            offers=lambda rows: offers(self.owner, rows, self.env.now()),
         )
         self.batches = Batches(
             self.env,
@@ -220,6 +197,7 @@ class App:
         )
         self.keeping = Keeping(self.env, self.trials, self.store, partial(kept, "experiments"))
         self.persistence = Persistence(self.env, self.owner, self.store, partial(kept, "store"))
+        self.alerts = Alerts(self.env, Watching(self), self.store, Post(), self.owner.emit, self.tasks.once)
         self.loop_lag_s: Seconds = 0.0
         self.ticked_at: Instant = self.env.now()
         self.draining = False
@@ -228,10 +206,14 @@ class App:
         self._proxied: Transport | None = None
         self._reloading = asyncio.Lock()
         self._probed: dict[str, ProviderSpec] = {}
+        self._connect()
+
+    def _connect(self) -> None:
+        """Tell the parts of each other."""
         self.owner.listeners += [self.timeline.add, self.telling.event]
         self.owner.suspected = self.probing.kick
         self.flights.done = self._done
-        self.flights.keep = self.journal.keep
+        self.flights.keep = self._keep
         self.probing.charged = self._charged
         self.probing.purses = self.flights.purses
         self.scoring.arms_scored = self.trials.score
@@ -243,21 +225,25 @@ class App:
     async def start(self) -> None:
         """Bring it to life: restore state, take the configuration, start the loops."""
         if self._judging(self.compiled):
-            self._take_judge(_judge())  # nobody waits yet
+            self._take_judge(shipped_judge())  # nobody waits yet
         self._apply(self.compiled)
         await self.persistence.restore()
         await self.keeping.restore()
+        await self.alerts.restore()
         with contextlib.suppress(StoreError):  # then the batch loop tries again
             await self.shelf.restore()
         self.probing.spend = self.persistence.probe_spend
         await self.money.keep()
+        self.heartbeat.start()
         self.tasks.loop("tick", self._tick)
         self.tasks.loop("persist", lambda: self.persistence.run(lambda: self.probing.spend))
         self.tasks.loop("experiments", self.keeping.run)
+        self.tasks.loop("alerts", self.alerts.run)
         self.tasks.loop("money", self.money.run)
         self.tasks.loop("batches", self.batches.run)
         for n in range(AT_ONCE):
             self.tasks.loop(f"evaluate {n}", self.evaluating.run)
+        self._write_journal()
         await self._start_probes()
 
     async def drain(self, timeout_s: Seconds) -> None:
@@ -269,11 +255,14 @@ class App:
     async def stop(self) -> None:
         """End everything; state is saved last."""
         self.timeline.close()
+        self.heartbeat.stop()
         await self.tasks.close()
         self.worker.close()
         await self.persistence.save(self.probing.spend)
         await self.keeping.save()
+        await self.alerts.close()
         await self.money.close()
+        await self.journaling.close()
         await self.blobs.close()
         await self.books.close()
         await self.store.close()
@@ -290,14 +279,16 @@ class App:
                 new = await asyncio.get_running_loop().run_in_executor(None, plugins.read_config, self.path)
                 self._refuse_fixed(new)
                 if self._judging(new):
-                    self._take_judge(await _elsewhere(_judge))
+                    self._take_judge(await _elsewhere(shipped_judge))
             except ConfigError as e:
                 self._reload_failed(e, by)
                 raise
-            change = diff(self.compiled, _known(new, self.env.wall(), self.pipeline.chooser.judge))
+            change = diff(self.compiled, known(new, self.env.wall(), self.pipeline.chooser.judge))
             self.reloads.generation += 1
             self._apply(new)
+            self._write_journal()
             await self._start_probes()
+            await self.relisten(new)
             self.reloads.ok += 1
             self.reloads.last_ok, self.reloads.last_error = True, None
             self.reloads.last_at = self.reloads.loaded_at = self.env.wall()
@@ -325,6 +316,11 @@ class App:
         if fixed:
             text = f"{self.path}: {', '.join(fixed)} cannot change while lbd runs: restart it"
             raise ConfigError([Problem(None, "", text)])
+        # the file may name other addresses than those that the service manager passed
+        for listener, key, there in (("api", "clients", new.clients), ("admin", "admin.token", new.admin_token)):
+            if listener in self.beyond and not there:
+                text = f"{self.path}: the {listener} listener is reachable from other hosts, which needs {key}"
+                raise ConfigError([Problem(None, key, text)])
 
     def _reload_failed(self, error: ConfigError, by: str) -> None:
         self.reloads.failed += 1
@@ -337,29 +333,35 @@ class App:
         """Swap the configuration. Nothing in here awaits or fails."""
         wall = self.env.wall()
         self._prices_until = money.next_change(new.deployments, wall)
-        new = _known(new, wall, self.pipeline.chooser.judge)
+        new = known(new, wall, self.pipeline.chooser.judge)
         built = self._lines(new)
         config = new.config
         catalogue = names.build(new.deployments, new.tiers, new.rules, new.aliases, self.reloads.generation)
-        others = {name: _alternative(new, variant, self.reloads.generation) for name, variant in new.variants.items()}
+        others = {name: alternative(new, variant, self.reloads.generation) for name, variant in new.variants.items()}
         self.owner.configure(new.deployments, new.providers, new.tiers, catalogue, new.scorer, others)
         limits = config.limits
         of = [p.budgets for p in new.providers] + [s.budgets for s in new.surfaces.values()]
         of += [*(c.budgets for c in new.clients), budget(new.evaluate)]
         self.flights.purses.configure(chain(*of), wall)
         self.ledger.baseline, self.money.days = config.ledger.baseline, config.ledger.keep_days
-        self.flights.configure(built, Settings(limits.headers_after_s, limits.idle_gap_s, limits.queue_size))
+        self.flights.configure(
+            built, Settings(limits.headers_after_s, limits.idle_gap_s, limits.queue_size, limits.hedge_share)
+        )
         self.probing.lines = built
         self.probing.settings = self._probe_settings(new)
         clients = Clients(new.clients)
-        variants = {name: _rules(clients, variant) for name, variant in new.variants.items()}
-        self.pipeline.configure(msgspec.structs.replace(_rules(clients, new), variants=variants))
+        variants = {name: rules(clients, variant) for name, variant in new.variants.items()}
+        self.pipeline.configure(msgspec.structs.replace(rules(clients, new), variants=variants))
         self.trials.configure(new.experiments)
         self.peak.configure(new.peak)
+        self.alerts.configure(new.alerts)
         self.evaluating.configure(new.evaluate, new.clients)
         self.pipeline.sampler = None if new.evaluate is None else self.evaluating
         self.api.configure(Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts)))
         self.journal.set_bound(limits.journal_records)
+        self.journaling.configure(journal_place(new, self.plugins.terms))
+        if self._writer is not None:
+            self._writer.hide = lines.veil_of_all(new.providers, new.admin_token, new.provenance_key).hide
         if config.log.level != self.compiled.config.log.level:  # at start whoever set up the log has seen to it
             log.set_level(config.log.level)
         self.compiled = new
@@ -406,6 +408,10 @@ class App:
                 self.tasks.loop(f"probe {name}", loop)
                 self._probed[name] = provider
 
+    def _write_journal(self) -> None:
+        if self.journaling.on and "journal" not in self.tasks.loops:
+            self.tasks.loop("journal", self.journaling.run)
+
     def _make_store(self, compiled: Compiled) -> Store:
         url = compiled.config.store.url
         return STORES.load()[url.partition(":")[0]](url)
@@ -420,15 +426,24 @@ class App:
             self.loop_lag_s = max(0.0, self.ticked_at - before - TICK)
             self.owner.tick()
             self.meter.fold()
+            self.pulse.fold()
+            for row in self.owner.rows:
+                past.note(row, self.ticked_at)
             self.trials.tick()
             self.pipeline.chooser.peak = self.peak.look(self.owner.snapshot.rows, self.env.wall())
             if self.env.wall() >= self._prices_until and not self._reloading.locked():
                 self._apply(self.compiled)
                 self.owner.emit("prices_changed", "config", "a new price holds")
 
+    def _keep(self, snapshot: Snapshot) -> None:
+        self.journal.keep(snapshot)
+        self.journaling.keep(snapshot)
+
     def _done(self, record: RequestRecord) -> None:
         self.journal.add(record)
+        self.journaling.note(record)
         self.meter.later(record)
+        self.pulse.later(record)
         self.ledger.note(record)
         self.scoring.served.note(record)
         if record.arms:
@@ -450,6 +465,11 @@ class App:
         text = provenance.line(record, row.spec, row.provider)
         key = self.compiled.provenance_key
         return {"line": text, "signature": None if key is None else provenance.signature(text, key)}
+
+    def _target(self, deployment: DeploymentId) -> Seconds | None:
+        """Return the target of the tier that a deployment is in."""
+        row = self.owner.snapshot.row(deployment)
+        return None if row is None else row.tier_target_s
 
     def _priced(self, deployment: DeploymentId) -> bool:
         row = self.owner.snapshot.row(deployment)

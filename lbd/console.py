@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
-from lbd import __version__
+from lbd import __version__, facts, overview
 from lbd.accounts import Accounts
 from lbd.app import App
 from lbd.config.diff import diff, forbidden
 from lbd.decide import explain
 from lbd.decide.classify import PREFIX
 from lbd.ingress import queue
+from lbd.ingress.alerts import Alarms
 from lbd.ingress.money import Books
+from lbd.ingress.page import Scenery
 from lbd.ingress.problem import Problem
 from lbd.model import address
 from lbd.model import report as out
@@ -25,12 +27,13 @@ from lbd.model.failure import Failure
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.secret import Secret
 from lbd.model.units import Instant, NanoUsd
-from lbd.observe.metrics import OPENMETRICS, TEXT, BatchFacts, Facts, RowFacts, render
+from lbd.observe.metrics import OPENMETRICS, TEXT, page
+from lbd.overview import Overview
 from lbd.plugins import read_config
-from lbd.state import health, scores, spend
-from lbd.state.batch import standing
-from lbd.state.row import Row, capacity
+from lbd.state import health, spend
+from lbd.state.row import Row
 from lbd.table import report, verdict
+from lbd.table.blame import remote
 
 TICK_LATE_S = 5.0
 
@@ -57,7 +60,9 @@ class Console:
         self._app = app
         self.owner = app.owner
         self.trials = app.trials
+        self.alerts: Alarms = app.alerts
         self.accounts: Books = Accounts(app)
+        self.scenery: Scenery = Overview(app)
         self._document: tuple[tuple[int, int, int], str, bytes] | None = None
         self._metrics: dict[bool, tuple[int, bytes]] = {}
 
@@ -75,7 +80,7 @@ class Console:
     def local(self) -> bool:
         """Tell whether the TCP listener is reachable from this host only."""
         listen = self._app.compiled.config.admin.listen
-        return listen is None or address.parse(listen).local
+        return "admin" not in self._app.beyond and (listen is None or address.parse(listen).local)
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
@@ -88,9 +93,14 @@ class Console:
         """Tell whether requests should be sent here, and why not."""
         if self._app.draining:
             return False, "draining"
-        if not any(verdict.serving(row) for row in self.owner.rows):
+        serving = [row for row in self.owner.rows if verdict.serving(row)]
+        if not serving:
             return False, "no deployment can serve"
-        return True, "ready"
+        blame, now = self.owner.blame, self._app.env.now()
+        wrong = "; ".join(blame.words(now))
+        if blame.cut_off(now) and all(remote(row) for row in serving):
+            return False, wrong
+        return True, f"ready, but {wrong}" if wrong else "ready"
 
     def health(self) -> tuple[str, dict[str, Any]]:
         """Return pass, warn or fail, and the document behind it."""
@@ -132,8 +142,7 @@ class Console:
             status, summary = "fail", "draining"
         if not app.persistence.up:
             notes.append("state is not being kept: the store fails")
-        if self.owner.uplink.lost:
-            notes.append("no host beyond this one can be connected to: its own network or name resolution fails")
+        notes += self.owner.blame.words(app.env.now())
         if not app.reloads.last_ok:
             notes.append("the last reload was refused; the configuration before it is in force")
         failed = [s.name for s in app.tasks.loops.values() if not s.running]
@@ -184,6 +193,8 @@ class Console:
             # the same verdict as /health: what is wrong with the daemon itself counts too
             document.status, summary, notes = self._verdict()
             document.summary = "; ".join([summary, *notes])
+            document.service, document.flow = overview.service(app), overview.flow(app)
+            document.quality_floors, document.alerts = overview.floors(app), app.alerts.listed()
             etag = f'"{key[0]}-{key[1]}-{key[2]}"'
             self._document = (key, etag, msgspec.json.encode(document))
         return self._document[1], self._document[2]
@@ -242,6 +253,7 @@ class Console:
             "upstream_status": attempt.status,
             "upstream_request_id": attempt.upstream_id,
             "fingerprint": attempt.fingerprint,
+            "hedge": attempt.hedge,
             "prompt": attempt.prompt,
             "usage": None if attempt.usage is None else msgspec.to_builtins(attempt.usage),
             "cost_usd": attempt.cost / 1e9,
@@ -297,7 +309,7 @@ class Console:
                 for row in self.owner.rows
                 if health.admin_text(row) is not None
             ],
-            "config": _mask(masked),
+            "config": _mask(masked, _SECRET_KEYS.union(*(s.secrets for s in self._app.plugins.shapes.values()))),
         }
 
     async def reload(self, *, by: str) -> dict[str, Any]:
@@ -320,67 +332,25 @@ class Console:
     # --- metrics -------------------------------------------------------------------------------------
 
     async def metrics(self, *, openmetrics: bool) -> tuple[bytes, str]:
-        """Return the Prometheus page, rendered in a thread, at most once a second."""
+        """Return the Prometheus page, written at most once a second, others having their turn in between."""
         app = self._app
         second = int(app.env.now())
         known = self._metrics.get(openmetrics)
         if known is None or known[0] != second:
             app.meter.inflight = len(app.flights.running)
-            meter, facts = app.meter.copy(), self._facts()
-            page = await asyncio.get_running_loop().run_in_executor(
-                None, lambda: render(meter, facts, openmetrics=openmetrics)
-            )
-            known = self._metrics[openmetrics] = (second, page)
+            meter, told = app.meter.copy(), facts.facts(app)
+            written = []
+            for piece in page(meter, told, openmetrics=openmetrics):
+                written.append(piece)
+                await app.env.sleep(0)
+            known = self._metrics[openmetrics] = (second, "".join(written).encode())
         return known[1], OPENMETRICS if openmetrics else TEXT
-
-    def _facts(self) -> Facts:
-        app = self._app
-        now = app.env.now()
-        r = app.reloads
-        events = app.timeline.last(1)
-        batches = standing(app.shelf.batches.values(), app.env.wall())
-        rows = [
-            RowFacts(
-                row.spec.id,
-                row.state,
-                row.breaker.phase,
-                row.breaker.opened_total,
-                row.inflight,
-                capacity(row),
-                view.weight,
-                min((now - p.at for p in row.probes.values()), default=None),
-                view.error_ratio,
-                {t.family or scores.EVERY: t.level.value for t in scores.told(row, now) if t.level is not None},
-            )
-            for row, view in zip(self.owner.rows, self.owner.snapshot.rows, strict=True)
-        ]
-        return Facts(
-            rows,
-            self.owner.snapshot.generation,
-            self.owner.publishes,
-            len(app.flights.queue),
-            r.generation,
-            app.compiled.hash,
-            {"ok": r.ok, "refused": r.failed},
-            r.last_ok,
-            r.last_at,
-            app.loop_lag_s,
-            app.persistence.up,
-            app.probing.spend.total,
-            app.flights.budget.left(now),
-            events[-1].id if events else 0,
-            app.log_dropped(),
-            BatchFacts(batches.by_status, dict(app.batches.lines), batches.waiting, batches.oldest_s),
-            dict(app.scoring.taken),
-            dict(app.evaluating.counts),
-            {of: total.total / total.n for of, total in app.evaluating.measured.items()},
-            app.trials.facts(),
-        )
 
 
 def _short(r: RequestRecord) -> dict[str, Any]:
     return {
         "id": r.id,
+        "trace_id": r.trace or None,
         "time": report.rfc3339(r.time),
         "client": r.client,
         "surface": r.surface or None,
@@ -434,17 +404,17 @@ def _checks(row: Row, time: str, now: Instant, *, stale: bool) -> dict[str, list
 
 
 _USER_INFO = re.compile(r"://[^/@\s]*@")  # of a proxy's or a store's URL
-_SECRET_KEYS = frozenset({"api_key", "key", "token", "provenance_key"})
+_SECRET_KEYS = frozenset({"api_key", "key", "token", "provenance_key", "webhook", "alertmanager", "slack"})
 
 
-def _mask(value: Any, name: str = "") -> Any:
-    """Replace inline secrets; references stay, since they are not secret."""
+def _mask(value: Any, secret: Collection[str], name: str = "") -> Any:
+    """Replace inline secrets, which stand under the names in ``secret``; references stay, since they are none."""
     if isinstance(value, str):
-        return "***" if name in _SECRET_KEYS else _USER_INFO.sub("://***@", value)
+        return "***" if name in secret else _USER_INFO.sub("://***@", value)
     if isinstance(value, dict):
-        inner = {k: _mask(v, k) for k, v in value.items()}
+        inner = {k: _mask(v, secret, k) for k, v in value.items()}
         # a configured header may well carry a credential
         return dict.fromkeys(inner, "***") if name == "headers" else inner
     if isinstance(value, list):
-        return [_mask(v, name) for v in value]
+        return [_mask(v, secret, name) for v in value]
     return value

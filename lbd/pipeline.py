@@ -46,6 +46,7 @@ from lbd.upstream.call import Flights
 from lbd.upstream.respond import JSON, answer, own_fields
 from lbd.upstream.tape import Tape
 from lbd.upstream.ticket import Ticket
+from lbd.upstream.trace import Ids
 
 ESTIMATED = JSON + b"x-lbd-estimated: 1\r\n"
 
@@ -109,6 +110,7 @@ class Pipeline:
         self.chooser = Chooser()
         self.sampler: Sampler | None = None
         self.asks = Asks()
+        self.traces = Ids()
         self.trying: tuple[ExperimentSpec, ...] = ()  # experiments that run
         self.entered: Callable[[tuple[Arm, ...]], None] = lambda _arms: None  # a request that counts in them flies
         self._rates = Rates()
@@ -243,7 +245,7 @@ class Pipeline:
         told = None if judged is NOT_JUDGED else judged
         sampled = surface is None or surface.evaluate
         after = stating.after_content(wish, surface)
-        rest = (affinity, forward, validation, sampled, told, arms, after)
+        rest = (affinity, forward, validation, sampled, told, arms, after, self.traces.trace(inbound))
         return Ticket(request_id, inbound.arrived, body, ask, shape, client.name, *rest)
 
     def _tried(self, request_id: str, wish: Wishes, client: ClientSpec) -> tuple[Rules, Assigned]:

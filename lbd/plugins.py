@@ -32,8 +32,11 @@ def load() -> Plugins:
     return Plugins(PROVIDERS.load(), CLIENTS.load(), TERMS.load(), PROBES.load())
 
 
-def read_config(path: Path) -> Compiled:
-    """Read, check and resolve a configuration. Raises ConfigError."""
+def read_config(path: Path, *, follow: bool = True) -> Compiled:
+    """Read, check and resolve a configuration. Raises ConfigError.
+
+    ``follow`` False: it is not to be run, so its secrets and certificates need not be there.
+    """
     shapes, terms, probes = PROVIDERS.load(), TERMS.load(), PROBES.load()  # all that a configuration can name
     config, tree = load_config(path, {name: shape.config for name, shape in shapes.items()})
-    return compile_config(config, tree, shapes=shapes, terms=set(terms), probes=set(probes))
+    return compile_config(config, tree, shapes=shapes, terms=set(terms), probes=set(probes), follow=follow)

@@ -1,4 +1,9 @@
-"""Client keys. Known by their SHA-256 only; compared as hashes, never logged, never part of a query."""
+"""Client keys. Known by their SHA-256 only; compared as hashes, never logged, never part of a query.
+
+Nothing here compares a key with what was sent, character by character: a table is asked for the digest of what was
+sent, which nobody can steer, and what was accepted before is found by a hash whose key is drawn at each start. How long
+either takes says nothing of how much of a guess was right.
+"""
 
 from __future__ import annotations
 

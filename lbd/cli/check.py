@@ -11,15 +11,26 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lbd.cli.main import DEFAULT_CONFIG
+from lbd.daemon import descriptors
 from lbd.model.problem import ConfigError, Problem
 from lbd.plugins import read_config
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("-c", "--config", type=Path, default=Path(DEFAULT_CONFIG), metavar="FILE")
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=Path(DEFAULT_CONFIG),
+        metavar="FILE",
+        help=f"the configuration ({DEFAULT_CONFIG})",
+    )
     parser.add_argument("--strict", action="store_true", help="warnings give exit status 2")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--format", choices=("text", "json", "github"), default="text", help="of what is wrong (text)")
+    form.add_argument("--json", dest="format", action="store_const", const="json", help="as --format json")
+    parser.epilog = "exit status: 0 good; 1 bad; 2 wrong arguments, or with --strict: warnings"
 
 
 def show(problems: Iterable[Problem], form: str) -> None:
@@ -69,8 +80,10 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as e:
         show(e.problems, args.format)
         return 1
-    show(good.warnings, args.format)
+    few = descriptors.shortage(good)
+    warnings = [*good.warnings, *([] if few is None else [Problem(None, "limits", few, "warning")])]
+    show(warnings, args.format)
     if args.format == "text":
         providers, rows = len(good.providers), len(good.deployments)
-        print(f"{args.config}: good ({providers} providers, {rows} deployments, {len(good.warnings)} warnings)")
-    return 2 if good.warnings and args.strict else 0
+        print(f"{args.config}: good ({providers} providers, {rows} deployments, {len(warnings)} warnings)")
+    return 2 if warnings and args.strict else 0

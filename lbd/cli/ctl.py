@@ -12,10 +12,11 @@ from urllib.parse import quote
 from lbd.cli import admin_client
 from lbd.cli.admin_address import AdminError
 from lbd.cli.admin_client import Client
-from lbd.display import paint, provider_table
+from lbd.display import alerts, paint, provider_table
 from lbd.display.paint import Cell, Column, Row
 
 MOST_WEIGHT = 1000
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 RELOAD_S = 60.0  # a reload may wait for one that is under way
 # action -> (what it does, what to know of it afterwards)
 ORDERS: dict[str, tuple[str, str]] = {
@@ -60,6 +61,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     experiment.add_argument("name", metavar="NAME")
     experiment.add_argument("--reason", default="", metavar="TEXT", help="stands in the event, beside who ordered it")
     _shared(experiment)
+    text = "show alerts that are pending, fire or are over, silences, and whether everybody can be told"
+    _shared(actions.add_parser("alerts", help=text, description=f"{text[0].upper()}{text[1:]}."))
+    text = "tell nobody of an alert for a time; it still stands in lbd status"
+    silence = actions.add_parser("silence", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    silence.add_argument("alert", metavar="ALERT", help="as lbd ctl alerts shows it: error_rate:openai-eu/gpt-4.1")
+    silence.add_argument(
+        "--for", dest="for_s", type=_seconds, default=3600.0, metavar="TIME", help="as 30m, 2h, 7d (1h); 0 ends it"
+    )
+    silence.add_argument("--reason", default="", metavar="TEXT", help="stands in the event, beside who ordered it")
+    _shared(silence)
     text = "read the configuration again; a bad one is refused, and the one before stays in force"
     reload = actions.add_parser("reload", help=text, description=f"{text[0].upper()}{text[1:]}.")
     reload.add_argument("--wait", action="store_true", help="until it is in force or refused (always so)")
@@ -85,6 +96,14 @@ def _deployment(text: str) -> str:
     return text
 
 
+def _seconds(text: str) -> float:
+    """Read a duration of at most 30 days."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    if not (number.isascii() and number.isdigit()) or int(number) * _UNITS[unit] > _UNITS["d"] * 30:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 30m, 2h or 7d, at most 30d; 0 for none")
+    return float(int(number) * _UNITS[unit])
+
+
 def _weight(text: str) -> float | None:
     if text == "none":
         return None
@@ -101,6 +120,7 @@ def _weight(text: str) -> float | None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     client = admin_client.client(args)
+    body: dict[str, object]
     match args.action:
         case "reload":
             return _reload(client, args)
@@ -110,11 +130,18 @@ def run(args: argparse.Namespace) -> int:
         case "decisions":
             document = client.get("/v1/decisions", limit=args.n)
             lines = [] if args.json else _decisions(document["decisions"])
+        case "alerts":
+            document = client.get("/v1/alerts")
+            lines = [] if args.json else _alerts(document)
+        case "silence":
+            body = {"for_s": args.for_s, "reason": args.reason}
+            document = client.post(f"/v1/alerts/{quote(args.alert)}/silence", body)
+            lines = [_silenced(document)]
         case "experiment":
             document = client.post(f"/v1/experiments/{quote(args.name, safe='')}/{args.what}", {"reason": args.reason})
             lines = [f"{document['name']} ({document['state']}): {document['verdict']}"]
         case order:
-            body: dict[str, object] = {"reason": args.reason}
+            body = {"reason": args.reason}
             if order == "weight":
                 body["weight"] = args.value
             document = client.order(order, args.deployment, **body)
@@ -131,6 +158,19 @@ def _ordered(action: str, document: Mapping[str, Any]) -> list[str]:
     if action == "weight" and document["weight"] is None:
         after = ""
     return [*out, after] if after else out
+
+
+def _alerts(document: Mapping[str, Any]) -> list[str]:
+    return alerts.table(document, paint.Paint(paint.coloured(sys.stdout)), paint.room(sys.stdout))
+
+
+def _silenced(document: Mapping[str, Any]) -> str:
+    until = [s["until"] for s in document["silences"] if s["id"] == document["id"]]
+    return paint.printable(
+        f"{document['id']}: nobody is told before {provider_table.local(until[0])}"
+        if until
+        else f"{document['id']}: not silenced"
+    )
 
 
 # --- reload ----------------------------------------------------------------------------------------------

@@ -8,6 +8,10 @@ import sys
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = (
+        "exit status: 0 ended; 1 it cannot run here, or with --outage a request failed before its first content or was"
+        " lost; 2 wrong arguments"
+    )
     parser.add_argument("--outage", action="store_true", help="freeze, kill and revive servers under traffic")
     parser.add_argument("--savings", action="store_true", help="send a mixed workload and show choices and money")
     parser.add_argument("--api-port", type=int, default=8080, help="port of the API (another one if taken)")

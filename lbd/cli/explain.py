@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     asked = parser.add_argument_group("a request that is not sent")
     asked.add_argument("--model", metavar="NAME", help="the model, rule or 'auto' that a client would ask for")
     asked.add_argument("--stream", action="store_true", help="it would ask for a stream")
-    asked.add_argument("--class", dest="urgency", choices=("interactive", "background"))
+    asked.add_argument("--class", dest="urgency", choices=("interactive", "background"), help="its urgency")
     asked.add_argument("--body", metavar="FILE", help="a whole body as a client would send it; - reads it from stdin")
     asked.add_argument(
         "--header",
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(document, indent=2))
     else:
         brush = paint.Paint(paint.coloured(sys.stdout))
-        print("\n".join(words(document, brush, paint.room(sys.stdout))))
+        print("\n".join(words(paint.tame(document), brush, paint.room(sys.stdout))))
     return 0
 
 

@@ -7,44 +7,9 @@ from typing import Any
 
 from lbd.display.paint import Cell, Column, Paint, Row, fit
 from lbd.display.provider_table import NONE, local, ms, percent
+from lbd.model.words import MANNERS, REASONS, exclusion
 
 BAR = 32  # columns of the time line
-_REASONS = {
-    "only": "the only candidate there",
-    "weighted": "drawn by weight; nobody else was less loaded",
-    "least_loaded": "least loaded of the candidates with a like score",
-    "best_of_two": "the less loaded of two that were drawn",
-    "affinity": "the home of this session or prompt prefix",
-    "explore": "explored, because its estimate was stale",
-    "again": "the same one once more, after a short wait",
-}
-_MANNERS = {
-    "slo_missed": "nobody was predicted to meet the target: this comes closest",
-    "suspect": "only suspects were left: their last sign was bad",
-    "ejected": "only what stands out from its peers was left",
-    "trial": "last resort: nothing was left but an open breaker",
-}
-_EXCLUSIONS = {
-    "capability": "lacks what the request needs",
-    "context": "the prompt is too long for it",
-    "admin_drain": "drained by an operator",
-    "admin_maint": "in maintenance",
-    "not_allowed": "not allowed for this client",
-    "breaker_open": "its breaker is open",
-    "trials_under_way": "half-open, all its trials are under way",
-    "quota_exhausted": "its quota is used up for now",
-    "weight_zero": "its weight is 0",
-    "quality_unknown": "a quality floor is set, and its quality is not known",
-    "under_quality_floor": "under the quality floor",
-    "quality_dropped": "its scored answers have become worse",
-    "price_unknown": "its price is not known",
-    "over_max_usd": "predicted to cost too much",
-    "over_max_cost_per_1k": "predicted to cost too much a token",
-    "ejected": "stands out from its peers",
-    "over_slo": "predicted to be too slow for the target",
-    "over_deadline": "predicted to miss the deadline",
-    "over_total": "predicted not to finish in time",
-}
 
 
 # --- a plan ----------------------------------------------------------------------------------------------
@@ -61,7 +26,7 @@ def plan(document: dict[str, Any], brush: Paint, room: int | None) -> list[str]:
         if not others:
             head = [Cell(first["deployment"], "good"), Cell(" would be chosen.")]
         if stages[0]["manner"] != "normal":
-            head.append(Cell(f" {_capital(_MANNERS[stages[0]['manner']])}.", "warn"))
+            head.append(Cell(f" {_capital(MANNERS[stages[0]['manner']])}.", "warn"))
     else:
         head = [Cell("Nobody could serve it", "bad"), Cell(": every deployment is excluded.")]
     out = [brush.line(head), _wanted(document["asked"], document["ask"]), *_judged(document.get("judged"))]
@@ -220,18 +185,14 @@ def _attempt(number: int, attempt: dict[str, Any], brush: Paint, room: int | Non
     if attempt["deployment"] is None:
         cells.append(Cell(": nobody was left to send it to.", "bad"))
     else:
-        why = _REASONS.get(attempt["reason"], attempt["reason"])
+        why = REASONS.get(attempt["reason"], attempt["reason"])
         cells.append(Cell(f": {attempt['deployment']} from {attempt['stage']}: {why}."))
+        if attempt.get("hedge"):
+            cells.append(Cell(" Asked beside the one before, which was late.", "warn"))
     if attempt["manner"] not in ("normal", ""):
-        cells.append(Cell(f" {_capital(_MANNERS.get(attempt['manner'], attempt['manner']))}.", "warn"))
+        cells.append(Cell(f" {_capital(MANNERS.get(attempt['manner'], attempt['manner']))}.", "warn"))
     out = [brush.line(cells)]
-    narrowed = []
-    if query["out"]:
-        narrowed.append(f"tried or refused before: {', '.join(query['out'])}")
-    if query["model"] is not None:
-        narrowed.append(f"first another deployment of {query['model']}")
-    if query["larger_than"] is not None:
-        narrowed.append(f"a context of more than {query['larger_than']} tokens")
+    narrowed = _narrowed(query)
     if narrowed:
         out.append(f"  Narrowed: {'; '.join(narrowed)}.")
     if live:
@@ -242,6 +203,18 @@ def _attempt(number: int, attempt: dict[str, Any], brush: Paint, room: int | Non
         out.append("  The candidates were those of the decision before.")
     elif attempt["ranking"] is not None:
         out += _ranking(attempt["ranking"], brush, room)
+    return out
+
+
+def _narrowed(query: dict[str, Any]) -> list[str]:
+    """Say what was left to choose from."""
+    out = []
+    if query["out"]:
+        out.append(f"tried or refused before: {', '.join(query['out'])}")
+    if query["model"] is not None:
+        out.append(f"first another deployment of {query['model']}")
+    if query["larger_than"] is not None:
+        out.append(f"a context of more than {query['larger_than']} tokens")
     return out
 
 
@@ -284,8 +257,7 @@ def _ranking(ranking: dict[str, Any], brush: Paint, room: int | None) -> list[st
 def _excluded(excluded: Sequence[dict[str, Any]], brush: Paint) -> list[str]:
     rows: list[Row] = []
     for e in excluded:
-        words = _EXCLUSIONS.get(e["reason"], "locked until a person acts" if e["reason"].startswith("locked") else "")
-        told = ": ".join(t for t in (words, e["detail"]) if t)
+        told = ": ".join(t for t in (exclusion(e["reason"]), e["detail"]) if t)
         soft = " (used when nothing better is left)" if e["soft"] else ""
         rows.append({"id": Cell(f"✕ {e['deployment']}", "bad"), "code": Cell(e["reason"]), "why": Cell(told + soft)})
     columns = (Column("id", "  EXCLUDED"), Column("code", "REASON"), Column("why", ""))

@@ -17,15 +17,22 @@ DEFAULT_CONFIG = "/etc/lbd/lbd.yaml"
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "run the daemon"),
     "check": ("check", "check a configuration without touching the daemon"),
+    "adapt": ("adapt", "turn the configuration of another gateway into one for lbd"),
     "demo": ("demo", "start real model servers and lbd before them"),
     "status": ("status", "show the provider table once"),
     "top": ("top", "show the provider table live"),
     "events": ("events", "show what happened; -f follows"),
     "explain": ("explain", "say why a request went where it went, or where one would go"),
+    "replay": ("replay", "execute journaled decisions again, as they were or under another configuration"),
+    "simulate": ("simulate", "run a configuration through a day in virtual time, over simulated providers"),
     "report": ("report", "show what requests cost, what was saved, and what lbd itself cost"),
     "advise": ("advise", "say whether routing pays here, from the ledger's own numbers"),
-    "ctl": ("ctl", "drain, ready, maint, weight, reset-breaker, probe-now, experiment, reload"),
+    "ctl": ("ctl", "drain, ready, maint, weight, reset-breaker, probe-now, experiment, alerts, silence, reload"),
     "schema": ("schema", "print the JSON Schema of the configuration or of the dashboard's document"),
+    "gen": ("gen", "write rules for Prometheus or a dashboard for Grafana, from the limits of a configuration"),
+    "dump": ("dump", "gather what somebody needs who is asked for help, without secrets and prompts"),
+    "completion": ("completion", "print the completion of commands and options for bash, zsh or fish"),
+    "manual": ("manual", "print the manual page of the commands or of the configuration"),
     "train": ("train", "train the router's weights from measured answers"),
     "shapes": ("shapes", "print which clients are served by which providers, and what each can be asked"),
 }
@@ -67,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if BRIEF.intersection(chosen):
         gc.disable()
         atexit.register(gc.freeze)
+    elif chosen == ["run"]:  # which begins to collect when it serves
+        gc.disable()
     try:
         args = parser(*chosen).parse_args(words)
         return _run(args)

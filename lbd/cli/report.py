@@ -10,11 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from lbd.cli import admin_client, experiments
-from lbd.display import paint
+from lbd.cli.admin_address import AdminError
+from lbd.cli.waiting import Waiting
+from lbd.display import paint, report_page
 from lbd.display.money import headline, money
 from lbd.display.paint import Cell, Column, Row
 
 GROUPS = ("client", "surface", "rule", "model", "provider", "deployment", "urgency", "hour")
+PAGE = ("hour", "surface", "model", "provider")  # what a page shows
+LONGEST_S = 120.0  # for a ledger of years
 COLUMNS = (
     Column("requests", "REQUESTS", right=True),
     Column("cost", "COST", right=True),
@@ -42,6 +46,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the document of GET /v1/savings (or /v1/ledger, /v1/experiments), as it came",
     )
     form.add_argument("--csv", action="store_true", help="one line a group (or attempt), for a spreadsheet")
+    form.add_argument(
+        "--html", action="store_true", help=f"one page with bars, by {', '.join(PAGE)} unless --by says by what"
+    )
     admin_client.arguments(parser)
 
 
@@ -56,14 +63,25 @@ def _groups(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     """Show it."""
     client = admin_client.client(args)
+    if args.html and (args.experiments or args.rows is not None):
+        raise AdminError("--html is of what was saved, not of --rows or --experiments", exit_status=2)
     if args.experiments:
         return experiments.run(client, as_json=args.json)
-    if args.rows is not None:
-        document = client.get("/v1/ledger", since=args.since, until=args.until, limit=args.rows)
-        told = document["data"]
-    else:
-        document = client.get("/v1/savings", since=args.since, until=args.until, by=args.by)
-        told = document["by"] or [document]
+    period = {"since": args.since, "until": args.until, "timeout_s": LONGEST_S}
+    with Waiting("reading the ledger"):
+        if args.html:
+            groups = args.by.split(",") if args.by else PAGE
+            found = {by: client.get("/v1/savings", by=by, **period) for by in groups}
+            document, told = found[groups[0]], []
+        elif args.rows is not None:
+            document = client.get("/v1/ledger", limit=args.rows, **period)
+            told = document["data"]
+        else:
+            document = client.get("/v1/savings", by=args.by, **period)
+            told = document["by"] or [document]
+    if args.html:
+        print(report_page.page(document, {by: of["by"] for by, of in found.items()}), end="")
+        return 0
     if args.json:
         print(json.dumps(document, indent=2))
     elif args.csv or args.rows is not None:
@@ -137,7 +155,10 @@ def lines(document: dict[str, Any], by: str, brush: paint.Paint, room: int | Non
 def _row(one: dict[str, Any], words: Sequence[str]) -> Row:
     share = one["saved_share"]
     return {
-        **{word: Cell(str(one[word])) for word in words},
+        **{
+            word: Cell(report_page.hour_text(one[word]) if word == report_page.HOUR else str(one[word]))
+            for word in words
+        },
         "requests": Cell(str(one["requests"])),
         "cost": Cell(money(one["cost_usd"])),
         "premium": Cell(money(one["compared"]["premium_usd"])),

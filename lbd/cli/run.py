@@ -13,7 +13,15 @@ from lbd.plugins import read_config
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("-c", "--config", type=Path, default=Path(DEFAULT_CONFIG), metavar="FILE")
+    parser.epilog = "exit status: 0 stopped as told; 1 the configuration is bad, or a socket cannot be had"
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=Path(DEFAULT_CONFIG),
+        metavar="FILE",
+        help=f"the configuration ({DEFAULT_CONFIG})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

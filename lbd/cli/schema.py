@@ -24,6 +24,7 @@ _KEY = re.compile(r"^(\w+): (.+(?:\n +.+)*)$", re.MULTILINE)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = "exit status: 0 printed; 2 wrong arguments"
     parser.add_argument(
         "of",
         nargs="?",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from lbd import plugins
 from lbd.shapes import bridge
@@ -14,8 +16,10 @@ SERVICES = Service.__args__  # type: ignore[attr-defined]
 HOW = {True: "passes", False: "translated"}
 
 
-def arguments(_parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments: none."""
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = "exit status: 0 printed; 2 wrong arguments"
+    parser.add_argument("--json", action="store_true", help="the same as one document")
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -64,7 +68,19 @@ def _how(way: Way | None) -> str:
     return HOW[way.native] if way.serves == "chat" else f"{HOW[way.native]} (`{way.serves}`)"
 
 
-def run(_args: argparse.Namespace) -> int:
+def table() -> dict[str, Any]:
+    """Return the same for programs: by provider shape and client shape, how requests go and what is carried."""
+    ways = {n: bridge.wires(PROVIDERS.load()[n], "", SERVICES) for n in sorted(plugins.load().shapes)}
+    return {
+        provider: {
+            client: {"how": HOW[way.native], "serves": way.serves, "carries": sorted(way.carries)}
+            for client, way in sorted(of.items())
+        }
+        for provider, of in ways.items()
+    }
+
+
+def run(args: argparse.Namespace) -> int:
     """Print it."""
-    print(document(), end="")
+    print(json.dumps(table(), indent=2) if args.json else document().rstrip("\n"))
     return 0

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from lbd.cli import admin_client
-from lbd.display import paint, provider_table
+from lbd.display import alerts, paint, provider_table
 
 FAIL = 2
 _EPILOG = admin_client.exit_statuses("0 pass or warn", f"{FAIL} fail: no deployment can serve")
@@ -37,6 +37,8 @@ def lines(document: dict[str, Any], brush: paint.Paint, room: int | None) -> lis
     """Return what is printed: verdict, table, a reason for everything that is not green, what it rests on."""
     time = document["time"]
     out = provider_table.lines(document, brush, room)
+    if told := alerts.lines(document.get("alerts", []), brush, time):
+        out += ["", *told]
     config = document["config"]
     if config["last_error"] is not None:
         out += ["", brush(f"◐ the last reload was refused: {config['last_error']}", "warn")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from importlib.util import find_spec
@@ -13,6 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help=".jsonl, .jsonl.gz, or a folder of them")
     parser.add_argument("--out", type=Path, default=Path("weights.bin"), metavar="F", help="the weight file")
+    parser.add_argument("--json", action="store_true", help="what was written, as one document")
+    parser.epilog = "exit status: 0 trained; 1 the data cannot be used, or nothing can be written; 2 wrong arguments"
     parser.add_argument("--card", type=Path, default=None, metavar="F", help="the model card (Markdown)")
 
 
@@ -36,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
     except OSError as e:
         print(f"lbd: {e.filename}: cannot be written ({e.strerror}): check the folder and its rights", file=sys.stderr)
         return 1
+    if args.json:
+        print(json.dumps({"weights": str(args.out), "bytes": len(trained.weights), "orders": card.orders(trained)}))
+        return 0
     print(card.orders(trained))
     print(f"\n{args.out}: {len(trained.weights)} bytes")
     return 0

@@ -10,16 +10,18 @@ import math
 import os
 from collections.abc import Collection, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from lbd.config import answers, choosing, evaluate, money, schema
+from lbd.config import alerts, answers, choosing, evaluate, journal, money, schema, tls
 from lbd.config.hint import meant, unknown
 from lbd.config.offers import Offers
 from lbd.config.secrets import SecretError, resolve
 from lbd.config.tree import Path_, Tree
 from lbd.decide.rules import judges
 from lbd.model import address
+from lbd.model.alert import AlertsSpec
 from lbd.model.evaluation import EvaluateSpec
 from lbd.model.experiment import ExperimentSpec, Variant
 from lbd.model.problem import ConfigError, Problem
@@ -39,6 +41,9 @@ from lbd.model.request import AfterContent
 from lbd.model.secret import Secret, SecretRef
 from lbd.shapes.providers import Shape
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 
 class Compiled(msgspec.Struct, frozen=True):
     """A configuration that can be run."""
@@ -56,6 +61,7 @@ class Compiled(msgspec.Struct, frozen=True):
     auto: AutoSpec
     peak: PeakSpec | None
     evaluate: EvaluateSpec | None
+    alerts: AlertsSpec
     probe_kinds: tuple[str, ...]
     admin_token: Secret | None
     provenance_key: Secret | None
@@ -63,6 +69,7 @@ class Compiled(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...]
     experiments: tuple[ExperimentSpec, ...] = ()
     variants: Mapping[str, Variant] = {}  # what the treated of each experiment have
+    tls: SSLContext | None = None  # of the API listener
 
     @property
     def judges(self) -> bool:
@@ -83,9 +90,13 @@ def compile_config(
     terms: Collection[str],
     probes: Collection[str],
     environ: Mapping[str, str] = os.environ,
+    follow: bool = True,
 ) -> Compiled:
-    """Check and resolve a configuration. Raises ConfigError with everything that is wrong."""
-    return _Compiler(config, tree, shapes, terms, probes, environ).run()
+    """Check and resolve a configuration. Raises ConfigError with everything that is wrong.
+
+    ``follow`` False: it is not to be run, so its secrets and certificates need not be there.
+    """
+    return _Compiler(config, tree, shapes, terms, probes, environ, follow=follow).run()
 
 
 class _Compiler:
@@ -97,7 +108,10 @@ class _Compiler:
         terms: Collection[str],
         probes: Collection[str],
         environ: Mapping[str, str],
+        *,
+        follow: bool,
     ) -> None:
+        self.follow = follow
         self.config = config
         self.tree = tree
         self.shapes = shapes
@@ -154,11 +168,13 @@ class _Compiler:
             auto=AutoSpec(config.auto.judge, config.auto.quality_share or 0.0),
             peak=choosing.peak(config.peak, self.error),
             evaluate=evaluate.spec(config.evaluate, models | {d.id for d in deployments}, self.error, self.warn),
+            alerts=self._alerts(),
             probe_kinds=self._probe_kinds(),
             admin_token=self._secret(config.admin.token, ("admin", "token")),
             provenance_key=self._secret(config.log.provenance_key, ("log", "provenance_key")),
             hash=hashlib.sha256(repr(self.tree.value).encode()).hexdigest()[:16],
             warnings=tuple(self.warnings),
+            tls=self._tls(),
         )
         if config.experiments and not self.problems:
             compiled = self._with_experiments(compiled)
@@ -171,7 +187,7 @@ class _Compiler:
         from lbd.config import variants  # most configurations have none
 
         def compile_(config: schema.Config, tree: Tree) -> Compiled:
-            return _Compiler(config, tree, self.shapes, self.terms, self.probes, self.environ).run()
+            return _Compiler(config, tree, self.shapes, self.terms, self.probes, self.environ, follow=self.follow).run()
 
         found, treated, problems = variants.specs(base, self.tree, self.shapes, compile_, self.error, self.warn)
         self.problems += problems
@@ -269,6 +285,8 @@ class _Compiler:
     def _secret(self, ref: SecretRef | str | None, path: Path_) -> Secret | None:
         if ref is None:
             return None
+        if not self.follow:
+            return Secret(f"https://simulated.invalid/{'/'.join(map(str, path))}")  # each its own
         try:
             return resolve(ref, inline=self.config.allow_inline_secrets, environ=self.environ)
         except SecretError as e:
@@ -298,6 +316,17 @@ class _Compiler:
                 self.error(("probes", "kinds", i), f"no such probe{unknown(kind, self.probes)}")
         return tuple(kinds)
 
+    def _alerts(self) -> AlertsSpec:
+        probes = self.config.probes
+        return alerts.spec(
+            self.config.alerts,
+            probes.every_s,
+            probes.timeout_s,
+            follow=self._secret,
+            error=self.error,
+            warn=self.warn,
+        )
+
     def _daemon(self) -> None:
         config = self.config
         if config.workers != 1:
@@ -313,6 +342,14 @@ class _Compiler:
         if config.admin.socket is not None and not _absolute(config.admin.socket):
             self.error(("admin", "socket"), "a unix socket needs an absolute path")
         self._store(config.store.url)
+        journal.check(config.journal, lambda key, why: self.error(("journal", key), why))
+
+    def _tls(self) -> SSLContext | None:
+        if self.config.tls is None or not self.follow:
+            return None
+        if self.config.listen.startswith("unix:"):
+            self.error(("tls",), "is for a TCP listener: what comes by a unix socket is on this host already")
+        return tls.context(self.config.tls, lambda key, why: self.error(("tls", key), why))
 
     def _store(self, url: str) -> None:
         scheme, _, rest = url.partition(":")

@@ -47,11 +47,12 @@ def diff(old: Compiled, new: Compiled) -> Diff:
             "deadlines",
             "scorer",
             "probe_kinds",
+            "alerts",
             "experiments",
         )
         if getattr(old, name) != getattr(new, name)
     ]
-    of_config = ("probes", "limits", "ledger", "log", "allowed_hosts")
+    of_config = ("tls", "probes", "limits", "ledger", "log", "allowed_hosts")
     parts += [n for n in of_config if getattr(old.config, n) != getattr(new.config, n)]
     if old.admin_token != new.admin_token:
         parts.append("admin.token")

@@ -214,6 +214,7 @@ class Offers:
             self_hosted=shape.self_hosted,
             unary_via_stream=shape.unary_via_stream,
             prompt=answers.prompt(d.prompt),
+            account=d.quota_group or f"{p.quota_group or p.name}/{d.upstream_model or d.model}",
         )
 
     def _secrets(self, p: ProviderConfig, shape: Shape, path: Path_) -> tuple[tuple[str, Secret], ...]:

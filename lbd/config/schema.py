@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 from msgspec.structs import force_setattr
 
+from lbd.config.alerts import AlertsConfig
 from lbd.config.callers import ClientConfig, SurfaceConfig
 from lbd.config.evaluate import EvaluateConfig
 from lbd.config.experiments import ExperimentConfig
+from lbd.config.journal import JournalConfig
 from lbd.config.routing import AutoConfig, PeakConfig, RuleConfig
 from lbd.config.strict import Strict
 from lbd.decide.terms import DEFAULT_WEIGHTS
@@ -34,6 +36,20 @@ class AdminConfig(Strict, frozen=True):
     listen: str | None = "127.0.0.1:8081"
     socket: str | None = None
     token: SecretRef | str | None = None
+
+
+class TlsConfig(Strict, frozen=True):
+    """TLS of the API listener, 1.2 and 1.3. The files are read again at every reload.
+
+    cert_file: the certificate, and behind it those that lead to its authority; PEM.
+    key_file: its private key, without a passphrase; PEM.
+    client_ca_file: certificates of authorities; every client must then show a certificate of one of them, beside its
+        key. PEM.
+    """
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str | None = None
 
 
 class TierConfig(Strict, frozen=True):
@@ -112,6 +128,8 @@ class LimitsConfig(Strict, frozen=True):
     headers_after_s: how long the head of a stream waits for the first content; then comments keep it alive.
     idle_gap_s: the longest silence inside a stream that has begun.
     queue_size: requests that may wait for a free deployment.
+    hedge_share: a stream that is late may be asked for a second time beside the first, until one begins; this is how
+        much such attempts may add to the input tokens of all requests. 0: none.
     journal_records: decisions that are kept for lbd explain.
     """
 
@@ -120,6 +138,7 @@ class LimitsConfig(Strict, frozen=True):
     headers_after_s: Positive = 15.0
     idle_gap_s: Positive = 30.0
     queue_size: Count = 1000
+    hedge_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
     journal_records: Count = 1000
 
 
@@ -164,6 +183,7 @@ class Config(Strict, frozen=True):
 
     providers: accounts and servers, with what each offers.
     listen: the API: host:port, [v6]:port or unix:/path. Beyond this host it needs clients.
+    tls: the API's certificate; not given: it speaks plain HTTP.
     admin: page, JSON API and metrics for operators.
     clients: API keys; without any, callers on this host are served and no key is asked for.
     tiers: quality and latency levels, best first.
@@ -179,8 +199,10 @@ class Config(Strict, frozen=True):
     workers: processes on this host; 1 in this version.
     limits: bounds of the daemon itself.
     ledger: what is written down of money.
+    journal: what is written down of decisions.
     evaluate: how answers are sampled and scored; not given: they are not.
     experiments: changes that a share of the requests gets, compared with the rest.
+    alerts: what is an alert, and who is told.
     log: log lines.
     allowed_hosts: names in a Host or Origin header that are served beside loopback names and addresses.
     allow_inline_secrets: whether keys may stand in the file itself.
@@ -188,6 +210,7 @@ class Config(Strict, frozen=True):
 
     providers: Annotated[list[Any], msgspec.Meta(min_length=1)]
     listen: str = "127.0.0.1:8080"
+    tls: TlsConfig | None = None
     admin: AdminConfig = AdminConfig()
     clients: list[ClientConfig] = []
     tiers: Annotated[list[TierConfig], msgspec.Meta(min_length=1)] = msgspec.field(default_factory=usual_tiers)
@@ -203,8 +226,10 @@ class Config(Strict, frozen=True):
     workers: int = 1
     limits: LimitsConfig = LimitsConfig()
     ledger: LedgerConfig = LedgerConfig()
+    journal: JournalConfig = JournalConfig()
     evaluate: EvaluateConfig | None = None
     experiments: list[ExperimentConfig] = []
+    alerts: AlertsConfig = AlertsConfig()
     log: LogConfig = LogConfig()
     allowed_hosts: list[str] = []
     allow_inline_secrets: bool = False
@@ -214,7 +239,6 @@ EDITOR_KEY = "$schema"  # a JSON file names its schema in itself; editors read i
 
 # Keys of the contract that this version does not have yet, by the struct they belong to.
 PLANNED: dict[str, frozenset[str]] = {
-    "Config": frozenset({"alerts"}),
     "LimitsConfig": frozenset({"journal_days"}),
 }
 

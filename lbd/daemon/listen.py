@@ -6,10 +6,10 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
-from lbd.model.address import Address, parse
+from lbd.model.address import Address, is_loopback, parse
 
 FIRST_FD = 3
 BACKLOG = 4096
@@ -27,7 +27,7 @@ def passed(environ: MutableMapping[str, str] = os.environ) -> dict[str, list[soc
     """
     pid, count = environ.pop("LISTEN_PID", None), environ.pop("LISTEN_FDS", "0")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")
-    if pid != str(os.getpid()) or not count.isdigit():
+    if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
         return {}
     out: dict[str, list[socket.socket]] = {}
     for i in range(int(count)):
@@ -120,6 +120,11 @@ def _unix(path: Path, mode: int) -> socket.socket:
     sock.listen(BACKLOG)
     sock.setblocking(False)
     return sock
+
+
+def beyond(sockets: Iterable[socket.socket]) -> list[str]:
+    """Return the addresses of those that are reachable from other hosts."""
+    return [describe(s) for s in sockets if s.family != socket.AF_UNIX and not is_loopback(s.getsockname()[0])]
 
 
 def describe(sock: socket.socket) -> str:

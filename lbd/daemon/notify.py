@@ -61,6 +61,6 @@ class Notifier:
 def _watchdog(environ: Mapping[str, str]) -> Seconds | None:
     """Return the watchdog's period, None where it does not watch this process."""
     usec, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID")
-    if not usec.isdigit() or int(usec) <= 0 or (pid is not None and pid != str(os.getpid())):
+    if not usec.isdecimal() or int(usec) <= 0 or (pid is not None and pid != str(os.getpid())):
         return None
     return int(usec) / 1e6

@@ -7,7 +7,9 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -17,7 +19,7 @@ from lbd import __version__
 from lbd.app import App, RealEnv
 from lbd.config.compile import Compiled
 from lbd.console import TICK_LATE_S, Console
-from lbd.daemon import listen
+from lbd.daemon import descriptors, listen
 from lbd.daemon.notify import Notifier
 from lbd.ingress.admin import Admin
 from lbd.ingress.server import Server
@@ -30,6 +32,7 @@ STATUS_EVERY: Seconds = 5.0
 DRAIN_SLACK: Seconds = 5.0  # on top of limits.drain_timeout_s, until the process is gone
 HEAR_OUT: Seconds = 1.0  # of that, for the request of a connection that was accepted just before
 SEE_OFF: Seconds = 1.0  # of that, for the last answers to reach their clients
+HANDSHAKE: Seconds = 10.0  # for a TLS handshake
 ADMIN_SLACK: Seconds = 1.0  # of that, for answers of the admin API
 
 
@@ -48,7 +51,9 @@ class Daemon:
         self._config = config
         self._server: Server | None = None
         self._listeners: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []  # of the API; each listener has a duplicate
         self._runner: web.AppRunner | None = None
+        self._tls: ssl.SSLContext | None = None  # that the listeners speak with
         self._passed = listen.passed()
 
     async def run(self) -> None:
@@ -65,9 +70,12 @@ class Daemon:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: app.tasks.once("reload", self._reload("SIGHUP")))
+        few = descriptors.claim(app.compiled)
         api, admin = self._bind()  # first of all: who cannot listen must not touch the state of somebody who does
         await app.start()
         await self._serve(api, admin)
+        if few is not None:
+            self._log.warning("few_descriptors", text=few)
         for warning in app.compiled.warnings:
             self._log.warning("config_warning", text=str(warning))
         app.tasks.loop("service", self._service)
@@ -87,15 +95,31 @@ class Daemon:
             admin += listen.bind(where.listen) if where.listen is not None else []
             path = where.socket or listen.usual_socket()
             admin += listen.bind(f"unix:{path}") if path is not None else []
+        try:
+            self._refuse_open("api", api, "clients", self._app.compiled.clients)
+            self._refuse_open("admin", admin, "admin.token", self._app.compiled.admin_token)
+        except listen.ListenError:
+            for sock in (*api, *admin):
+                sock.close()
+            raise
         return api, admin
 
+    def _refuse_open(self, listener: str, sockets: list[socket.socket], key: str, there: object) -> None:
+        """Serve no strangers: who can be reached from other hosts asks for a key. A passed socket is in no file."""
+        beyond = listen.beyond(sockets)
+        if beyond:
+            self._app.beyond |= {listener}
+        if beyond and not there:
+            text = f"{', '.join(beyond)} is reachable from other hosts: for that the {listener} listener needs {key}"
+            raise listen.ListenError(f"{text} in the configuration")
+
     async def _serve(self, api: list[socket.socket], admin: list[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
         api_side = self._app.api
         server = self._server = Server(api_side.handle, self._app.env, lambda: api_side.limits.max_body_bytes)
         self._app.tasks.loop("sweep", server.sweep)
-        for sock in api:
-            self._listeners.append(await loop.create_server(server, sock=sock, backlog=listen.BACKLOG))
+        self._sockets = api
+        await self._listen(server, self._app.compiled)
+        self._app.relisten = partial(self._listen, server)
         self._runner = web.AppRunner(
             Admin(self._console).app, access_log=None, handle_signals=False, shutdown_timeout=ADMIN_SLACK
         )
@@ -109,6 +133,38 @@ class Daemon:
             admin=[listen.describe(s) for s in admin],
             pid=os.getpid(),
             restored=self._app.persistence.restored,
+        )
+
+    async def _listen(self, server: Server, compiled: Compiled) -> None:
+        """Accept on the API's sockets with the certificate that holds now; connections that stand are left alone.
+
+        No client is turned away in between: the old and the new listener accept from the same queue.
+        """
+        if self._stop.is_set() or (self._listeners and compiled.tls is None and self._tls is None):
+            return
+        made: list[asyncio.Server] = []
+        try:
+            for sock in self._sockets:
+                made += [await self._listener(server, sock, compiled)]
+        except OSError as e:  # no descriptor is left for it
+            for listener in made:
+                listener.close()
+            if not self._listeners:
+                raise listen.ListenError(f"cannot accept connections: {e.strerror or e}") from None
+            self._log.error("certificate_not_taken", error=str(e), remedy="reload again")
+            return
+        before, self._listeners, self._tls = self._listeners, made, compiled.tls
+        for listener in before:
+            listener.close()
+
+    async def _listener(self, server: Server, sock: socket.socket, compiled: Compiled) -> asyncio.Server:
+        secured = None if sock.family == socket.AF_UNIX else compiled.tls
+        return await asyncio.get_running_loop().create_server(
+            server,
+            sock=sock.dup(),
+            backlog=listen.BACKLOG,
+            ssl=secured,
+            ssl_handshake_timeout=None if secured is None else HANDSHAKE,
         )
 
     # --- signals -------------------------------------------------------------------------------------
@@ -146,6 +202,8 @@ class Daemon:
         self._notifier.stopping(timeout + DRAIN_SLACK)
         for listener in self._listeners:
             listener.close()
+        for sock in self._sockets:
+            sock.close()
         if self._server is not None:
             await self._hear_out(self._server)
         await self._app.drain(timeout)
@@ -183,9 +241,9 @@ def _calm_collector() -> None:
     Everything that stands after start lives as long as the process. Requests make hardly any cycles, so young
     generations may grow: with Python's thresholds a collection every 700 allocations costs a tenth of the CPU.
     """
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # as it is: the little garbage that imports leave is not worth the time before the first answer
     gc.set_threshold(50_000, 20, 100)
+    gc.enable()
 
 
 def main(path: Path, compiled: Compiled) -> int:

@@ -208,6 +208,7 @@ def outage(console: Console, *, api: int, admin: int) -> int:
         load, right = asyncio.run(measured(servers.base_url(NAMES[0])))
         console.print(load.told(), soft_wrap=True)
         with started(servers, folder, load, api=api, admin=admin, rules=False) as demo:
+            console.print(screen.page_address(demo.admin), soft_wrap=True)
             traffic = Traffic(demo.url, "auto", right, load.tokens)
             asyncio.run(_outage(console, demo, traffic, load.rate))
             return _verdict(console, demo, traffic)
@@ -220,6 +221,7 @@ def savings(console: Console, *, api: int, admin: int) -> int:
         models(lambda text: console.print(f"[dim]{text}[/]")) as (servers, folder),
         started(servers, folder, Load(), api=api, admin=admin) as demo,
     ):
+        console.print(screen.page_address(demo.admin), soft_wrap=True)
         answered = asyncio.run(mixed.send(demo.url, demo.admin))
         with _DIRECT.open(f"{demo.admin}/v1/savings", timeout=30) as response:
             told = dict(json.load(response))

@@ -36,9 +36,16 @@ def head(url: str, admin: str) -> Text:
         f"{url}/v1\n",
         ("admin  ", "bold"),
         f"{admin}  (/v1/providers, /health, /metrics, /v1/events)\n",
+        page_address(admin),
+        "\n",
         ("try    ", "bold"),
         f"paste this into another terminal; Ctrl-C here ends everything\n\n{curl(url)}\n",
     )
+
+
+def page_address(admin: str) -> Text:
+    """Return where a browser sees it as it happens."""
+    return Text.assemble(("page   ", "bold"), f"{admin}/  in a browser: the same, live")
 
 
 def page(document: dict[str, Any], most: int, *more: Text) -> Group:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 STYLES = {"good": "32", "warn": "33", "bad": "31", "note": "35", "dim": "2", "bold": "1"}
 GAP = "  "
@@ -40,6 +40,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else _SUBSTITUTE for c in text)
+
+
+def tame(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document whose every text is printable: some were a stranger's, such as the model that was asked for."""
+    return {printable(name): _tame(value) for name, value in document.items()}
+
+
+def _tame(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return tame(value)
+    return [_tame(v) for v in value] if isinstance(value, list) else value
 
 
 def coloured(stream: IO[str], environ: Mapping[str, str] = os.environ) -> bool:

@@ -31,6 +31,7 @@ class Scope(StrEnum):
     DEPLOYMENT = "deployment"  # this row
     KEY = "key"  # every row of the provider: they share the credential
     HOST = "host"  # every row behind the same base URL
+    HERE = "here"  # no row at all: this host is short of something
 
 
 class Retry(StrEnum):
@@ -45,6 +46,7 @@ class Retry(StrEnum):
 class FailureKind(StrEnum):
     """The word for each way to fail."""
 
+    DNS = "name_resolution"
     CONNECT = "connect"
     CONNECT_TIMEOUT = "connect_timeout"
     TLS = "tls"
@@ -58,6 +60,7 @@ class FailureKind(StrEnum):
     BAD_BODY = "bad_body"
     INVALID_ANSWER = "invalid_answer"
     DIFFERENT = "different_answer"
+    HEDGED = "hedged"
     RATE = "rate_limited"
     MONEY = "out_of_money"
     AUTH = "auth"
@@ -103,12 +106,13 @@ class Row(msgspec.Struct, frozen=True):
 
 
 _C, _P, _N, _U = Blame.CLIENT, Blame.PROVIDER, Blame.NETWORK, Blame.US
-_REQ, _DEP, _KEY, _HOST = Scope.REQUEST, Scope.DEPLOYMENT, Scope.KEY, Scope.HOST
+_REQ, _DEP, _KEY, _HOST, _HERE = Scope.REQUEST, Scope.DEPLOYMENT, Scope.KEY, Scope.HOST, Scope.HERE
 _NO, _ELSE, _SAME, _LARGER = Retry.NEVER, Retry.ELSEWHERE, Retry.SAME_ONCE, Retry.LARGER
 _K = FailureKind
 
 TABLE: dict[FailureKind, Row] = {
     # the network between lbd and the provider
+    _K.DNS: Row(_N, _HOST, 502, "server_error", _ELSE, True, True),
     _K.CONNECT: Row(_N, _HOST, 502, "server_error", _ELSE, True, True),
     _K.CONNECT_TIMEOUT: Row(_N, _HOST, 504, "server_error", _ELSE, True, True),
     _K.TLS: Row(_N, _HOST, 502, "server_error", _ELSE, True, True),
@@ -127,6 +131,8 @@ TABLE: dict[FailureKind, Row] = {
     _K.INVALID_ANSWER: Row(_P, _DEP, 502, "server_error", _ELSE, False, True),
     # a second run that is not what the client has of the first: nobody's fault, and no use trying again
     _K.DIFFERENT: Row(_U, _REQ, 502, "server_error", _NO, False, False),
+    # a second attempt beside it was sooner, or it was itself the second and not sooner
+    _K.HEDGED: Row(_U, _REQ, 504, "server_error", _ELSE, False, False),
     # the provider's word. 429 is pressure, not sickness; money and auth wait for a person
     _K.RATE: Row(_P, _DEP, 429, "rate_limit_error", _SAME, False, True),
     _K.MONEY: Row(_P, _KEY, 503, "server_error", _ELSE, False, True),
@@ -159,14 +165,15 @@ TABLE: dict[FailureKind, Row] = {
     _K.BUDGET: Row(_U, _REQ, 429, "insufficient_quota", _NO, False, False),
     _K.DEADLINE: Row(_U, _REQ, 504, "server_error", _NO, False, True),
     _K.DRAINING: Row(_U, _REQ, 503, "server_error", _NO, False, False),
-    _K.LOCAL: Row(_U, _REQ, 502, "server_error", _ELSE, False, True),
+    # no descriptor, port or buffer for a connection: elsewhere one may stand already
+    _K.LOCAL: Row(_U, _HERE, 503, "server_error", _ELSE, False, True),
     _K.INTERNAL: Row(_U, _REQ, 500, "server_error", _NO, False, True),
 }
 
 COUNTS = frozenset(kind for kind, row in TABLE.items() if row.counts)
 CLIENT_FAULTS = frozenset(kind for kind, row in TABLE.items() if row.blame is Blame.CLIENT)
 TIMEOUTS = frozenset({_K.CONNECT_TIMEOUT, _K.TIMEOUT_FIRST, _K.TIMEOUT_IDLE, _K.PROVIDER_TIMEOUT})
-SUSPECT_AT_ONCE = frozenset({_K.CONNECT, _K.CONNECT_TIMEOUT, _K.TLS, _K.RESET, _K.LOADING, _K.TIMEOUT_FIRST})
+SUSPECT_AT_ONCE = frozenset({_K.DNS, _K.CONNECT, _K.CONNECT_TIMEOUT, _K.TLS, _K.RESET, _K.LOADING, _K.TIMEOUT_FIRST})
 LOCK_OUTS = frozenset({_K.MONEY, _K.AUTH, _K.NO_MODEL})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -85,6 +86,8 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     usd: float | None
     fresh: bool
     context: Tokens | None
+    target_s: Seconds = inf  # of the first content: the request's own, or its tier's
+    hedge_s: Seconds = inf  # without content for so long, a second attempt beside it is worth its tokens
 
 
 class Live(NamedTuple):

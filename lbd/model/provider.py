@@ -66,6 +66,10 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     stream_usage: bool = True  # may lbd ask for usage in a stream whose client did not
     budgets: tuple[BudgetSpec, ...] = ()
 
+    def __repr__(self) -> str:
+        """Show no more than what it is called: headers and proxies may hold credentials."""
+        return f"ProviderSpec({self.name!r}, {self.shape!r})"
+
 
 class PromptSpec(msgspec.Struct, frozen=True):
     """What a model is told beside what the client says; ``version`` is a hash of the three texts.
@@ -105,6 +109,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True):
     self_hosted: bool = False
     unary_via_stream: bool = False
     prompt: PromptSpec | None = None
+    account: str = ""  # whose rate limits it is under; "": its provider's
 
     @property
     def can_be_tried(self) -> bool:

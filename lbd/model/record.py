@@ -32,6 +32,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str | None = None  # of the build that answered, as the provider told it
     resent: bool = False  # the kept connection was stale, so it was sent once more on a fresh one
     prompt: str | None = None  # version of the prompt that the deployment adds of its own
+    hedge: bool = False  # it was sent beside one that was late
 
 
 class RequestRecord(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +66,7 @@ class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     judged: Judged | None = None
     arms: tuple[Arm, ...] = ()  # of experiments in which it counts
     splices: tuple[str, ...] = ()  # what became of each try to go on with its stream, once that had broken
+    trace: str = ""  # id of the trace that it is part of, 32 hexadecimal digits
 
     @property
     def spliced(self) -> int:

@@ -11,8 +11,10 @@ from typing import Literal
 
 import msgspec
 
+from lbd.model.alert import AlertOut
 from lbd.model.outcome import Verdict
 from lbd.model.scored import ScoredOut
+from lbd.model.service import CellsOut, FlowOut, ServiceOut
 from lbd.model.table import AdminState, HealthState
 
 SCHEMA = "lbd/providers/v1"
@@ -34,6 +36,8 @@ class AdminOut(msgspec.Struct):
     state: AdminState
     weight: float | None
     by: str | None
+    until: str | None = None  # when the state ends by itself
+    weight_until: str | None = None
 
 
 class HealthOut(msgspec.Struct):
@@ -246,6 +250,7 @@ class DeploymentOut(msgspec.Struct):
     probe_age_s: float | None
     history: HistoryOut
     scores: list[ScoredOut] = []  # by family of prompts, those over all first
+    uptime_cells: CellsOut | None = None
 
 
 class SloOut(msgspec.Struct):
@@ -294,3 +299,7 @@ class ProvidersOut(msgspec.Struct):
     queue: int
     config: ConfigOut
     probe_spend: ProbeSpendOut
+    service: ServiceOut | None = None
+    flow: list[FlowOut] = []
+    quality_floors: dict[str, float] = {}  # by surface, where one is set
+    alerts: list[AlertOut] = []  # what fires first

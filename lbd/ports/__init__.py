@@ -59,6 +59,10 @@ class Origin(msgspec.Struct, frozen=True):
         default = {"http": 80, "https": 443}.get(self.scheme)
         return host if self.port == default else f"{host}:{self.port}"
 
+    def __repr__(self) -> str:
+        """Show no proxy: its URL may hold a password."""
+        return f"Origin({self.scheme!r}, {self.authority!r})"
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """Where and how one kind of request goes: everything about it that does not change from one to the next."""
@@ -69,6 +73,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     pool: bool = True  # the connection may be used again afterwards
     lasting: bool = True  # False: made for one request, nothing of it is worth remembering
+    own: bytes = b""  # header lines of that request alone, each with its line end
+    like: Endpoint | None = None  # what it is but for them
+
+    def __repr__(self) -> str:
+        """Show no headers: one of them is the key."""
+        return f"Endpoint({self.method!r}, {self.origin!r}, {self.path!r})"
 
 
 Headers: TypeAlias = Mapping[str, str]

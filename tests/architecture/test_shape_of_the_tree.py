@@ -16,11 +16,12 @@ SOFT = 300
 # Longer than SOFT, each for one idea that does not fall apart into two.
 LONG = {
     "lbd/table/owner.py": "the single writer",
-    "lbd/upstream/call.py": "the driver of a flight",
+    "lbd/upstream/run.py": "the driver of a flight",
     "lbd/upstream/attempt.py": "one try, callbacks and timers",
     "lbd/upstream/client.py": "an HTTP/1.1 client",
     "lbd/ingress/server.py": "an HTTP/1.1 server",
     "lbd/ingress/admin.py": "one route a method",
+    "lbd/model/report.py": "the shape of one document",
     "lbd/config/compile.py": "one check a method",
     "lbd/loops/batch.py": "each status of a batch, and each way of a line through it",
     "lbd/console.py": "one view a method",

@@ -3,14 +3,19 @@
     python -m tests.bench.soak --minutes 60 --reloads 10000
 
 The daemon runs as a service before two scripted providers; requests come over new and over kept connections,
-half of them streams, and every answer is compared with what was sent. Memory is told after a tenth of the time
-(when caches and windows begin to fill), at the half and at the end.
+half of them streams, and every answer is compared with what was sent. Beside them clients hang up at any moment, ask in
+the background, and send what is no request. Memory is told after a tenth of the time (when caches and windows begin to
+fill), at the half and at the end, and how steeply it rose over the second half, with the error of that; descriptors are
+compared with those at the start once idle connections have aged out.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import math
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,8 +24,10 @@ from tests.e2e.test_service import config, service
 from tests.fakes.load import Load
 from tests.fakes.service_manager import Service, Unix
 from tests.fakes.stub_provider import StubProvider
+from tests.fakes.wild import Wild
 
 MIB = 1024.0
+REST = 20.0  # seconds until idle connections have aged out
 
 
 def resident(pid: int) -> float:
@@ -60,6 +67,33 @@ def tell(share: str, running: Service, loads: Sequence[Load], reloads: int) -> N
     )
 
 
+class Watch(threading.Thread):
+    """Notes the resident memory each second; ``slope`` is how steeply it rose."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.seen: list[tuple[float, float]] = []
+        self.over = threading.Event()
+        self._pid = pid
+
+    def run(self) -> None:
+        """Look, until it is over."""
+        while not self.over.wait(1.0):
+            self.seen.append((time.perf_counter(), resident(self._pid)))
+
+    def slope(self) -> tuple[float, float]:
+        """Return MiB an hour over the second half, and the standard error of that, by least squares."""
+        half = self.seen[len(self.seen) // 2 :]
+        n = len(half)
+        if n < 3:
+            return 0.0, math.inf
+        mean_t, mean_m = sum(t for t, _ in half) / n, sum(m for _, m in half) / n
+        spread = sum((t - mean_t) ** 2 for t, _ in half)
+        slope = sum((t - mean_t) * (m - mean_m) for t, m in half) / spread
+        rest = sum((m - mean_m - slope * (t - mean_t)) ** 2 for t, m in half) / (n - 2)
+        return 3600 * slope, 3600 * math.sqrt(rest / spread)
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,6 +108,10 @@ def main() -> None:
         two = config({"a": a}, surfaces=[{"name": "support"}])
         with service(Path(folder), one) as running:
             seconds, began = told.minutes * 60, time.perf_counter()
+            start, watch, wild = descriptors(running.pid), Watch(running.pid), Wild(running.listening(), faults=False)
+            watch.start()
+            others = threading.Thread(target=lambda: asyncio.run(wild.run(seconds, pause_s=pause)), daemon=True)
+            others.start()
             with (
                 Load(running.listening(), workers=2, pause_s=pause) as fresh,
                 Load(running.listening(), workers=2, pause_s=pause, keep=True) as kept,
@@ -83,7 +121,14 @@ def main() -> None:
                     refused += status not in (0, 200)
                     if time.perf_counter() - began >= marks[0] * seconds:
                         tell(f"{marks.pop(0):4.0%}", running, (fresh, kept), done)
+            others.join()
+            watch.over.set()
             tell("100%", running, (fresh, kept), done)
+            slope, error = watch.slope()
+            print(f"memory in the second half: {slope:+.2f} MiB an hour, standard error {error:.2f}")
+            print(f"beside them: {dict(wild.fates)}; wrong: {wild.wrong or 'none'}")
+            time.sleep(REST)
+            print(f"descriptors at the start {start}, after {REST:g} s of rest {descriptors(running.pid)}")
             failed = fresh.failed + kept.failed
             ok = fresh.fates["ok"] + kept.fates["ok"]
             history = sum(r["latency_s"]["1h"]["n"] for r in running.rows().values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import os
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -22,6 +23,8 @@ from lbd.ports import Transport
 from lbd.tasks import Tasks
 from lbd.upstream.aio import AiohttpTransport
 from lbd.upstream.client import Client
+from lbd.upstream.trace import traced
+from tests.fakes.descriptors import exhausted
 from tests.fakes.trust import Authority
 from tests.fakes.wire import LOOPS, Conn, Ear, Script, Wire, a_moment, ask, on, start, until
 
@@ -330,14 +333,53 @@ def test_a_refused_connection_is_told_as_such(kind: str, loop: str) -> None:
 
 @both
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "foo..invalid", f"{'x' * 64}.invalid"])
-def test_a_name_that_does_not_exist_is_a_failure_to_connect(kind: str, loop: str, host: str) -> None:
+def test_a_name_that_does_not_exist_is_told_apart(kind: str, loop: str, host: str) -> None:
     """Said with the name in it, also where it can be no name at all."""
 
     async def main() -> None:
         async with Wire(send()) as wire, transport(kind) as made:
             ear = await ask(made, wire.endpoint(host=host))
-            assert ear.kind is K.CONNECT
+            assert ear.kind is K.DNS
             assert ear.failure is not None and host in ear.failure.message
+
+    on(loop, main())
+
+
+@both
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_connection_for_which_there_is_no_descriptor_is_this_hosts_fault(kind: str, loop: str, host: str) -> None:
+    """Also where it is the resolver that gets none. Said with the remedy."""
+
+    async def main() -> None:
+        async with Wire(send(reply(LENGTH, body=BODY))) as wire, transport(kind) as made:
+            with exhausted():
+                ear = await ask(made, wire.endpoint(host=host))
+            assert ear.kind is K.LOCAL, ear.failure
+            assert ear.failure is not None and "LimitNOFILE=" in ear.failure.message
+
+    on(loop, main())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_own_client_waits_for_a_descriptor_and_lets_idle_connections_give_way(loop: str) -> None:
+    """What others hold may be given back in a moment; what nobody uses is given back at once."""
+
+    async def main() -> None:
+        async def kept(conn: Conn) -> None:
+            with contextlib.suppress(EOFError):
+                while True:
+                    await conn.request()
+                    await conn.send(reply(LENGTH, body=BODY))
+
+        async with Wire(kept) as idle, Wire(kept) as wire, Wire(kept) as another, transport("own") as made:
+            await ask(made, idle.endpoint())
+            with exhausted() as held:
+                asked = [await ask(made, wire.endpoint())]
+                asyncio.get_running_loop().call_later(0.2, lambda: [os.close(held.pop()) for _ in range(3)])
+                asked.append(await ask(made, another.endpoint()))
+                asked.append(await ask(made, another.endpoint()))
+            assert [(ear.status, ear.kind) for ear in asked] == [(200, None)] * 3
+            assert len(another.connections) == 1
 
     on(loop, main())
 
@@ -398,6 +440,28 @@ def test_the_request_arrives_whole_and_as_it_was_meant(size: int, kind: str, loo
             assert headers["accept-encoding"] == "identity"
             assert headers["content-type"] == "application/json"
             assert "expect" not in headers and "transfer-encoding" not in headers
+
+    on(loop, main())
+
+
+@both
+def test_lines_of_one_request_go_out_with_that_one_alone(kind: str, loop: str) -> None:
+    """Beside the endpoint's own headers, and on a connection that is used again."""
+
+    async def main() -> None:
+        async with Wire(send(reply(LENGTH, body=BODY))) as wire, transport(kind) as made:
+            plain = wire.endpoint()
+            lines = (
+                b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\ntracestate: a=b,c=d: e\r\n"
+            )
+            for endpoint in (traced(plain, lines), plain, traced(plain, b"traceparent: other\r\n")):
+                assert (await ask(made, endpoint, b"{}")).ended
+            first, second, third = (headers for _, headers, _ in wire.requests)
+            assert first["traceparent"] == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            assert first["tracestate"] == "a=b,c=d: e" and third["traceparent"] == "other"
+            assert not {"traceparent", "tracestate"} & second.keys() and "tracestate" not in third
+            for headers in (first, second, third):
+                assert (headers["content-type"], headers["content-length"]) == ("application/json", "2")
 
     on(loop, main())
 

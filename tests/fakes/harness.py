@@ -16,6 +16,7 @@ from lbd.config.compile import Compiled, compile_config
 from lbd.config.load import typed
 from lbd.config.tree import parse
 from lbd.console import Console
+from lbd.simulate.caller import Inbound as SimInbound
 from tests.fakes.virtual import VirtualEnv
 from tests.fakes.world import SimHost, World, text
 
@@ -136,20 +137,6 @@ class SimReply:
 
     def flow(self, pause: object, resume: object) -> None:
         pass
-
-
-class SimInbound:
-    """Implements ``lbd.pipeline.Inbound``."""
-
-    def __init__(self, arrived: float, headers: dict[str, str]) -> None:
-        self.arrived = arrived
-        self._headers = headers
-
-    def header(self, name: str) -> str | None:
-        return self._headers.get(name)
-
-    def wishes(self) -> dict[str, str]:
-        return {k.removeprefix("x-lbd-"): v for k, v in self._headers.items() if k.startswith("x-lbd-")}
 
 
 class Sim:

@@ -18,6 +18,7 @@ from lbd.pipeline import Pipeline, Rules
 from lbd.state.row import Row
 from lbd.table.lease import Lease
 from lbd.table.owner import Owner
+from lbd.tasks import Tasks
 from lbd.upstream import line as lines
 from lbd.upstream.call import Flights
 from lbd.upstream.service import Settings
@@ -60,7 +61,7 @@ class Relay:
         self.owner = Owner(env)
         self.plugins = plugins.load()
         self.silences: list[str] = []
-        self.flights = Flights(env, self.owner, self.plugins.terms, self.silences.append)
+        self.flights = Flights(env, self.owner, self.plugins.terms, self.silences.append, Tasks(env, self._broke).once)
         self.pipeline = Pipeline(self.flights)
         self.journal = Journal()
         self.records: list[RequestRecord] = []
@@ -74,6 +75,10 @@ class Relay:
         self.configure(*rows, **config)
         self.shape = self.plugins.clients["openai.chat"]
         self._tick()
+
+    @staticmethod
+    def _broke(_kind: str, _name: str, error: BaseException) -> None:
+        raise error
 
     def _tick(self) -> None:
         self.owner.tick()

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from lbd.app import TICK, App, RealEnv
+from lbd.facts import facts
 from lbd.model.batch import ENDPOINTS, Batch
 from lbd.model.failure import FailureKind
 from lbd.model.problem import ConfigError
@@ -537,8 +538,8 @@ def test_ratings_take_a_floor_away_from_a_model_that_sinks() -> None:
             plan = json.loads((await s.ask(headers={**support, "x-lbd-dry-run": "1"})).body)
             assert "quality_dropped" in json.dumps(plan)
             assert (await s.ask()).headers["x-lbd-deployment"] == "a/m-a"
-            facts = s.console._facts()
-            assert facts.scored == {("a/m-a", "feedback"): rated}
-            assert set(facts.rows[0].quality) == {"all"} and not facts.rows[1].quality
+            told_page = facts(s.app)
+            assert told_page.scored == {("a/m-a", "feedback"): rated}
+            assert set(told_page.rows[0].quality) == {"all"} and not told_page.rows[1].quality
 
     play(main)

@@ -430,7 +430,7 @@ async def test_checking_and_reloading_tell_what_changes(tmp_path: Path) -> None:
 
 
 async def test_metrics_count_what_happened_and_are_rendered_at_most_once_a_second(tmp_path: Path) -> None:
-    """In a thread, for all scrapers; counters never fall."""
+    """For all scrapers; counters never fall."""
     async with House(tmp_path) as house:
         await until(lambda: all(r.probes for r in house.app.owner.rows))
         house.env.now = partial(float, house.env.now())
@@ -444,9 +444,9 @@ async def test_metrics_count_what_happened_and_are_rendered_at_most_once_a_secon
         house.env.now = partial(float, house.env.now() + 2)
         await house.ask()
         second = (await house.console.metrics(openmetrics=False))[0].decode()
-        assert 'lbd_requests_total{class="interactive",deployment="b/m-b",outcome="ok",surface=""} 1.0' in second
+        assert 'lbd_requests_total{surface="",class="interactive",deployment="b/m-b",outcome="ok"} 1.0' in second
         assert 'lbd_upstream_requests_total{deployment="a/m-a",outcome="auth"} 1.0' in second
-        assert 'lbd_fallbacks_total{from="a/m-a",reason="auth",to="b/m-b"} 1.0' in second
+        assert 'lbd_fallbacks_total{from="a/m-a",to="b/m-b",reason="auth"} 1.0' in second
         assert 'lbd_deployment_state{deployment="a/m-a",state="locked"} 1.0' in second
         assert 'lbd_tokens_total{deployment="b/m-b",direction="input"} 20.0' in second
         assert "lbd_inflight 0.0" in second and "lbd_store_up 1.0" in second
@@ -505,3 +505,34 @@ async def test_a_pinned_answer_leaves_a_signed_line_of_where_it_came_from(tmp_pa
         assert found is not None and found["provenance"] == {k: logged[0][k] for k in ("line", "signature")}
         shown = json.dumps(house.console.config())
         assert "k-1" not in shown
+
+
+def test_every_secret_of_every_shape_is_masked_in_the_configuration() -> None:
+    """Under whatever key it stands: signing keys as well as the usual one."""
+
+    async def main(env: VirtualEnv) -> None:
+        hosts = [SimHost("a")]
+        aws = {
+            f"aws_{name}": f"inline-{name}-canary" for name in ("access_key_id", "secret_access_key", "session_token")
+        }
+        config = {"providers": [provider(hosts[0], shape="bedrock", **aws)], "allow_inline_secrets": True}
+        async with Sim(env, hosts, config) as s:
+            told = s.console.config()
+            assert "canary" not in json.dumps(told)
+            assert told["config"]["providers"][0]["aws_secret_access_key"] == "***"
+
+    play(main)
+
+
+async def test_a_trace_stands_in_the_decision_the_log_line_and_an_exemplar(tmp_path: Path) -> None:
+    """So that one leads to the others."""
+    async with House(tmp_path, log={"requests": "all"}) as house:
+        house.stage.always(0.001, *answer(whole()), host="b")
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        heard = await house.ask("m-b", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+        decision = house.console.decision(heard.headers["x-request-id"])
+        assert decision is not None and decision["trace_id"] == trace
+        (line,) = [one for one in house.logged if one["event"] == "request"]
+        assert line["trace"] == trace
+        page, _ = await house.console.metrics(openmetrics=True)
+        assert b'# {trace_id="%b"}' % trace.encode() in page

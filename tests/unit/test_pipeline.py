@@ -568,3 +568,27 @@ def test_what_lbd_asks_itself_counts_in_no_experiment() -> None:
             assert len(ticket(made_).arms) == arms
 
     play(main)
+
+
+def test_a_clients_trace_goes_through_every_attempt_and_stands_in_the_record() -> None:
+    """Each attempt is a span of its own; a request without a trace begins one."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = made(env)
+        relay.stage.plan(0.1, *answer(refusal("broken"), 500), host="a")
+        told = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "v=1"}
+        assert (await relay.ask("auto", headers=told)).status == 200
+        sent = [t.endpoint.own.decode() for t in relay.stage.taken]
+        assert len(sent) == 2
+        found = [re.fullmatch(r"traceparent: 00-(\w{32})-(\w{16})-01\r\ntracestate: v=1\r\n", own) for own in sent]
+        assert {m[1] for m in found if m} == {"4bf92f3577b34da6a3ce929d0e0e4736"} and len(
+            {m[2] for m in found if m}
+        ) == 2
+        assert relay.records[-1].trace == "4bf92f3577b34da6a3ce929d0e0e4736"
+        for _ in range(2):
+            assert (await relay.ask("m-b")).status == 200
+        begun = [record.trace for record in relay.records[-2:]]
+        assert len(set(begun)) == 2 and all(re.fullmatch(r"[0-9a-f]{32}", trace) for trace in begun)
+        assert f"traceparent: 00-{begun[-1]}-" in relay.stage.taken[-1].endpoint.own.decode()
+
+    play(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,15 @@ def test_warnings_are_0_and_with_strict_2(run: Any) -> None:
     assert run(DOUBTFUL, "--strict")[0] == 2
     assert run(LOCAL, "--strict")[0] == 0
     assert run(BAD, "--strict")[0] == 1
+
+
+def test_too_few_descriptors_for_the_limits_are_a_warning(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the number that is needed."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _of: (256, 1024))
+    status, out, err = run(LOCAL)
+    assert (status, out) == (0, "lbd.yaml: good (1 providers, 1 deployments, 1 warnings)\n")
+    assert err.startswith("warning: limits: ") and "LimitNOFILE=2256" in err
+    assert run(LOCAL, "--strict")[0] == 2
 
 
 def test_json_is_one_document_for_programs(run: Any) -> None:

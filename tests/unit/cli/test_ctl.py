@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -286,3 +287,45 @@ def test_secrets_are_masked(daemon: Daemon, capsys: pytest.CaptureFixture[str]) 
     """Also those that stand in the file itself."""
     told = told_by(capsys, daemon, "config") + told_by(capsys, daemon, "config", "--json")
     assert "not-so-secret" not in told
+
+
+# --- alerts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("span", "for_s"), [("30m", 1800.0), ("2h", 7200.0), ("7d", 604800.0), ("90", 90.0), ("0", 0.0)]
+)
+def test_an_alert_is_silenced_for_a_time(span: str, for_s: float, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its id holds a colon and slashes; 0 ends the silence."""
+    id_ = "error_rate:a/b"
+    silences = [{"id": id_, "until": "2026-11-27T12:00:00Z", "by": "me", "reason": "x"}] if for_s else []
+    document = {"id": id_, "silences": silences}
+    with serving({"POST /v1/alerts/error_rate%3Aa/b/silence": document}) as console:
+        assert main(["ctl", "silence", id_, "--for", span, "--reason", "x", "--admin", console.url]) == 0
+    assert console.asked[0].json == {"for_s": for_s, "reason": "x"}
+    told = capsys.readouterr().out
+    assert told.startswith(f"{id_}: nobody is told before " if for_s else f"{id_}: not silenced")
+
+
+@pytest.mark.parametrize("span", ["", "h", "-1", "1.5h", "31d", "2w", "٣h"])
+def test_a_time_that_is_none_is_refused(span: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what one is."""
+    with pytest.raises(SystemExit):
+        main(["ctl", "silence", "x", f"--for={span}"])
+    assert "write 30m, 2h or 7d" in capsys.readouterr().err
+
+
+def test_a_real_daemon_lists_its_alerts_and_takes_a_silence(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of what is watched, whether it fires or not."""
+    for _ in range(40):
+        if main(["ctl", "silence", "store_down:store", "--for", "1h", *daemon.admin]) == 0:
+            break
+        time.sleep(0.25)  # until it has looked once
+    capsys.readouterr()
+    assert main(["ctl", "alerts", *daemon.admin]) == 0
+    told = capsys.readouterr().out
+    assert "silence of store_down:store until " in told and "nobody is told: alerts names no webhook" in told
+    assert main(["ctl", "silence", "store_down:store", "--for", "0", *daemon.admin]) == 0
+    assert capsys.readouterr().out == "store_down:store: not silenced\n"
+    assert main(["ctl", "silence", "nothing:x", *daemon.admin]) == 1
+    assert "nor is such a thing watched" in capsys.readouterr().err

@@ -118,3 +118,12 @@ def test_a_real_plan_is_explained(daemon: Daemon, capsys: pytest.CaptureFixture[
     assert "Asked for auto: interactive stream" in told
     assert main(["explain", "--model", "auto", "--header", "quality-floor=2", *daemon.admin]) == 1
     assert "x-lbd-quality-floor must be a number in 0..1" in capsys.readouterr().err
+
+
+def test_a_model_s_name_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is whatever a client wrote: a title, a cleared screen, text from right to left."""
+    evil = "gpt-\x1b]0;title\x07\x1b[2J\u202e"
+    with serving({"POST /v1/explain": {**PLAN, "asked": evil}}) as console:
+        assert main(["explain", "--model", "x", "--admin", console.url]) == 0
+    told = capsys.readouterr().out
+    assert "gpt-" in told and all(c.isprintable() or c == "\n" for c in told)

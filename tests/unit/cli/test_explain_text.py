@@ -10,6 +10,7 @@ import pytest
 from lbd.cli import explain_text
 from lbd.decide import eligible, pick, route
 from lbd.display.paint import Paint
+from lbd.model import words
 from lbd.model.table import AdminState
 from lbd.state import health
 
@@ -270,7 +271,7 @@ def test_a_last_choice_is_told_as_one(manner: str) -> None:
     """Why it comes to this."""
     stages = [{"stage": "x", "manner": manner, "candidates": [candidate("us/big", state="down")]}]
     told = plan(ranking(stages=stages))
-    assert f"would be chosen. {explain_text._MANNERS[manner].capitalize()}." in told
+    assert f"would be chosen. {words.MANNERS[manner].capitalize()}." in told
     assert f"1 x ({manner})" in told
     assert "us/big down" in told
 
@@ -328,5 +329,5 @@ def test_the_words_for_reasons_are_those_that_the_scorer_gives() -> None:
     """A code that nobody emits any more has no place here."""
     said = "".join(inspect.getsource(module) for module in (eligible, route, pick, health))
     said += "".join(f"admin_{state}" for state in AdminState) + " again"  # the second try of the same row
-    words = [*explain_text._EXCLUSIONS, *explain_text._REASONS, *explain_text._MANNERS]
-    assert [word for word in words if word not in said] == []
+    told = [*words.EXCLUSIONS, *words.REASONS, *words.MANNERS]
+    assert [word for word in told if word not in said] == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 import pytest
 
 from lbd.cli import report
+from lbd.cli.main import main
 from lbd.display.paint import Paint
 
 
@@ -56,3 +58,27 @@ def test_a_spreadsheet_gets_a_line_a_group(capsys: pytest.CaptureFixture[str]) -
     head, line = csv.reader(io.StringIO(capsys.readouterr().out))
     told = dict(zip(head, line, strict=True))
     assert (told["model"], told["saved_usd"], told["saved_low_usd"]) == ("m", "1680.0", "")
+
+
+def test_a_page_shows_what_the_daemon_knows(daemon: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """By hour, surface, model, provider, or by what was asked for."""
+    assert daemon.ask("big")[0] == 200
+    assert main(["report", *daemon.admin, "--html"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("<!doctype html>") and "By hour (UTC)" in page and "By provider" in page and ">good<" in page
+    assert main(["report", *daemon.admin, "--html", "--by", "client"]) == 0
+    page = capsys.readouterr().out
+    assert "By client" in page and "By model" not in page
+
+
+def test_a_page_is_of_what_was_saved(daemon: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Attempts and experiments are no groups."""
+    assert main(["report", *daemon.admin, "--html", "--rows", "3"]) == 2
+    assert "--html is of what was saved" in capsys.readouterr().err
+
+
+def test_hours_are_written_as_people_do(daemon: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not as seconds since 1970."""
+    assert daemon.ask("big")[0] == 200
+    assert main(["report", *daemon.admin, "--by", "hour"]) == 0
+    assert re.search(r"^20\d\d-\d\d-\d\d \d\d:00 ", capsys.readouterr().out, re.MULTILINE)

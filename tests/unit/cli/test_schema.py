@@ -20,7 +20,8 @@ from tests.fakes.configs import ETC, LOCAL, checked, environment, problems
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 SNIPPETS = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-EXAMPLES = sorted(p.name for p in ETC.iterdir() if p.suffix in (".yaml", ".json") and "schema" not in p.name)
+OTHERS = ("lbd.schema.json", "sbom.cdx.json")
+EXAMPLES = sorted(p.name for p in ETC.iterdir() if p.suffix in (".yaml", ".json") and p.name not in OTHERS)
 CONFIGURATION = schema.configuration()
 
 
@@ -132,7 +133,9 @@ GOOD = parse((ETC / "lbd.yaml").read_text(), "lbd.yaml").value
 CHANGES = [
     (("listen",), 8080, "a number for a text"),
     (("listne",), "x", "an unknown key"),
-    (("alerts",), {}, "a planned key"),
+    (("limits", "journal_days"), 7, "a planned key"),
+    (("alerts", "error_rate"), 2, "a share over 1"),
+    (("alerts", "rules", "probe_stale", "severity"), "fatal", "an unknown severity"),
     (("providers",), [], "no provider"),
     (("providers", 0, "shape"), "nope", "an unknown shape"),
     (("providers", 0, "name"), "A B", "a name that is no slug"),

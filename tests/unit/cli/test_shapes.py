@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lbd import plugins
@@ -27,3 +29,11 @@ def test_every_conversation_is_served_by_every_provider() -> None:
             c for c in head if c in ("openai.chat", "openai.completions", "openai.responses", "anthropic.messages")
         ]
         assert all(cells[c].startswith(("passes", "translated")) for c in talks), row
+
+
+def test_programs_get_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """By provider and client."""
+    assert main(["shapes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["anthropic"]["anthropic.messages"]["how"] == "passes"
+    assert "tools" in told["openai"]["openai.chat"]["carries"]

@@ -124,3 +124,21 @@ def test_a_real_daemon_is_shown_by_its_configuration_file(daemon: Daemon, capsys
         ["secondary", "gone/big", "✕", "down", "ready"],
     ]
     assert lines[6].startswith("✕ gone/big down for ")
+
+
+def test_alerts_that_fire_are_told_below_the_table() -> None:
+    """With what to do; a daemon that knows no alerts yet has none."""
+    document = providers(row())
+    fires = {
+        "id": "error_rate:openai-eu/gpt-4.1",
+        "state": "firing",
+        "severity": "critical",
+        "changed": document["time"],
+        "text": "25 % failed, limit 2 %",
+        "remedy": "Take it out.",
+        "silenced_until": None,
+    }
+    lines = shown({**document, "alerts": [fires]})
+    at = lines.index("▲ 25 % failed, limit 2 %  error_rate:openai-eu/gpt-4.1 for 0s")
+    assert lines[at + 1] == "  Take it out."
+    assert not any("▲" in line for line in shown({k: v for k, v in document.items() if k != "alerts"}))

@@ -30,6 +30,18 @@ def test_what_is_not_given_is_filled_in() -> None:
     assert (got.rules, got.aliases, got.surfaces, got.clients, got.admin_token) == ((), (), {}, (), None)
 
 
+def test_whose_rate_limits_a_deployment_is_under() -> None:
+    """Its provider's for that model, its provider's group's for that model, or its own group's."""
+
+    def account(more: str = "", row: str = "") -> str:
+        (found,) = checked(file(provider(more, shape="openai", url="https://h.example/v1", row=row))).deployments
+        return found.account
+
+    assert account() == "a/m"
+    assert account("quota_group: team", "upstream_model: up") == "team/up"
+    assert account("quota_group: team", "quota_group: opus") == "opus"
+
+
 def test_what_is_given_is_taken() -> None:
     """Every key of a provider and a deployment reaches its spec."""
     got = checked(
@@ -52,6 +64,7 @@ def test_what_is_given_is_taken() -> None:
     assert (spec.headers, spec.proxy) == ((("X-A", "b"),), "http://p:3128")
     assert (spec.connect_timeout_s, spec.keepalive_s, spec.max_concurrency) == (1, 9, 7)
     assert (row.id, row.upstream_model, row.tier, row.context_tokens) == ("a/n", "u", "tertiary", 9)
+    assert row.account == "g/u", "each model has its own limits"
     assert (row.supports, row.quality, row.weight, row.max_concurrency) == (
         frozenset({"tools"}) | FORMAL,
         {"default": 0.5},

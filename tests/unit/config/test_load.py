@@ -40,8 +40,8 @@ WRONG = [
     ),
     (P + "admin: {token: {envv: A}}\n", "2:17: admin.token.envv: unknown key (did you mean env?)"),
     # planned keys
-    (P + "alerts: []\n", "2:1: alerts: not in this version of lbd"),
-    (P + "alerts:\n  webhook: x\n", "2:1: alerts: not in this version of lbd"),
+    (P + "alerts: []\n", "2:1: alerts: expected a map, got a list"),
+    (P + "alerts: {error_rat: 0.1}\n", "2:10: alerts.error_rat: unknown key (did you mean error_rate?)"),
     (P + "limits: {journal_days: 7}\n", "2:10: limits.journal_days: not in this version of lbd"),
     # types
     ("providers: 5\n", "1:1: providers: expected a list, got a whole number"),

@@ -114,7 +114,8 @@ def test_numbers_carry_their_unit_in_the_key() -> None:
     bare = {"workers", "weight", "jitter", "quality_floor", "error_rate_max", "max_concurrency", "queue_size",
             "journal_records", "warn_at", "quality_share", "load_above", "difficulty_min",
             "difficulty_below", "input_tokens_min", "input_tokens_below", "share", "shadow", "confidence",
-            "quality_drop", "error_rise", "cost_rise", "ttft_rise"}  # fmt: skip
+            "quality_drop", "error_rise", "cost_rise", "ttft_rise", "hedge_share", "error_rate", "requests_min",
+            "ttft_over_target", "burn_fast", "burn_slow", "budget_used"}  # fmt: skip
     unit = re.compile(
         r"_(s|ms|usd|bytes|tokens|chars|per_1k|per_min|per_hour|per_day|per_month|per_mtok|per_request|days)\Z"
     )

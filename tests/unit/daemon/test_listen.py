@@ -273,3 +273,14 @@ def test_a_descriptor_that_is_no_listening_socket_is_one_clear_sentence(tmp_path
 def test_the_usual_socket_is_in_the_runtime_directory(environ: dict[str, str], path: str | None) -> None:
     """systemd.exec(5): several are separated by colons."""
     assert listen.usual_socket(environ) == path
+
+
+def test_what_other_hosts_reach_is_told_by_the_sockets(tmp_path: Path) -> None:
+    """Whatever a file says: a socket may have been passed."""
+    with contextlib.ExitStack() as stack:
+        here = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        everywhere = stack.enter_context(socket.create_server(("0.0.0.0", 0)))
+        unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+        unix.bind(str(tmp_path / "s"))
+        assert listen.beyond([here, unix]) == []
+        assert listen.beyond([here, everywhere]) == [f"0.0.0.0:{everywhere.getsockname()[1]}"]

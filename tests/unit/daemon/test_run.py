@@ -8,8 +8,10 @@ import gc
 import io
 import json
 import os
+import resource
 import signal
 import socket
+import ssl
 import stat
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,11 +23,13 @@ import structlog
 import uvloop
 
 from lbd.daemon import run
+from lbd.daemon.listen import ListenError
 from lbd.daemon.run import Daemon
 from lbd.ingress.server import Server
 from lbd.model.problem import ConfigError
 from tests.fakes.harness import compiled
 from tests.fakes.service_manager import said
+from tests.fakes.trust import Authority
 
 DEAD = "http://127.0.0.1:1/v1"  # nobody listens there
 
@@ -338,3 +342,175 @@ def test_the_collector_leaves_the_program_alone() -> None:
     run._calm_collector()
     assert gc.get_freeze_count() > 1000
     assert gc.get_threshold()[0] >= 10_000
+
+
+# --- strangers -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority with certificates of a listener, of its successor, and of a client."""
+    own = Authority(tmp_path_factory.mktemp("ca"))
+    own.server("first", "DNS:localhost,IP:127.0.0.1")
+    own.server("second", "DNS:localhost,IP:127.0.0.1,DNS:second")
+    own.server("client", "DNS:client")
+    return own
+
+
+def tls_of(folder: Path, own: Authority, **more: str) -> dict[str, str]:
+    """Return the section of the configuration; its files are the first certificate's, in a folder of the test."""
+    for kind in ("pem", "key"):
+        (folder / f"api.{kind}").write_bytes((own.folder / f"first.{kind}").read_bytes())
+    return {"cert_file": str(folder / "api.pem"), "key_file": str(folder / "api.key"), **more}
+
+
+def trusting(own: Authority, *, shows: str | None = None) -> ssl.SSLContext:
+    """Return a client's context, with a certificate of its own or none."""
+    context = ssl.create_default_context(cafile=str(own.ca))
+    if shows is not None:
+        context.load_cert_chain(own.folder / f"{shows}.pem", own.folder / f"{shows}.key")
+    return context
+
+
+def port_of(daemon: Daemon) -> int:
+    return int(daemon._sockets[0].getsockname()[1])
+
+
+async def models(port: int, context: ssl.SSLContext | None, *fields: str) -> bytes:
+    """Ask for the models on a connection of its own; returns what came, which may be nothing."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    lines = ["GET /v1/models HTTP/1.1", "Host: localhost", "Connection: close", *fields, "", ""]
+    try:
+        writer.write("\r\n".join(lines).encode())
+        return await asyncio.wait_for(reader.read(), 5)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def test_the_api_speaks_tls_and_nothing_else_where_it_has_a_certificate(tmp_path: Path, authority: Authority) -> None:
+    """Whoever speaks plain HTTP, or trusts somebody else, gets no answer; and none of them leaves a line in the log."""
+
+    async def work(daemon: Daemon) -> None:
+        port = port_of(daemon)
+        assert (await models(port, trusting(authority))).startswith(b"HTTP/1.1 200 OK")
+        assert not (await models(port, None)).startswith(b"HTTP/1.1")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await models(port, ssl.create_default_context())
+        old = trusting(authority)
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert (await models(port, old)).startswith(b"HTTP/1.1 200 OK")
+
+    told = running(tmp_path, work, tls=tls_of(tmp_path, authority))
+    assert not [line for line in told.splitlines() if '"level":"error"' in line or "Traceback" in line]
+
+
+def test_a_client_shows_a_certificate_beside_its_key(tmp_path: Path, authority: Authority) -> None:
+    """Neither stands for the other."""
+
+    async def work(daemon: Daemon) -> None:
+        port = port_of(daemon)
+        with contextlib.suppress(ssl.SSLError):  # in TLS 1.3 it comes after the client's side is done
+            assert await models(port, trusting(authority), "Authorization: Bearer key-canary") == b""
+        shows = trusting(authority, shows="client")
+        assert (await models(port, shows)).startswith(b"HTTP/1.1 401 ")
+        assert (await models(port, shows, "Authorization: Bearer key-canary")).startswith(b"HTTP/1.1 200 ")
+
+    configured = {
+        "tls": tls_of(tmp_path, authority, client_ca_file=str(authority.ca)),
+        "clients": [{"name": "c", "key": "key-canary"}],
+        "allow_inline_secrets": True,
+    }
+    running(tmp_path, work, **configured)
+
+
+def test_a_reload_takes_the_new_certificate_and_cuts_nobody_off(tmp_path: Path, authority: Authority) -> None:
+    """A connection that stands goes on; a file that cannot be used leaves everything as it was."""
+    section = tls_of(tmp_path, authority)
+
+    async def shown(daemon: Daemon) -> list[str]:
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(daemon), ssl=trusting(authority))
+        names = [name for _, name in writer.get_extra_info("peercert")["subjectAltName"]]
+        writer.close()
+        return names
+
+    async def work(daemon: Daemon) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(daemon), ssl=trusting(authority))
+        assert "second" not in await shown(daemon)
+        (tmp_path / "api.pem").write_bytes((authority.folder / "second.pem").read_bytes())
+        with pytest.raises(ConfigError, match=r"api\.key' is not the key of the certificate"):
+            await daemon._app.reload(by="test")
+        assert "second" not in await shown(daemon)
+        (tmp_path / "api.key").write_bytes((authority.folder / "second.key").read_bytes())
+        await daemon._app.reload(by="test")
+        for _ in range(5):
+            assert "second" in await shown(daemon)
+        writer.write(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        path_of(tmp_path, config(tmp_path))  # and back to plain HTTP
+        await daemon._app.reload(by="test")
+        assert (await models(port_of(daemon), None)).startswith(b"HTTP/1.1 200 ")
+
+    running(tmp_path, work, tls=section)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("api", "the api listener needs clients"), ("admin", "the admin listener needs admin.token")]
+)
+def test_a_passed_socket_that_others_reach_is_not_served_without_a_key(
+    name: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file's addresses say nothing of those that the service manager passes."""
+    with socket.create_server(("0.0.0.0", 0)) as sock:
+        passed = {name: [sock.dup()]}
+        monkeypatch.setattr(run.listen, "passed", lambda: passed)
+        configured = config(tmp_path)
+        path_of(tmp_path, configured)
+
+        async def main() -> None:
+            with pytest.raises(ListenError, match=key):
+                await Daemon(tmp_path / "lbd.yaml", compiled(configured)).run()
+
+        with stderr():
+            uvloop.run(main())
+
+
+def test_a_reload_may_not_open_what_others_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does reading the admin API go without the token there."""
+    keys = {
+        "allow_inline_secrets": True,
+        "clients": [{"name": "c", "key": "key-canary"}],
+        "admin": {"listen": None, "socket": str(tmp_path / "admin.sock"), "token": "token-canary"},
+    }
+
+    async def work(daemon: Daemon) -> None:
+        assert not daemon._console.local
+        assert daemon._writer.hide("Traceback: token-canary") == "Traceback: ***"
+        for gone, word in (("clients", "clients"), ("admin", "admin.token")):
+            left = config(tmp_path) | {k: v for k, v in keys.items() if k != gone}
+            path_of(tmp_path, left)
+            with pytest.raises(ConfigError, match=f"reachable from other hosts, which needs {word}"):
+                await daemon._app.reload(by="test")
+        path_of(tmp_path, config(tmp_path, **keys))
+        await daemon._app.reload(by="test")
+
+    with socket.create_server(("0.0.0.0", 0)) as one, socket.create_server(("0.0.0.0", 0)) as two:
+        passed = {"api": [one.dup()], "admin": [two.dup()]}
+        monkeypatch.setattr(run.listen, "passed", lambda: passed)
+        running(tmp_path, work, **keys)
+
+
+def test_too_few_descriptors_are_told_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the remedy; it serves all the same."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(resource, "getrlimit", lambda _of: (soft, 1024))
+    monkeypatch.setattr(resource, "setrlimit", lambda _of, _limits: None)
+
+    async def work(_daemon: Daemon) -> None:
+        pass
+
+    lines = map(json.loads, running(tmp_path, work).splitlines())
+    told = [line for line in lines if line["event"] == "few_descriptors"]
+    assert [line["level"] for line in told] == ["warning"] and "LimitNOFILE=2256" in told[0]["text"]

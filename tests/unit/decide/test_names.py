@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,6 +122,20 @@ def test_a_name_like_nothing_known_is_told_where_the_names_are() -> None:
     assert "/v1/models" in failure.message
 
 
+@pytest.mark.parametrize("pin", [None, "gpt-4.1"])
+def test_a_name_that_no_model_has_by_its_length_alone_costs_nothing(pin: str | None) -> None:
+    """It is a stranger's word of any size: not compared with every name, not kept, and not said again as a whole."""
+    long = "gpt-3.5-" + "x" * 4_000_000
+    began = time.perf_counter()
+    failure = names.resolve(catalogue(ALIASES), long, pin=pin)
+    assert time.perf_counter() - began < 0.05
+    assert isinstance(failure, Failure) and failure.kind is FailureKind.UNKNOWN_MODEL
+    assert len(failure.message) < 300
+    longest = "gpt-3.5-" + "x" * (names.LONGEST - 8)
+    assert not isinstance(names.resolve(catalogue(ALIASES), longest), Failure)
+    assert isinstance(names.resolve(catalogue(ALIASES), longest + "x"), Failure)
+
+
 def test_an_unknown_pin_is_named_in_the_failure_and_not_the_model() -> None:
     """The message says what to change."""
     failure = names.resolve(catalogue(), "gpt-4.1", pin="gpt-9")
@@ -194,3 +210,11 @@ def test_a_catalogue_holds_every_row_once_a_name(rows: list[tuple[str, object]],
         assert sorted(reached[f"model:{spec.model}"]) == [n for n, s in enumerate(specs) if s.model == spec.model]
     expected = [i for g in groups for m in g for i, s in enumerate(specs) if s.model == m]
     assert reached["rule:r"] == expected
+
+
+def test_a_name_s_rows_come_in_the_order_they_are_asked() -> None:
+    """Tiers or groups one behind the other, each row once; an unknown name has none."""
+    cat = catalogue(ALIASES)
+    assert names.rows(cat, "gpt-4.1") == [0, 2]
+    assert names.rows(cat, "gpt-3.5-x") == names.rows(catalogue(), "simple")
+    assert names.rows(cat, "nobody") == []

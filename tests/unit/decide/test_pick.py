@@ -464,3 +464,34 @@ def test_no_open_breaker_is_chosen_outside_a_trial() -> None:
                 if made % 10 == 0:
                     assert explain.replays(table, decision(choice, ranking, query, s), TERMS)
     assert open_chosen > made / 100  # the law was put to the test
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_chances_are_the_shares_of_all_seeds(number: int) -> None:
+    """Compared with what a few thousand seeds choose: within five standard errors, and nobody else is chosen."""
+    dice = Dice(number)
+    table = dice.table()
+    query, asked = dice.query(table), dice.ask(table)
+    ranking = route.rank(table, asked, TERMS)
+    found = {row: dice.live() for row in range(len(table.rows))}
+    told = pick.chances(ranking, query, found.__getitem__)
+    n = 4000
+    counted: Counter[str] = Counter()
+    for _ in range(n):
+        choice = pick.choose(ranking, query, dice.seed(), found.__getitem__)
+        if choice is not None:
+            counted[choice.candidate.id] += 1
+    assert not counted or abs(sum(told.values()) - 1) < 1e-9
+    assert set(counted) <= set(told)
+    for id_, chance in told.items():
+        assert abs(counted[id_] / n - chance) <= 5 * (chance * (1 - chance) / n) ** 0.5 + 1 / n, (id_, chance)
+
+
+def test_of_a_wide_fleet_chances_are_exact_as_well() -> None:
+    """Two of many are compared: every pair counts by its chance."""
+    ranking = fleet(9)
+    told = pick.chances(ranking, ANY, busy({0: 5, 1: 1}))
+    assert abs(sum(told.values()) - 1) < 1e-9
+    assert not told.get("p0/r")
+    # the busiest never wins a comparison; the next only against it
+    assert told["p1/r"] < 0.05 < told["p2/r"]

@@ -64,6 +64,7 @@ def test_the_head_says_where_it_listens() -> None:
     shown = written(screen.head(URL, ADMIN))
     assert f"API    {URL}/v1\n" in shown
     assert f"admin  {ADMIN}  (" in shown
+    assert f"page   {ADMIN}/  " in shown
 
 
 # --- what is redrawn -------------------------------------------------------------------------------------

@@ -112,3 +112,9 @@ def test_a_pipe_has_no_end_of_a_line() -> None:
     assert paint.room(io.StringIO(), {}) is None
     assert paint.room(io.StringIO(), {"COLUMNS": "100"}) == 100
     assert paint.room(io.StringIO(), {"COLUMNS": "x"}) is None
+
+
+def test_a_document_is_tamed_at_every_depth() -> None:
+    """Keys and values; what is no text stays."""
+    told = paint.tame({"a\x1b": ["x\x07", {"b": "y\u202e"}, 1, None, 0.5], "c": True})
+    assert told == {"a\ufffd": ["x\ufffd", {"b": "y\ufffd"}, 1, None, 0.5], "c": True}

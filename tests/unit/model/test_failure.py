@@ -96,9 +96,16 @@ def test_a_row_that_was_silent_is_not_asked_again() -> None:
 
 
 def test_failures_of_the_host_speak_for_all_behind_it() -> None:
-    """Connection and TLS, and nothing that an answer has shown."""
+    """Its name, connection and TLS, and nothing that an answer has shown."""
     hosts = {k for k, row in TABLE.items() if row.scope is Scope.HOST}
-    assert hosts == {FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS}
+    assert hosts == {FailureKind.DNS, FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS}
+
+
+def test_what_this_host_is_short_of_is_held_against_nobody() -> None:
+    """And a connection that stands elsewhere may serve the request."""
+    (row,) = (row for row in TABLE.values() if row.scope is Scope.HERE)
+    assert row is TABLE[FailureKind.LOCAL]
+    assert (row.blame, row.counts, row.retry, row.status) == (Blame.US, False, Retry.ELSEWHERE, 503)
 
 
 def test_a_failure_finds_its_row_and_is_carried_by_the_error() -> None:

@@ -1,0 +1,89 @@
+"""Certificates that cannot be used are told of when the configuration is read, each with its file and what to do."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+
+import pytest
+
+from lbd.config.schema import TlsConfig
+from lbd.config.tls import context
+from tests.fakes.configs import LOCAL, checked, problems
+from tests.fakes.trust import Authority
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority with two certificates, and files that are none."""
+    authority = Authority(tmp_path_factory.mktemp("ca"))
+    authority.server("api", "DNS:localhost,IP:127.0.0.1")
+    authority.server("other", "DNS:other")
+    (authority.folder / "junk").write_text("junk")
+    command = ["openssl", "pkey", "-in", "api.key", "-aes256", "-passout", "pass:x", "-out", "locked.key"]
+    subprocess.run(command, cwd=authority.folder, check=True, capture_output=True)
+    return authority
+
+
+def told(own: Authority, cert: str, key: str, ca: str | None = None) -> tuple[dict[str, str], ssl.SSLContext | None]:
+    """Return what is said of these files."""
+    said: dict[str, str] = {}
+    f = own.folder
+    config = TlsConfig(
+        cert_file=str(f / cert), key_file=str(f / key), client_ca_file=None if ca is None else str(f / ca)
+    )
+    return said, context(config, said.__setitem__)
+
+
+def test_a_good_pair_makes_a_context(own: Authority) -> None:
+    """TLS 1.2 or later, HTTP/1.1, and no client's certificate is asked for."""
+    said, made = told(own, "api.pem", "api.key")
+    assert not said and made is not None
+    assert made.minimum_version is ssl.TLSVersion.TLSv1_2 and made.verify_mode is ssl.CERT_NONE
+
+
+def test_with_an_authority_every_client_owes_a_certificate(own: Authority) -> None:
+    """It is asked for and checked in the handshake."""
+    said, made = told(own, "api.pem", "api.key", "ca.pem")
+    assert not said and made is not None and made.verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "ca", "at", "words"),
+    [
+        ("gone.pem", "api.key", None, "cert_file", "cannot be read: No such file"),
+        ("api.pem", "gone.key", None, "key_file", "cannot be read: No such file"),
+        ("api.pem", "api.key", "gone.pem", "client_ca_file", "cannot be read: No such file"),
+        ("junk", "api.key", None, "cert_file", "holds no certificate in PEM"),
+        ("api.pem", "junk", None, "key_file", "holds no private key in PEM"),
+        ("api.pem", "api.key", "junk", "client_ca_file", "holds no certificate of an authority"),
+        ("api.pem", "other.key", None, "key_file", "is not the key of the certificate in"),
+        ("api.pem", "locked.key", None, "key_file", "needs a passphrase"),
+        ("\0", "api.key", None, "cert_file", "cannot be read"),
+        (".", "api.key", None, "cert_file", "cannot be read: Is a directory"),
+    ],
+)
+def test_what_cannot_be_used_is_named(own: Authority, cert: str, key: str, ca: str | None, at: str, words: str) -> None:
+    """The key of the configuration, the file, and why; no terminal is asked for a passphrase."""
+    said, _ = told(own, cert, key, ca)
+    assert list(said) == [at]
+    assert words in said[at]
+    assert repr(str(own.folder / {"cert_file": cert, "key_file": key, "client_ca_file": ca or ""}[at])) in said[at]
+
+
+def test_everything_that_is_wrong_is_told_at_once(own: Authority) -> None:
+    """One run of ``lbd check`` is enough."""
+    assert sorted(told(own, "gone", "gone too", "junk")[0]) == ["cert_file", "client_ca_file", "key_file"]
+
+
+def test_a_configuration_is_refused_with_the_place_of_the_file(own: Authority) -> None:
+    """As all that is wrong with it."""
+    good = f"tls: {{cert_file: {own.folder}/api.pem, key_file: {own.folder}/api.key}}\n"
+    assert checked(LOCAL + good).tls is not None
+    assert checked(LOCAL).tls is None
+    (said,) = problems(LOCAL + good.replace("api.key", "other.key"))
+    assert "tls.key_file: " in said and "other.key' is not the key of the certificate" in said
+    (said,) = problems(LOCAL + good + "listen: unix:/run/x\n")
+    assert "tls: is for a TCP listener" in said
+    (said,) = problems(LOCAL + "tls: {cert_file: x}\n")
+    assert "`key_file` is missing" in said
