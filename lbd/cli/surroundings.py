@@ -15,7 +15,7 @@ from typing import Any
 from lbd import __version__
 
 PACKAGES = (
-    "aiohappyeyeballs", "aiohttp", "cachetools", "httptools", "msgspec", "orjson", "prometheus-client", "PyYAML",
+    "aiohappyeyeballs", "aiohttp", "cachetools", "httptools", "msgspec", "orjson", "PyYAML",
     "structlog", "uvloop", "rich", "numpy", "jsonschema",
 )  # fmt: skip
 # Of the unit: no Environment, which may hold keys.
