@@ -88,6 +88,7 @@ class Offers:
             unary_via_stream=shape.unary_via_stream,
             api_version=getattr(p, "api_version", None),
             stream_usage=shape.stream_usage,
+            tells_finish=p.tells_finish,
             budgets=money.budgets("provider", p.name, p.budget, partial(self._error, (*path, "budget"))),
         )
 

@@ -64,6 +64,7 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     unary_via_stream: bool = False
     api_version: str | None = None  # of paths that name the deployment (Azure's older ones)
     stream_usage: bool = True  # may lbd ask for usage in a stream whose client did not
+    tells_finish: bool = True  # a stream whose end mark comes without the reason why it ended was cut
     budgets: tuple[BudgetSpec, ...] = ()
 
     def __repr__(self) -> str:
@@ -196,7 +197,7 @@ class Permission(StrEnum):
 
 
 class ClientSpec(msgspec.Struct, frozen=True):
-    """An API key's owner. The key itself is known by its SHA-256 only."""
+    """An API key's owner. The key itself is known by its SHA-256 only; empty: its certificate alone tells."""
 
     name: str
     key_sha256: bytes
@@ -206,6 +207,7 @@ class ClientSpec(msgspec.Struct, frozen=True):
     budgets: tuple[BudgetSpec, ...] = ()
     requests_per_min: int | None = None
     tokens_per_min: Tokens | None = None
+    certificates: frozenset[str] = frozenset()  # names of which its TLS certificate bears one, as peer.normal
 
 
 class Deadlines(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from lbd.upstream.bounds import Bounds, silence
 from lbd.upstream.gathered import Gathered
 from lbd.upstream.headers import event_stream
 from lbd.upstream.host import Host
-from lbd.upstream.line import Line, limits_told, masked
+from lbd.upstream.line import Line, end_of, fake_end, limits_told, masked
 from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 from lbd.upstream.wheel import TICK, Wheel
 
@@ -250,7 +250,7 @@ class Attempt:
                 self._pass(out, now)  # what came before it may stand in the same read
             self._close(watch, now)
         elif watch.done and watch.committed:
-            if (fake := self.line.habits.ended(finished=watch.finished)) is not None:
+            if (fake := fake_end(self.line, watch)) is not None:
                 self._settle(fake)
                 return
             self._draining = self._deaf = True
@@ -338,7 +338,7 @@ class Attempt:
 
     def _close(self, watch: Watch, now: Instant, broken: Failure | None = None) -> None:
         """No more will come: complete the stream if it is whole, else it ended in ``broken`` or as the watch says."""
-        tail, failure = watch.end()
+        tail, failure = end_of(self.line, watch)
         if failure is None:
             self._complete(tail, now)
         else:

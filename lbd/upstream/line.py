@@ -21,7 +21,7 @@ from lbd.ports import Endpoint, Headers, Origin, Transport
 from lbd.shapes.bridge import wires
 from lbd.shapes.providers import Shape
 from lbd.shapes.veil import HIDDEN, Veil
-from lbd.shapes.wire import Wire
+from lbd.shapes.wire import Watch, Wire
 from lbd.upstream.trace import Trace, traced
 
 SHORTEST_SECRET = 8  # of a configured header's value, or a word of it; shorter ones may stand in any message
@@ -38,22 +38,10 @@ class Way(msgspec.Struct, frozen=True):
     stream: Endpoint
 
 
-FAKE_END = Failure(FailureKind.BROKEN_STREAM, "the stream had its end mark before the answer was finished")
-
-
-class Habits:
-    """What a deployment has been seen to do."""
-
-    __slots__ = ("tells_finish",)
-
-    def __init__(self) -> None:
-        self.tells_finish = False
-
-    def ended(self, *, finished: bool) -> Failure | None:
-        """Take in an end mark; a Failure where it cannot be: here an answer always tells why it ended, and did not."""
-        if finished:
-            self.tells_finish = True
-        return FAKE_END if self.tells_finish and not finished else None
+FAKE_END = Failure(
+    FailureKind.BROKEN_STREAM,
+    "the stream had its end mark before the answer told why it ended; `tells_finish: false` for servers that never do",
+)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -65,7 +53,6 @@ class Line(msgspec.Struct, frozen=True):
     transport: Transport
     ways: Mapping[str, Way]  # by client shape
     field: bytes = b""  # the header field that names the deployment
-    habits: Habits = msgspec.field(default_factory=Habits)
 
 
 def origin_of(provider: ProviderSpec) -> Origin:
@@ -152,6 +139,19 @@ def put(
         return endpoint if trace is None else traced(endpoint, trace.span()), sent
     except LbdError as e:
         return e.failure
+
+
+def fake_end(line: Line, watch: Watch) -> Failure | None:
+    """Return what is wrong with the end of a stream that calls itself complete, if anything is."""
+    return FAKE_END if line.provider.tells_finish and not watch.finished else None
+
+
+def end_of(line: Line, watch: Watch) -> tuple[bytes, Failure | None]:
+    """Return what completes a stream whose connection ended, or the failure that its end is."""
+    tail, failure = watch.end()
+    if failure is None and (fake := fake_end(line, watch)) is not None:
+        return b"", fake
+    return tail, failure
 
 
 def limits_told(line: Line, headers: Headers, wall: WallTime) -> tuple[QuotaReading, ...]:

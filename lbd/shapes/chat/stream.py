@@ -76,7 +76,7 @@ class ChatWatch(HeldStream):
 
     END = b"data: [DONE]\n\n"
     TEXTS = (b'"content":', b'"reasoning_content":', b'"reasoning":')
-    __slots__ = ("_choices", "_counted", "_finishes", "_hide_usage", "_wants_usage")
+    __slots__ = ("_begun", "_choices", "_counted", "_finishes", "_hide_usage", "_wants_usage")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class ChatWatch(HeldStream):
     ) -> None:
         super().__init__()
         self._choices = choices
+        self._begun: set[int] = set()  # which have said something
         self._finishes: set[int] = set()
         self._hide_usage = hide_usage
         self._wants_usage = wants_usage
@@ -134,6 +135,7 @@ class ChatWatch(HeldStream):
             return self._aside(chunk, payload)
         commits = False
         for choice in chunk.choices:
+            self._begun.add(choice.index)
             if choice.finish_reason or choice.error:
                 if not self._finish(choice, chunk.usage is not None):
                     return False  # what stands beside an error in one event does not go out, so it does not commit
@@ -174,6 +176,8 @@ class ChatWatch(HeldStream):
         word = payload.strip()
         if word == _DONE:
             self.done = True
+            if self._finishes:  # of several that were asked for, a server may give fewer
+                self.finished = self._finishes >= self._begun
         if not word or self.done:
             return None
         try:

@@ -166,6 +166,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ca_file: certificates that are trusted in place of the system's.
     connect_timeout_s: for name, connection and TLS.
     keepalive_s: how long an idle connection is kept; shorter than the server does.
+    tells_finish: its streams tell why an answer ended, and one that does not was cut; false for a server that never
+        tells it, whose end mark is then believed.
     max_concurrency: requests that all its deployments together are given at once.
     budget: what may be spent there.
     """
@@ -181,6 +183,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ca_file: str | None = None
     connect_timeout_s: Positive = 3.0
     keepalive_s: Positive | None = None
+    tells_finish: bool = True
     max_concurrency: Count | None = None
     budget: BudgetConfig | None = None
 

@@ -464,6 +464,34 @@ async def test_the_end_mark_ends_the_clients_answer_though_the_provider_keeps_th
     assert t.taken.cancelled_at is not None
 
 
+@pytest.mark.parametrize("blank", [b"\n\n", b""])
+@pytest.mark.parametrize("told", [True, False])
+async def test_an_end_mark_before_the_answer_told_why_it_ended_is_a_cut(told: bool, blank: bytes) -> None:
+    """From the first answer on, before any other was seen; but a server may be said never to tell."""
+    t = Try()
+    t.attempt.line = replace(t.attempt.line, provider=replace(PROVIDER, tells_finish=told))
+    await t.start()
+    t.taken.head()
+    t.taken.say(ROLE + content("hi"))
+    t.taken.say(b"data: [DONE]" + blank)
+    t.taken.end()
+    failure = await t.over()
+    assert (failure and failure.kind) == (K.BROKEN_STREAM if told else None)
+    assert t.host.finishes == (not told)
+    assert (b"[DONE]" in t.host.body) is not told
+
+
+@pytest.mark.parametrize(("finishes", "whole"), [((0, 1), True), ((0,), False), ((1,), False)])
+async def test_of_several_choices_each_that_began_has_to_end(finishes: tuple[int, ...], whole: bool) -> None:
+    """A server may give fewer than were asked for."""
+    t = await Try().start(choices=3)
+    t.taken.head()
+    t.taken.say(content("hi", 0) + content("ho", 1))
+    t.taken.say(b"".join(event({}, "stop", index=i) for i in finishes) + DONE)
+    failure = await t.over()
+    assert (failure is None) is whole
+
+
 @pytest.mark.parametrize("how", ["end", "fail"])
 async def test_a_provider_that_ends_the_drained_answer_keeps_its_connection(how: str) -> None:
     """It can be used again; whether the drain ended well says nothing any more."""
