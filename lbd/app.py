@@ -24,7 +24,7 @@ from lbd import plugins
 from lbd.admit.auth import Clients
 from lbd.admit.judge import Judge
 from lbd.batch.shelf import Shelf
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.config.diff import Diff, diff, forbidden
 from lbd.decide import names
 from lbd.effect import Reloads, alternative, journal_place, known, rules, shipped_judge
@@ -36,6 +36,7 @@ from lbd.loops.alerts import Alerts
 from lbd.loops.batch import Batches
 from lbd.loops.errand import Errands
 from lbd.loops.evaluate import AT_ONCE, Evaluating, budget
+from lbd.loops.exporting import Export
 from lbd.loops.grading import Grader
 from lbd.loops.heartbeat import Heartbeat
 from lbd.loops.hours import Peak
@@ -44,6 +45,7 @@ from lbd.loops.money import Money
 from lbd.loops.persist import Persistence
 from lbd.loops.posting import Post
 from lbd.loops.probing import ProbeSettings, Probing
+from lbd.loops.tracing import Tracing
 from lbd.loops.trials import Keeping
 from lbd.loops.watching import Watching
 from lbd.loops.worker import Worker
@@ -147,7 +149,8 @@ class App:
         self.trials = Trials(self.env, self.owner.emit, self._priced)
         self.timeline = Timeline()
         self.journal = Journal(compiled.config.limits.journal_records)
-        self.meter = Meter()
+        self.tracing = Tracing(env, self.owner, self.journal, self.plugins.terms, Export(), self.owner.emit)
+        self.meter = Meter(self.tracing.shows)
         self.pulse = Pulse(self.env.now, self._target)
         self.ledger = Ledger(lambda: self.owner.snapshot)
         self.reloads = Reloads(loaded_at=self.env.wall(), last_at=self.env.wall())
@@ -243,7 +246,7 @@ class App:
         self.tasks.loop("batches", self.batches.run)
         for n in range(AT_ONCE):
             self.tasks.loop(f"evaluate {n}", self.evaluating.run)
-        self._write_journal()
+        self._write()
         await self._start_probes()
 
     async def drain(self, timeout_s: Seconds) -> None:
@@ -261,6 +264,7 @@ class App:
         await self.persistence.save(self.probing.spend)
         await self.keeping.save()
         await self.alerts.close()
+        await self.tracing.close()
         await self.money.close()
         await self.journaling.close()
         await self.blobs.close()
@@ -286,7 +290,7 @@ class App:
             change = diff(self.compiled, known(new, self.env.wall(), self.pipeline.chooser.judge))
             self.reloads.generation += 1
             self._apply(new)
-            self._write_journal()
+            self._write()
             await self._start_probes()
             await self.relisten(new)
             self.reloads.ok += 1
@@ -355,13 +359,18 @@ class App:
         self.trials.configure(new.experiments)
         self.peak.configure(new.peak)
         self.alerts.configure(new.alerts)
+        self.tracing.configure(new.traces)
         self.evaluating.configure(new.evaluate, new.clients)
         self.pipeline.sampler = None if new.evaluate is None else self.evaluating
-        self.api.configure(Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts)))
+        self.api.configure(
+            Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts), limits.recall_bytes)
+        )
         self.journal.set_bound(limits.journal_records)
         self.journaling.configure(journal_place(new, self.plugins.terms))
         if self._writer is not None:
-            self._writer.hide = lines.veil_of_all(new.providers, new.admin_token, new.provenance_key).hide
+            of_traces = () if new.traces is None else new.traces.secrets
+            hidden = (new.admin_token, new.provenance_key, *of_traces)
+            self._writer.hide = lines.veil_of_all(new.providers, *hidden).hide
         if config.log.level != self.compiled.config.log.level:  # at start whoever set up the log has seen to it
             log.set_level(config.log.level)
         self.compiled = new
@@ -408,9 +417,11 @@ class App:
                 self.tasks.loop(f"probe {name}", loop)
                 self._probed[name] = provider
 
-    def _write_journal(self) -> None:
+    def _write(self) -> None:
         if self.journaling.on and "journal" not in self.tasks.loops:
             self.tasks.loop("journal", self.journaling.run)
+        if self.tracing.on and "traces" not in self.tasks.loops:
+            self.tasks.loop("traces", self.tracing.run)
 
     def _make_store(self, compiled: Compiled) -> Store:
         url = compiled.config.store.url
@@ -442,6 +453,7 @@ class App:
     def _done(self, record: RequestRecord) -> None:
         self.journal.add(record)
         self.journaling.note(record)
+        self.tracing.note(record)
         self.meter.later(record)
         self.pulse.later(record)
         self.ledger.note(record)

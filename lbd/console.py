@@ -24,6 +24,7 @@ from lbd.model import address
 from lbd.model import report as out
 from lbd.model.event import Event
 from lbd.model.failure import Failure
+from lbd.model.peer import STRANGER
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.secret import Secret
 from lbd.model.units import Instant, NanoUsd
@@ -40,6 +41,8 @@ TICK_LATE_S = 5.0
 
 class _Asked:
     """A hypothetical request: headers only."""
+
+    peer = STRANGER
 
     def __init__(self, headers: Mapping[str, str], arrived: Instant) -> None:
         self._headers = {k.lower(): v for k, v in headers.items()}
@@ -115,6 +118,9 @@ class Console:
         for row in self.owner.rows:
             checks.update(_checks(row, time, env.now(), stale=verdict.stale(row, env.now(), every)))
         checks["store:uptime"] = [_check("pass" if app.persistence.up else "warn", time, "datastore")]
+        if app.tracing.on:  # nobody is served worse, so it is no word of the whole
+            traces = "pass" if app.tracing.error is None else "warn"
+            checks["traces:export"] = [_check(traces, time, "component", why=app.tracing.error)]
         lag = round(app.loop_lag_s, 4)
         checks["loop:lag"] = [_check("warn" if late or lag > 0.25 else "pass", time, "system", lag, "s")]
         document: dict[str, Any] = {

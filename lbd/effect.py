@@ -10,7 +10,7 @@ import msgspec
 from lbd import __version__, router
 from lbd.admit.auth import Clients
 from lbd.admit.judge import Judge
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.config.journal import folder
 from lbd.decide import names
 from lbd.loops.journaling import Place

@@ -44,6 +44,8 @@ def facts(app: App) -> Facts:
         _budgets(app),
         _alerts(app),
         len(owner.blame.words(now)),
+        dict(app.tracing.traces) if app.tracing.on else {},
+        dict(app.tracing.spans) if app.tracing.on else {},
     )
 
 

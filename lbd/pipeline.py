@@ -34,6 +34,7 @@ from lbd.model.evaluation import EVALUATOR
 from lbd.model.experiment import Arm, Assigned, ExperimentSpec
 from lbd.model.failure import Failure, LbdError
 from lbd.model.judged import NOT_JUDGED, Judged
+from lbd.model.peer import Peer
 from lbd.model.provider import AutoSpec, ClientSpec, Deadlines, RuleSpec, SurfaceSpec
 from lbd.model.record import RequestRecord
 from lbd.model.request import Ask, Body, Head, Urgency, Wishes
@@ -55,6 +56,7 @@ class Inbound(Protocol):
     """A request as ingress hands it over."""
 
     arrived: Instant
+    peer: Peer  # what its connection shows of its client
 
     def header(self, name: str) -> str | None:
         """Return a header's value."""
@@ -264,9 +266,9 @@ class Pipeline:
         self._rates.settle(record.id, self.rules.clients.named(record.client), usages, self._flights.env.now())
 
     def who(self, inbound: Inbound) -> ClientSpec | Failure:
-        """Return whose key a request carries."""
+        """Return whose key a request carries, or whose certificate its connection shows."""
         return self.rules.clients.who(
-            inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key")
+            inbound.header("authorization"), inbound.header("x-api-key") or inbound.header("api-key"), inbound.peer
         )
 
     def _client(self, inbound: Inbound) -> ClientSpec:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from lbd.config.compile import Compiled, compile_config
+from lbd.config.compile import compile_config
+from lbd.config.compiled import Compiled
 from lbd.config.load import load as load_config
 from lbd.decide.terms import TERMS, Term
 from lbd.registry import Registry

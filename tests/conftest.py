@@ -20,7 +20,8 @@ _ALONE = ("e2e", "unit/demo", "unit/cli/test_top.py")
 
 # What takes long and has shorter kin among the rest: run with LBD_LONG=1, and else counted and named as skipped.
 _LONG = {
-    "e2e/test_frameworks.py": ("test_a_framework", "test_claude_code", "test_openai_s_own"),
+    "e2e/test_frameworks.py": ("test_a_framework", "test_claude_code"),
+    "e2e/test_package.py": ("test_a_service_that_was_stopped", "test_lintian", "test_the_same_tree"),
     "e2e/test_soak.py": ("test_thousands",),
     "e2e/test_splices.py": ("test_a_text_completion", "test_a_response"),
     "e2e/test_real_faults.py": ("test_a_brown_out", "test_back_to_back"),

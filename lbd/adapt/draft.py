@@ -251,7 +251,7 @@ class Draft:
         )
         if unpriced:
             self.note("todo", (), f"{unpriced} deployments have no price: what they cost is not known",
-                      "Give each a `price`; until then no savings are told and no budget counts them")  # fmt: skip
+                      "Give each a `price`; until then no savings are told; who has a budget is refused")  # fmt: skip
         if not providers:
             self.note("lost", (), "nothing that lbd could send requests to was found")
         parts = {"providers": providers, "clients": self.clients, "routing_rules": rules, "models": aliases}

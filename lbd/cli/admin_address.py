@@ -39,11 +39,13 @@ class Where(NamedTuple):
     port: int = 0
     path: str | None = None
     named_by: str = ""
+    tls: bool = False
 
     def __str__(self) -> str:
         if self.path is not None:
             return f"unix:{self.path}"
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://[{self.host}]:{self.port}" if ":" in self.host else f"{scheme}://{self.host}:{self.port}"
 
 
 def find(admin: str | None, config: Path | None, environ: Mapping[str, str]) -> Where:
@@ -61,10 +63,11 @@ def find(admin: str | None, config: Path | None, environ: Mapping[str, str]) -> 
     for key in ("socket", "listen"):
         value = section.get(key)
         if isinstance(value, str) and value:
-            return parse(f"unix:{value}" if key == "socket" else value, str(path))
+            found = parse(f"unix:{value}" if key == "socket" else value, str(path))
+            return found._replace(tls=found.path is None and bool(section.get("tls")))
     if "listen" in section:  # null: there is none
         raise AdminError(f"{path} has neither admin.socket nor admin.listen: this daemon has no admin API")
-    return parse(DEFAULT, str(path))
+    return parse(DEFAULT, str(path))._replace(tls=bool(section.get("tls")))
 
 
 def _usual() -> Where | None:
@@ -79,11 +82,12 @@ def parse(text: str, named_by: str) -> Where:
         if not path.startswith("/"):
             raise AdminError(f"{text!r} ({named_by}): a unix socket needs an absolute path")
         return Where(path=path, named_by=named_by)
-    host, _, port = text.removeprefix("http://").rstrip("/").rpartition(":")
+    tls = text.startswith("https://")
+    host, _, port = text.removeprefix("https://" if tls else "http://").rstrip("/").rpartition(":")
     if not port.isdigit() or not 0 < int(port) <= 65535 or "/" in host or ("[" not in host and ":" in host):
-        raise AdminError(f"{text!r} ({named_by}) is no address: write http://host:port or unix:/path")
+        raise AdminError(f"{text!r} ({named_by}) is no address: write http(s)://host:port or unix:/path")
     host = host.strip("[]")
-    return Where(_EVERYWHERE.get(host, host), int(port), named_by=named_by)
+    return Where(_EVERYWHERE.get(host, host), int(port), named_by=named_by, tls=tls)
 
 
 def _section(path: Path) -> dict[str, Any]:

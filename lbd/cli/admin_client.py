@@ -9,12 +9,14 @@ import io
 import json
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from lbd.cli import admin_tls
 from lbd.cli.admin_address import DEFAULT, REFUSED, UNREACHABLE, AdminError, Where, find, read_token
 from lbd.cli.main import DEFAULT_CONFIG
 from lbd.display.paint import printable
@@ -26,7 +28,10 @@ def arguments(parser: argparse.ArgumentParser, *, default: Any = None) -> None:
     """Declare how the admin API is found. ``default`` may be ``argparse.SUPPRESS`` for a command of a command."""
     group = parser.add_argument_group("where the daemon is")
     group.add_argument(
-        "--admin", metavar="URL", default=default, help=f"http://host:port or unix:/path (LBD_ADMIN; else {DEFAULT})"
+        "--admin",
+        metavar="URL",
+        default=default,
+        help=f"http://host:port, https://host:port or unix:/path (LBD_ADMIN; else {DEFAULT})",
     )
     group.add_argument(
         "-c",
@@ -42,6 +47,20 @@ def arguments(parser: argparse.ArgumentParser, *, default: Any = None) -> None:
         metavar="FILE",
         default=default,
         help="the admin token; LBD_ADMIN_TOKEN holds one too. A unix socket needs none",
+    )
+    group.add_argument(
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        default=default,
+        help=f"authorities that an https address is trusted by ({admin_tls.CA_FILE}; else the system's)",
+    )
+    group.add_argument(
+        "--cert-file",
+        type=Path,
+        metavar="FILE",
+        default=default,
+        help=f"our own certificate and its key in PEM, where the daemon asks for one ({admin_tls.CERT_FILE})",
     )
 
 
@@ -73,7 +92,9 @@ def told(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespa
 
 def client(args: argparse.Namespace) -> Client:
     """Return a client for a command's arguments. Raises AdminError."""
-    return Client(find(args.admin, args.config, os.environ), read_token(args.token_file, os.environ))
+    where = find(args.admin, args.config, os.environ)
+    context = admin_tls.context(args.ca_file, args.cert_file, os.environ) if where.tls else None
+    return Client(where, read_token(args.token_file, os.environ), context)
 
 
 class _Unix(http.client.HTTPConnection):
@@ -97,9 +118,10 @@ class _Unix(http.client.HTTPConnection):
 class Client:
     """Asks the admin API; each question is a connection of its own. Every failure is an AdminError."""
 
-    def __init__(self, where: Where, token: str | None = None) -> None:
+    def __init__(self, where: Where, token: str | None = None, context: ssl.SSLContext | None = None) -> None:
         self.where = where
         self._token = token
+        self._context = context  # None: of an https address, the system's trust
 
     def get(self, path: str, *, timeout_s: float = TIMEOUT_S, **query: object) -> dict[str, Any]:
         """Return the document at ``path``; a query's None is left out."""
@@ -142,7 +164,12 @@ class Client:
         if where.path is not None:
             connection = _Unix(where.path, timeout_s)
         else:
-            connection = http.client.HTTPConnection(where.host, where.port, timeout=timeout_s)
+            if where.tls:
+                connection = http.client.HTTPSConnection(
+                    where.host, where.port, timeout=timeout_s, context=self._context
+                )
+            else:
+                connection = http.client.HTTPConnection(where.host, where.port, timeout=timeout_s)
             if self._token is not None:
                 headers = {**headers, "authorization": f"Bearer {self._token}"}
 
@@ -169,14 +196,29 @@ class Client:
         except FileNotFoundError:
             why = "there is no such socket"
         except http.client.HTTPException as e:
+            if isinstance(e, http.client.RemoteDisconnected):
+                raise self._closed() from None
             why = f"what listens there does not speak HTTP ({type(e).__name__})"
-            if isinstance(e, http.client.RemoteDisconnected | http.client.IncompleteRead):
-                why = "the connection was closed without an answer"
+            if isinstance(e, http.client.IncompleteRead):
+                why = "the connection was closed without an answer that is whole"
+        except ssl.SSLError as e:
+            raise AdminError(
+                f"no connection to {where} ({where.named_by}): {admin_tls.why(e, where.host)}", exit_status=UNREACHABLE
+            ) from None
+        except ConnectionResetError:
+            raise self._closed() from None
         except OSError as e:
             why = (e.strerror or str(e)).lower()
         text = f"no lbd answers at {where} ({where.named_by}): {why}"
         remedy = "Is it running (systemctl status lbd)? Is it elsewhere (--admin)?"
         raise AdminError(f"{text}. {remedy}", exit_status=UNREACHABLE)
+
+    def _closed(self) -> AdminError:
+        where = self.where
+        text = f"{where} ({where.named_by}): the connection was closed without an answer"
+        if where.path is None:
+            text += f". {admin_tls.CLOSED_BY_TLS if where.tls else admin_tls.CLOSED_BY_PLAIN}"
+        return AdminError(text, exit_status=UNREACHABLE)
 
     def _document(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> dict[str, Any]:
         try:

@@ -17,6 +17,8 @@ from lbd.display.paint import Cell, Column, Row
 
 MOST_WEIGHT = 1000
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+TIMED = frozenset({"drain", "maint", "weight"})  # orders that may end by themselves
+_FOR = "over by itself after so long, as 30m, 2h, 7d, also over a restart; not given: it waits for a person"
 RELOAD_S = 60.0  # a reload may wait for one that is under way
 # action -> (what it does, what to know of it afterwards)
 ORDERS: dict[str, tuple[str, str]] = {
@@ -53,6 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             order.add_argument(
                 "value", type=_weight, metavar="VALUE", help=f"0..{MOST_WEIGHT}; none takes the override back"
             )
+        if name in TIMED:
+            order.add_argument("--for", dest="for_s", type=_lasting, metavar="TIME", help=_FOR)
         order.add_argument("--reason", default="", metavar="TEXT", help="stands in the event, beside who ordered it")
         _shared(order)
     text = "stop an experiment, or begin it again"
@@ -104,6 +108,14 @@ def _seconds(text: str) -> float:
     return float(int(number) * _UNITS[unit])
 
 
+def _lasting(text: str) -> float:
+    """Read the duration of an order."""
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError("an order lasts for longer than nothing: write 30m, 2h or 7d, or leave it out")
+    return seconds
+
+
 def _weight(text: str) -> float | None:
     if text == "none":
         return None
@@ -144,19 +156,26 @@ def run(args: argparse.Namespace) -> int:
             body = {"reason": args.reason}
             if order == "weight":
                 body["weight"] = args.value
+            for_s = args.for_s if order in TIMED else None
+            if for_s is not None:
+                body["for_s"] = for_s
+                if order == "weight" and args.value is None:
+                    raise AdminError("the configured weight has no end: leave --for out", exit_status=2)
             document = client.order(order, args.deployment, **body)
-            lines = _ordered(order, document)
+            lines = _ordered(order, document, for_s)
     print(json.dumps(document, indent=2) if args.json else "\n".join(lines))
     return 0
 
 
-def _ordered(action: str, document: Mapping[str, Any]) -> list[str]:
+def _ordered(action: str, document: Mapping[str, Any], for_s: float | None) -> list[str]:
     name = document["deployment"]
     weight = "as configured" if document["weight"] is None else f"{document['weight']:g}"
     out = [f"{name}: {document['admin']}, weight {weight}, {document['state']}"]
     after = ORDERS[action][1].format(id=name)
     if action == "weight" and document["weight"] is None:
         after = ""
+    if for_s is not None:
+        out.append(f"Over by itself in {provider_table.span(for_s)}.")
     return [*out, after] if after else out
 
 

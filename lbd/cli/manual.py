@@ -13,10 +13,14 @@ from lbd.cli.completion import tree
 from lbd.cli.grammar import Command, Option
 from lbd.cli.main import DEFAULT_CONFIG, UNREAD
 
+DATE = "2026-11-27"  # of the pages; it goes on with each version, so that they can be made again to the byte
+LONGEST = 80  # bytes of a line of input; a longer one is bad style to mandoc
 PAGES = ("lbd.8", "lbd.yaml.5")
 _ENVIRONMENT = (
     ("LBD_ADMIN", "where the admin API is, as --admin says it"),
     ("LBD_ADMIN_TOKEN", "the admin token, where no --token-file names one"),
+    ("LBD_ADMIN_CA_FILE", "authorities that an https address is trusted by, where no --ca-file names them"),
+    ("LBD_ADMIN_CERT_FILE", "the commands' own certificate and key, where no --cert-file names them"),
     ("NO_COLOR", "if set to anything, nothing is coloured"),
     ("COLUMNS", "how wide tables and help texts may be"),
     ("CREDENTIALS_DIRECTORY", "where {credential: NAME} is looked for; set by systemd"),
@@ -89,7 +93,11 @@ def _command(command: Command) -> Iterator[str]:
     used += [f"[{_value(a)}]" if not a.required and not a.choices else _value(a) for a in command.arguments]
     if command.commands:
         used.append(r"\fIaction\fR ...")
-    yield from (" ".join(used), ".PP", _text(f"{command.text[:1].upper()}{command.text[1:]}.".replace("..", ".")))
+    yield from (
+        _wrapped(" ".join(used)),
+        ".PP",
+        _text(f"{command.text[:1].upper()}{command.text[1:]}.".replace("..", ".")),
+    )
     for option in (*command.arguments, *command.options):
         if "--help" not in option.flags:
             flags = ", ".join(f"\\fB{_escaped(f)}\\fR" for f in option.flags)
@@ -208,7 +216,7 @@ _SIGNS = {
 
 
 def _head(name: str, section: int) -> str:
-    return f'.\\" Made by: lbd manual {name.lower()}.{section}\n.TH {name} {section} "" "lbd {__version__}" "lbd"'
+    return f'.\\" Made by: lbd manual {name.lower()}.{section}\n.TH {name} {section} {DATE} "lbd {__version__}" "lbd"'
 
 
 def _terms(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -218,7 +226,18 @@ def _terms(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Return a paragraph; a line that begins with a dot would be an order."""
-    return _escaped(" ".join(text.split()))
+    return _wrapped(_escaped(" ".join(text.split())))
+
+
+def _wrapped(line: str) -> str:
+    """Break a line of input where it has spaces, as man(7) wants its input."""
+    out: list[str] = []
+    for word in line.split(" "):
+        if out and len(out[-1]) + 1 + len(word) < LONGEST:
+            out[-1] += f" {word}"
+        else:
+            out.append(f"\\&{word}" if out and word.startswith(".") else word)
+    return "\n".join(out)
 
 
 def _escaped(text: str) -> str:

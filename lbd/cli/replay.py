@@ -17,7 +17,7 @@ from lbd.model.moment import instant
 from lbd.model.problem import ConfigError
 
 if TYPE_CHECKING:
-    from lbd.config.compile import Compiled
+    from lbd.config.compiled import Compiled
     from lbd.observe.archive import Reader
 
 WRONG = 2

@@ -48,7 +48,7 @@ def known(tree: Any, environ: Mapping[str, str]) -> set[str]:
     found: set[str] = set()
     for ref in _references(tree):
         try:
-            found.add(resolve(ref, inline=True, environ=environ).reveal())
+            found.add(resolve(ref, inline=True, environ=environ, words=True).reveal())
         except SecretError:  # it is not readable here, or nowhere
             continue
     return found

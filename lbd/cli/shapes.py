@@ -40,7 +40,8 @@ def document() -> str:
         "",
         "Printed by `lbd shapes` from the shapes' own declarations. *passes*: the provider speaks the client's shape,",
         "and bytes go on as they came but for the model's name. *translated*: through a prompt there, by pieces back.",
-        "An empty cell: such a request never goes there. `serves` names the word that a deployment has to declare.",
+        "An empty cell: such a request never goes there; tokens that nobody counts, lbd estimates by itself.",
+        "`serves` names the word that a deployment has to declare.",
         "",
         *_table(
             ["provider", *clients],

@@ -16,7 +16,7 @@ from lbd import __version__
 
 PACKAGES = (
     "aiohappyeyeballs", "aiohttp", "cachetools", "httptools", "msgspec", "orjson", "PyYAML",
-    "structlog", "uvloop", "rich", "numpy", "jsonschema",
+    "structlog", "uvloop", "rich", "numpy", "jsonschema", "opentelemetry-proto",
 )  # fmt: skip
 # Of the unit: no Environment, which may hold keys.
 UNIT = (

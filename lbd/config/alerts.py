@@ -10,6 +10,7 @@ import msgspec
 
 from lbd.config.strict import Strict
 from lbd.config.tree import Path_
+from lbd.config.urls import wrong_url
 from lbd.model.alert import RULES, AlertsSpec, Kind, Receiver, Rule, RulePlan, Severity
 from lbd.model.secret import Secret, SecretRef
 from lbd.model.units import Seconds
@@ -124,7 +125,7 @@ def _receivers(given: AlertsConfig, path: Path_, follow: Follow, error: Tell, wa
         url = Secret(ref) if isinstance(ref, str) else follow(ref, at)
         if url is None:
             continue
-        why = _wrong(url.reveal())
+        why = wrong_url(url.reveal())
         if why is not None:
             error(at, why)
             continue
@@ -132,18 +133,6 @@ def _receivers(given: AlertsConfig, path: Path_, follow: Follow, error: Tell, wa
             warn(at, "this URL is a key in plain text: use {file: ...}, {env: ...} or {credential: ...}")
         out.append(Receiver(name, kind, _whole(url) if kind is Kind.ALERTMANAGER else url))
     return tuple(out)
-
-
-def _wrong(url: str) -> str | None:
-    """Return what is wrong with a URL, without repeating it."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "this is no URL"
-    if parts.scheme not in ("http", "https") or not host:
-        return "must be an http:// or https:// URL"
-    return None if url.isascii() and url.isprintable() and " " not in url else "a URL has no spaces and only ASCII"
 
 
 def _whole(url: Secret) -> Secret:

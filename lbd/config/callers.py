@@ -29,6 +29,8 @@ class ClientConfig(Strict, frozen=True):
 
     name: shown in records and metrics.
     key: the API key that the client sends.
+    certificate: the name that its TLS certificate bears, or several of which it bears one, as DNS:host, URI:text,
+        email:address or CN:name. With a key both are asked for; without, the certificate tells whose a request is.
     surface: the product surface whose class, floors and bounds hold for its requests.
     models: patterns of the names it may ask for, such as gpt-*; none: every name.
     may: which wishes it may send with a request; all of them when not given.
@@ -37,7 +39,8 @@ class ClientConfig(Strict, frozen=True):
     """
 
     name: Slug
-    key: SecretRef | str
+    key: SecretRef | str | None = None
+    certificate: str | list[str] | None = None
     surface: str | None = None
     models: list[str] = []
     may: list[Permission] = msgspec.field(default_factory=lambda: list(Permission))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from fnmatch import fnmatchcase
 
 from lbd.config.hint import meant
 from lbd.config.routing import PeakConfig, RuleConfig, WhenConfig
@@ -10,7 +11,7 @@ from lbd.config.schema import Config
 from lbd.config.tree import Path_
 from lbd.decide import calendar
 from lbd.decide.rules import BUILT_IN
-from lbd.model.provider import PeakSpec, RuleSpec, WhenSpec
+from lbd.model.provider import DeploymentSpec, PeakSpec, RuleSpec, SurfaceSpec, WhenSpec
 from lbd.shapes.validate import pattern
 
 Tell = Callable[[Path_, str], None]
@@ -32,6 +33,29 @@ def rules(
             error(path, f"no provider offers any model of this rule. Offered: {', '.join(sorted(models))}")
         out.append(_rule(name, rule, groups, path, error))
     return tuple(out)
+
+
+def unkept(
+    rules: Iterable[RuleSpec], surfaces: Iterable[SurfaceSpec], deployments: Iterable[DeploymentSpec], warn: Tell
+) -> None:
+    """Warn where a rule takes requests of a surface whose quality floor none of its models is configured to keep."""
+    best: dict[str, float] = {}
+    for d in deployments:
+        best[d.model] = max(best.get(d.model, 0.0), *d.quality.values(), 0.0)
+    for rule in rules:
+        top = max(best[model] for group in rule.groups for model in group)
+        for surface in surfaces:
+            if rule.when is not None and top < surface.quality_floor and _meets(rule.when, surface):
+                floor = f"the quality of surface {surface.name!r}, {surface.quality_floor:g}"
+                text = f"no model of it is configured with {floor}: what comes from there is refused"
+                warn(("routing_rules", rule.name), f"{text}. Add one to fallback")
+
+
+def _meets(when: WhenSpec, surface: SurfaceSpec) -> bool:
+    """Tell whether a condition may hold for requests of a surface that leave the choice to lbd."""
+    if surface.pin is not None or when.urgency not in (None, surface.urgency):
+        return False
+    return not when.surface or any(fnmatchcase(surface.name, wanted) for wanted in when.surface)
 
 
 def _rule(name: str, rule: RuleConfig, groups: tuple[tuple[str, ...], ...], path: Path_, error: Tell) -> RuleSpec:

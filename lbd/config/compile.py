@@ -14,72 +14,32 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lbd.config import alerts, answers, choosing, evaluate, journal, money, schema, tls
+from lbd.config import alerts, answers, choosing, evaluate, journal, money, schema, tls, traces
+from lbd.config.compiled import Compiled
 from lbd.config.hint import meant, unknown
 from lbd.config.offers import Offers
 from lbd.config.secrets import SecretError, resolve
 from lbd.config.tree import Path_, Tree
-from lbd.decide.rules import judges
 from lbd.model import address
 from lbd.model.alert import AlertsSpec
-from lbd.model.evaluation import EvaluateSpec
-from lbd.model.experiment import ExperimentSpec, Variant
 from lbd.model.problem import ConfigError, Problem
 from lbd.model.provider import (
     AutoSpec,
     ClientSpec,
     Deadlines,
     DeploymentSpec,
-    PeakSpec,
     ProviderSpec,
-    RuleSpec,
     ScorerSpec,
     SurfaceSpec,
     TierSpec,
 )
 from lbd.model.request import AfterContent
 from lbd.model.secret import Secret, SecretRef
+from lbd.model.tracing import TracesSpec
 from lbd.shapes.providers import Shape
 
 if TYPE_CHECKING:
     from ssl import SSLContext
-
-
-class Compiled(msgspec.Struct, frozen=True):
-    """A configuration that can be run."""
-
-    config: schema.Config
-    providers: tuple[ProviderSpec, ...]
-    deployments: tuple[DeploymentSpec, ...]
-    tiers: tuple[TierSpec, ...]
-    rules: tuple[RuleSpec, ...]
-    aliases: tuple[tuple[str, str], ...]
-    surfaces: dict[str, SurfaceSpec]
-    clients: tuple[ClientSpec, ...]
-    deadlines: Deadlines
-    scorer: ScorerSpec
-    auto: AutoSpec
-    peak: PeakSpec | None
-    evaluate: EvaluateSpec | None
-    alerts: AlertsSpec
-    probe_kinds: tuple[str, ...]
-    admin_token: Secret | None
-    provenance_key: Secret | None
-    hash: str
-    warnings: tuple[Problem, ...]
-    experiments: tuple[ExperimentSpec, ...] = ()
-    variants: Mapping[str, Variant] = {}  # what the treated of each experiment have
-    tls: SSLContext | None = None  # of the API listener
-
-    @property
-    def judges(self) -> bool:
-        """Tell whether prompts are judged: a rule, a surface or ``auto`` asks for it, an experiment's included."""
-        return _judges(self) or any(map(_judges, self.variants.values()))
-
-
-def _judges(of: Compiled | Variant) -> bool:
-    shares = [of.auto.quality_share, *(s.quality_share for s in of.surfaces.values())]
-    return of.auto.judge and (judges(of.rules) or any(shares))
 
 
 def compile_config(
@@ -151,6 +111,9 @@ class _Compiler:
         self._unique_deployments(deployments)
         models = {d.model for d in deployments}
         rules = choosing.rules(config, models, self._own_name, self.error, self.warn)
+        surfaces = self._surfaces(models, {d.id for d in deployments})
+        if not self.problems:
+            choosing.unkept(rules, surfaces.values(), deployments, self.warn)
         self._daemon()
         if (premium := config.ledger.baseline) is not None and premium not in models:
             self.error(("ledger", "baseline"), f"no provider offers {premium!r}{unknown(premium, models)}")
@@ -161,7 +124,7 @@ class _Compiler:
             tiers=tiers,
             rules=rules,
             aliases=self._aliases(("models",), config.models, models),
-            surfaces=self._surfaces(models, {d.id for d in deployments}),
+            surfaces=surfaces,
             clients=self._clients(),
             deadlines=Deadlines(**msgspec.structs.asdict(config.deadlines)),
             scorer=self._scorer(),
@@ -169,12 +132,14 @@ class _Compiler:
             peak=choosing.peak(config.peak, self.error),
             evaluate=evaluate.spec(config.evaluate, models | {d.id for d in deployments}, self.error, self.warn),
             alerts=self._alerts(),
+            traces=self._traces(),
             probe_kinds=self._probe_kinds(),
             admin_token=self._secret(config.admin.token, ("admin", "token")),
             provenance_key=self._secret(config.log.provenance_key, ("log", "provenance_key")),
             hash=hashlib.sha256(repr(self.tree.value).encode()).hexdigest()[:16],
             warnings=tuple(self.warnings),
-            tls=self._tls(),
+            tls=self._tls(config.tls, config.listen, ("tls",)),
+            admin_tls=self._tls(config.admin.tls, config.admin.listen, ("admin", "tls")),
         )
         if config.experiments and not self.problems:
             compiled = self._with_experiments(compiled)
@@ -260,35 +225,38 @@ class _Compiler:
 
     def _clients(self) -> tuple[ClientSpec, ...]:
         surfaces = {s.name for s in self.config.surfaces}
-        out: dict[bytes, ClientSpec] = {}
+        certificates = tls.certificates(self.config, self.error)
+        of: dict[bytes, str] = {}
+        out: list[ClientSpec] = []
         for i, c in enumerate(self.config.clients):
             path: Path_ = ("clients", i)
             if c.surface is not None and c.surface not in surfaces:
                 self.error((*path, "surface"), f"there is no surface {c.surface!r}{unknown(c.surface, surfaces)}")
             key = self._secret(c.key, (*path, "key"))
-            if key is None:
-                continue
-            digest = hashlib.sha256(key.reveal().encode()).digest()
-            if digest in out:
-                self.error((*path, "key"), f"the same key as client {out[digest].name!r}")
-            out[digest] = ClientSpec(
-                c.name,
-                digest,
-                c.surface,
-                tuple(c.models),
-                frozenset(c.may),
-                money.budgets("client", c.name, c.budget, partial(self.error, (*path, "budget"))),
-                *money.rates(c.limit, partial(self.error, (*path, "limit"))),
+            digest = b"" if key is None else hashlib.sha256(key.reveal().encode()).digest()
+            if digest and of.setdefault(digest, c.name) != c.name:
+                self.error((*path, "key"), f"the same key as client {of[digest]!r}")
+            out.append(
+                ClientSpec(
+                    c.name,
+                    digest,
+                    c.surface,
+                    tuple(c.models),
+                    frozenset(c.may),
+                    money.budgets("client", c.name, c.budget, partial(self.error, (*path, "budget"))),
+                    *money.rates(c.limit, partial(self.error, (*path, "limit"))),
+                    certificates[i],
+                )
             )
-        return tuple(out.values())
+        return tuple(out)
 
-    def _secret(self, ref: SecretRef | str | None, path: Path_) -> Secret | None:
+    def _secret(self, ref: SecretRef | str | None, path: Path_, *, words: bool = False) -> Secret | None:
         if ref is None:
             return None
         if not self.follow:
             return Secret(f"https://simulated.invalid/{'/'.join(map(str, path))}")  # each its own
         try:
-            return resolve(ref, inline=self.config.allow_inline_secrets, environ=self.environ)
+            return resolve(ref, inline=self.config.allow_inline_secrets, environ=self.environ, words=words)
         except SecretError as e:
             self.error(path, str(e))
             return None
@@ -327,6 +295,12 @@ class _Compiler:
             warn=self.warn,
         )
 
+    def _traces(self) -> TracesSpec | None:
+        if not self.follow:  # nobody is to be sent anything
+            return None
+        follow = partial(self._secret, words=True)
+        return traces.spec(self.config.traces, follow=follow, error=self.error, warn=self.warn)
+
     def _daemon(self) -> None:
         config = self.config
         if config.workers != 1:
@@ -337,6 +311,9 @@ class _Compiler:
         admin = None if config.admin.listen is None else self._address(config.admin.listen, ("admin", "listen"))
         if admin is not None and not admin.local and config.admin.token is None:
             self.error(("admin", "listen"), "an admin listener beyond this host needs admin.token")
+        if admin is not None and not admin.local and config.admin.tls is None:
+            text = "reachable from other hosts without TLS, so the token and all it shows pass readable: give it"
+            self.warn(("admin", "listen"), f"{text} admin.tls, or listen on loopback behind a proxy that speaks TLS")
         if admin is not None and admin == listen and (admin.port or admin.path):
             self.error(("admin", "listen"), f"{config.listen} is already the API's")
         if config.admin.socket is not None and not _absolute(config.admin.socket):
@@ -344,12 +321,12 @@ class _Compiler:
         self._store(config.store.url)
         journal.check(config.journal, lambda key, why: self.error(("journal", key), why))
 
-    def _tls(self) -> SSLContext | None:
-        if self.config.tls is None or not self.follow:
+    def _tls(self, of: schema.TlsConfig | None, where: str | None, path: Path_) -> SSLContext | None:
+        if of is None or not self.follow:
             return None
-        if self.config.listen.startswith("unix:"):
-            self.error(("tls",), "is for a TCP listener: what comes by a unix socket is on this host already")
-        return tls.context(self.config.tls, lambda key, why: self.error(("tls", key), why))
+        if where is None or where.startswith("unix:"):
+            self.error(path, "is for a TCP listener: what comes by a unix socket is on this host already")
+        return tls.context(of, lambda key, why: self.error((*path, key), why))
 
     def _store(self, url: str) -> None:
         scheme, _, rest = url.partition(":")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 
 # Bound once at start: changing them needs a restart.
 FIXED = ("listen", "admin.listen", "admin.socket", "store", "workers")
@@ -48,12 +48,15 @@ def diff(old: Compiled, new: Compiled) -> Diff:
             "scorer",
             "probe_kinds",
             "alerts",
+            "traces",
             "experiments",
         )
         if getattr(old, name) != getattr(new, name)
     ]
     of_config = ("tls", "probes", "limits", "ledger", "log", "allowed_hosts")
     parts += [n for n in of_config if getattr(old.config, n) != getattr(new.config, n)]
+    if old.config.admin.tls != new.config.admin.tls:
+        parts.append("admin.tls")
     if old.admin_token != new.admin_token:
         parts.append("admin.token")
     return Diff(

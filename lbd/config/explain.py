@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import fields
 
 from lbd.config.hint import unknown
-from lbd.config.schema import PLANNED
+from lbd.config.schema import MOVED
 from lbd.config.tree import Path_
 
 _AT = re.compile(r" - at `\$(?P<path>[^`]*)`\Z")
@@ -103,8 +103,8 @@ def _wrong_entry(value: Any, kind: Any, error: str, path: Path_) -> str:
 
 def _unknown_key(kind: Any, path: Path_, key: str) -> str:
     struct = _struct(kind, path)
-    if struct is not None and key in PLANNED.get(struct.__name__, ()):
-        return "not in this version of lbd"
+    if struct is not None and (now := MOVED.get(struct.__name__, {}).get(key)) is not None:
+        return f"unknown key: it is {now} now"
     return f"unknown key{unknown(key, _keys(kind, path))}"
 
 

@@ -194,7 +194,7 @@ class Offers:
             price = FREE
             book = ((money.ALWAYS, FREE), *book[1:])
         elif price is None:
-            self._warn(path, "no price: its cost counts as unknown, and a cost cap rules it out")
+            self._warn(path, "no price: its cost counts as unknown, and a cost cap or a hard budget rules it out")
         name = d.name or _NOT_SLUG.sub("-", d.model.lower()).strip("-.") or "model"
         return DeploymentSpec(
             id=f"{p.name}/{name}",

@@ -1,4 +1,4 @@
-"""The keys of the configuration file. Only what is built is listed; a planned key is refused by name.
+"""The keys of the configuration file. Only what is built is listed; a key that moved is refused with its new name.
 
 A line ``key: what it means`` in a docstring here becomes that key's description in the published JSON Schema,
 which editors show. Units are in the names of the keys: ``_s`` seconds, ``_ms`` milliseconds, ``_usd`` US dollars.
@@ -19,9 +19,24 @@ from lbd.config.experiments import ExperimentConfig
 from lbd.config.journal import JournalConfig
 from lbd.config.routing import AutoConfig, PeakConfig, RuleConfig
 from lbd.config.strict import Strict
+from lbd.config.traces import TracesConfig
 from lbd.decide.terms import DEFAULT_WEIGHTS
 from lbd.model.secret import SecretRef
 from lbd.shapes.providers import Count, NonNegative, Positive, Ratio01, Slug
+
+
+class TlsConfig(Strict, frozen=True):
+    """TLS of a listener, 1.2 and 1.3. The files are read again at every reload.
+
+    cert_file: the certificate, and behind it those that lead to its authority; PEM.
+    key_file: its private key, without a passphrase; PEM.
+    client_ca_file: certificates of authorities; every client must then show a certificate of one of them, beside its
+        key or token. PEM.
+    """
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str | None = None
 
 
 class AdminConfig(Strict, frozen=True):
@@ -31,25 +46,13 @@ class AdminConfig(Strict, frozen=True):
     socket: absolute path of a unix socket; who may open it may change things without a token. Under systemd it is
         admin.sock in the service's runtime directory where none is named.
     token: what changes and foreign hosts must show as a bearer token.
+    tls: the certificate of its TCP address; not given: it speaks plain HTTP. The unix socket always does.
     """
 
     listen: str | None = "127.0.0.1:8081"
     socket: str | None = None
     token: SecretRef | str | None = None
-
-
-class TlsConfig(Strict, frozen=True):
-    """TLS of the API listener, 1.2 and 1.3. The files are read again at every reload.
-
-    cert_file: the certificate, and behind it those that lead to its authority; PEM.
-    key_file: its private key, without a passphrase; PEM.
-    client_ca_file: certificates of authorities; every client must then show a certificate of one of them, beside its
-        key. PEM.
-    """
-
-    cert_file: str
-    key_file: str
-    client_ca_file: str | None = None
+    tls: TlsConfig | None = None
 
 
 class TierConfig(Strict, frozen=True):
@@ -131,6 +134,8 @@ class LimitsConfig(Strict, frozen=True):
     hedge_share: a stream that is late may be asked for a second time beside the first, until one begins; this is how
         much such attempts may add to the input tokens of all requests. 0: none.
     journal_records: decisions that are kept for lbd explain.
+    recall_bytes: of answers of the Responses API that are kept in memory, for a day at most, so that their client may
+        refer to items of them, as some SDKs do where store is not false. 0: none.
     """
 
     max_body_bytes: Count = 32 * 1024 * 1024
@@ -140,6 +145,7 @@ class LimitsConfig(Strict, frozen=True):
     queue_size: Count = 1000
     hedge_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
     journal_records: Count = 1000
+    recall_bytes: Annotated[int, msgspec.Meta(ge=0)] = 32 * 1024 * 1024
 
 
 class LedgerConfig(Strict, frozen=True):
@@ -203,6 +209,7 @@ class Config(Strict, frozen=True):
     evaluate: how answers are sampled and scored; not given: they are not.
     experiments: changes that a share of the requests gets, compared with the rest.
     alerts: what is an alert, and who is told.
+    traces: which traces are kept, and where they are sent; not given: nowhere.
     log: log lines.
     allowed_hosts: names in a Host or Origin header that are served beside loopback names and addresses.
     allow_inline_secrets: whether keys may stand in the file itself.
@@ -230,6 +237,7 @@ class Config(Strict, frozen=True):
     evaluate: EvaluateConfig | None = None
     experiments: list[ExperimentConfig] = []
     alerts: AlertsConfig = AlertsConfig()
+    traces: TracesConfig | None = None
     log: LogConfig = LogConfig()
     allowed_hosts: list[str] = []
     allow_inline_secrets: bool = False
@@ -237,9 +245,9 @@ class Config(Strict, frozen=True):
 
 EDITOR_KEY = "$schema"  # a JSON file names its schema in itself; editors read it, lbd does not
 
-# Keys of the contract that this version does not have yet, by the struct they belong to.
-PLANNED: dict[str, frozenset[str]] = {
-    "LimitsConfig": frozenset({"journal_days"}),
+# Keys that stand elsewhere than older texts say, by the struct they were of: what they are now.
+MOVED: dict[str, dict[str, str]] = {
+    "LimitsConfig": {"journal_days": "journal.keep_days"},
 }
 
 

@@ -1,4 +1,4 @@
-"""TLS of the API listener: from files that the configuration names to what the listener speaks with.
+"""TLS of the listeners: from files that the configuration names to what they speak with; and whose certificates count.
 
 The files are read with the configuration, so that one that cannot be used is told of by ``lbd check`` and by a refused
 reload, and never by a client's handshake; a reload reads them again.
@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lbd.config.schema import TlsConfig
+from lbd.config.schema import Config, TlsConfig
+from lbd.config.tree import Path_
+from lbd.model import peer
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -40,6 +42,46 @@ def context(config: TlsConfig, error: Tell) -> SSLContext | None:
             error("client_ca_file", f"{config.client_ca_file!r} {text}")
         made.verify_mode = ssl.CERT_REQUIRED
     return made
+
+
+def narrower(before: SSLContext | None, after: SSLContext | None) -> bool:
+    """Tell whether somebody who may be connected under ``before`` could not connect any more: a certificate is asked
+    for that was not, or an authority is no longer one.
+    """
+    if after is None or not after.verify_mode:
+        return False
+    if before is None or not before.verify_mode:
+        return True
+    return not set(before.get_ca_certs(binary_form=True)) <= set(after.get_ca_certs(binary_form=True))
+
+
+def certificates(config: Config, error: Callable[[Path_, str], None]) -> list[frozenset[str]]:
+    """Return the names of certificates that each client is known by, as :func:`lbd.model.peer.normal` writes them."""
+    shown = config.tls is not None and config.tls.client_ca_file is not None
+    alone: dict[str, str] = {}  # a name -> the client that needs no key beside it
+    out = []
+    for i, client in enumerate(config.clients):
+        path: Path_ = ("clients", i)
+        given = [client.certificate] if isinstance(client.certificate, str) else client.certificate or []
+        if client.key is None and client.certificate is None:
+            error(path, "needs a key, a certificate (of tls.client_ca_file), or both")
+        elif client.certificate is not None and not given:
+            error((*path, "certificate"), f"names no certificate: {peer.WANTED}")
+        elif given and not shown:
+            error((*path, "certificate"), "needs tls.client_ca_file: without it no client shows a certificate")
+        names = set()
+        for text in given:
+            try:
+                names.add(peer.normal(text))
+            except ValueError as e:
+                error((*path, "certificate"), f"{text!r} is no name of a certificate: {e}")
+        if client.key is None:
+            for name in sorted(names):
+                if alone.setdefault(name, client.name) != client.name:
+                    text = f"{name} alone is client {alone[name]!r} already: give one of them a key"
+                    error((*path, "certificate"), text)
+        out.append(frozenset(names))
+    return out
 
 
 def _unreadable(file: str) -> str | None:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import inspect
 
 from lbd.config import schema
+from lbd.config.compiled import Compiled
 from lbd.config.experiments import ExperimentConfig
 from lbd.config.hint import known, unknown
 from lbd.config.load import typed
@@ -26,9 +27,6 @@ from lbd.config.tree import Path_, Tree, dotted
 from lbd.model.experiment import Change, ExperimentSpec, Limits, Variant
 from lbd.model.problem import ConfigError, Problem
 from lbd.shapes.providers import Shape
-
-if TYPE_CHECKING:
-    from lbd.config.compile import Compiled
 
 DAY_S = 86400.0
 MOST = 5  # enabled at once: a record keeps so many arms, and each makes those of the others smaller
@@ -40,7 +38,7 @@ _WHY = {
 }
 
 Tell = Callable[[Path_, str], None]
-Compile = Callable[[schema.Config, Tree], "Compiled"]
+Compile = Callable[[schema.Config, Tree], Compiled]
 
 
 class _No(Exception):

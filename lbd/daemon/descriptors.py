@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.ingress.crowd import OTHERS
 
 _UNLIMITED = resource.RLIM_INFINITY

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import socket
-import ssl
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,16 @@ from aiohttp import web
 
 from lbd import __version__
 from lbd.app import App, RealEnv
-from lbd.config.compile import Compiled
+from lbd.config import tls
+from lbd.config.compiled import Compiled
 from lbd.console import TICK_LATE_S, Console
 from lbd.daemon import descriptors, listen
+from lbd.daemon.accepting import Accepting
 from lbd.daemon.notify import Notifier
 from lbd.ingress.admin import Admin
 from lbd.ingress.server import Server
 from lbd.model.problem import ConfigError
-from lbd.model.units import Seconds
+from lbd.model.units import Instant, Seconds
 from lbd.observe import log
 from lbd.upstream.client import Client
 
@@ -32,8 +34,9 @@ STATUS_EVERY: Seconds = 5.0
 DRAIN_SLACK: Seconds = 5.0  # on top of limits.drain_timeout_s, until the process is gone
 HEAR_OUT: Seconds = 1.0  # of that, for the request of a connection that was accepted just before
 SEE_OFF: Seconds = 1.0  # of that, for the last answers to reach their clients
-HANDSHAKE: Seconds = 10.0  # for a TLS handshake
+CROWDED_EVERY: Seconds = 60.0  # at most, a line says that newcomers wait
 ADMIN_SLACK: Seconds = 1.0  # of that, for answers of the admin API
+MORE_PLACES = "raise LimitNOFILE= of the service (ulimit -n): half of it is for clients"
 
 
 class Daemon:
@@ -44,16 +47,16 @@ class Daemon:
         self._writer = log.setup(config.log.level)
         self._log = log.get()
         env = RealEnv()
-        self._app = App(path, compiled, env, Client(env), self._writer)
+        self._transport = Client(env)
+        self._app = App(path, compiled, env, self._transport, self._writer)
         self._console = Console(self._app)
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._config = config
         self._server: Server | None = None
-        self._listeners: list[asyncio.Server] = []
-        self._sockets: list[socket.socket] = []  # of the API; each listener has a duplicate
+        self._accepting: list[Accepting] = []  # for the API, and for the admin API
         self._runner: web.AppRunner | None = None
-        self._tls: ssl.SSLContext | None = None  # that the listeners speak with
+        self._crowded_at: Instant = -math.inf  # when that was last told
         self._passed = listen.passed()
 
     async def run(self) -> None:
@@ -117,15 +120,22 @@ class Daemon:
         api_side = self._app.api
         server = self._server = Server(api_side.handle, self._app.env, lambda: api_side.limits.max_body_bytes)
         self._app.tasks.loop("sweep", server.sweep)
-        self._sockets = api
-        await self._listen(server, self._app.compiled)
-        self._app.relisten = partial(self._listen, server)
         self._runner = web.AppRunner(
             Admin(self._console).app, access_log=None, handle_signals=False, shutdown_timeout=ADMIN_SLACK
         )
         await self._runner.setup()
-        for sock in admin:
-            await web.SockSite(self._runner, sock).start()
+        if self._runner.server is None:
+            raise RuntimeError("the admin application has no server")
+        once = self._app.tasks.once
+        self._accepting = [Accepting(server, api, once), Accepting(self._runner.server, admin, once)]
+        server.gate.turned = partial(self._turned, server)
+        server.gate.spare.take()
+        self._transport.short = server.make_room
+        try:
+            await self._accept(self._app.compiled)
+        except OSError as e:
+            raise listen.ListenError(f"cannot accept connections: {e.strerror or e}") from None
+        self._app.relisten = self._relisten
         self._log.info(
             "listening",
             version=__version__,
@@ -135,37 +145,34 @@ class Daemon:
             restored=self._app.persistence.restored,
         )
 
-    async def _listen(self, server: Server, compiled: Compiled) -> None:
-        """Accept on the API's sockets with the certificate that holds now; connections that stand are left alone.
+    async def _accept(self, compiled: Compiled) -> None:
+        """Accept with the certificates of a configuration. Raises OSError where no descriptor is left for that."""
+        for accepting, context in zip(self._accepting, (compiled.tls, compiled.admin_tls), strict=True):
+            await accepting.begin(context)
 
-        No client is turned away in between: the old and the new listener accept from the same queue.
-        """
-        if self._stop.is_set() or (self._listeners and compiled.tls is None and self._tls is None):
-            return
-        made: list[asyncio.Server] = []
+    async def _relisten(self, compiled: Compiled) -> None:
+        """Take the certificates of a new configuration; who could not connect any more is let go of."""
+        before = [accepting.context for accepting in self._accepting]
         try:
-            for sock in self._sockets:
-                made += [await self._listener(server, sock, compiled)]
-        except OSError as e:  # no descriptor is left for it
-            for listener in made:
-                listener.close()
-            if not self._listeners:
-                raise listen.ListenError(f"cannot accept connections: {e.strerror or e}") from None
+            await self._accept(compiled)
+        except OSError as e:
             self._log.error("certificate_not_taken", error=str(e), remedy="reload again")
             return
-        before, self._listeners, self._tls = self._listeners, made, compiled.tls
-        for listener in before:
-            listener.close()
+        if self._server is not None and tls.narrower(before[0], compiled.tls):
+            self._server.withdraw()
+        if self._runner is not None and self._runner.server is not None and tls.narrower(before[1], compiled.admin_tls):
+            for connection in self._runner.server.connections:
+                connection.close()  # after the answer that is under way: it may be that of the reload
+                self._app.env.call_at(self._app.env.now() + ADMIN_SLACK, connection.force_close)
 
-    async def _listener(self, server: Server, sock: socket.socket, compiled: Compiled) -> asyncio.Server:
-        secured = None if sock.family == socket.AF_UNIX else compiled.tls
-        return await asyncio.get_running_loop().create_server(
-            server,
-            sock=sock.dup(),
-            backlog=listen.BACKLOG,
-            ssl=secured,
-            ssl_handshake_timeout=None if secured is None else HANDSHAKE,
-        )
+    def _turned(self, server: Server) -> None:
+        """Accept, or let newcomers wait, as the API's gate is."""
+        open_, count = server.gate.open, len(server.connections)
+        self._accepting[0].turn(open_=open_)
+        now = self._app.env.now()
+        if not open_ and now - self._crowded_at > CROWDED_EVERY:
+            self._crowded_at = now
+            self._log.warning("newcomers_wait", connections=count, places=server.gate.places, remedy=MORE_PLACES)
 
     # --- signals -------------------------------------------------------------------------------------
 
@@ -200,15 +207,15 @@ class Daemon:
         timeout = self._app.compiled.config.limits.drain_timeout_s
         self._app.draining = True  # /readyz says so before anybody is turned away
         self._notifier.stopping(timeout + DRAIN_SLACK)
-        for listener in self._listeners:
-            listener.close()
-        for sock in self._sockets:
-            sock.close()
+        for accepting in self._accepting[:1]:
+            accepting.end()
         if self._server is not None:
             await self._hear_out(self._server)
         await self._app.drain(timeout)
         if self._server is not None:
             await self._see_off(self._server)
+        for accepting in self._accepting[1:]:
+            accepting.end()
         self._app.timeline.close()  # followers would wait for the next event
         if self._runner is not None:
             await self._runner.cleanup()

@@ -151,9 +151,10 @@ def why(tier: dict[str, Any], row: dict[str, Any], time: str) -> list[Cell] | No
         told.append("no recent probe" if row["probe_age_s"] is not None else "never probed")
     by = "" if admin["by"] is None else f" by {admin['by']}"
     if admin["state"] != "ready":
-        told.append({"drain": "drained", "maint": "in maintenance"}.get(admin["state"], admin["state"]) + by)
-    elif admin["weight"] is not None:
-        told.append(f"weight {admin['weight']:g} ordered{by}")
+        word = {"drain": "drained", "maint": "in maintenance"}.get(admin["state"], admin["state"])
+        told.append(word + by + _ends(admin.get("until"), time))
+    if admin["weight"] is not None:
+        told.append(f"weight {admin['weight']:g} ordered{by}{_ends(admin.get('weight_until'), time)}")
     if row["state"] not in _OUT:
         told += _missed(tier, row)
     if not told:
@@ -161,6 +162,11 @@ def why(tier: dict[str, Any], row: dict[str, Any], time: str) -> list[Cell] | No
     glyph, style = _LOOK.get(row["state"], ("?", "warn"))
     since = between(row["state_since"], time)
     return [Cell(f"{glyph} {row['id']}", style), Cell(f" {row['state']} for {span(since)}: {'; '.join(told)}")]
+
+
+def _ends(until: str | None, time: str) -> str:
+    """Return for how long an order goes on, where it ends by itself."""
+    return "" if until is None else f" for another {span(between(time, until))}"
 
 
 def _reason(reason: dict[str, Any]) -> str:

@@ -156,7 +156,7 @@ class Admin:
             raise Problem(403, f"Host {host!r} is not known here; add it to allowed_hosts")
         origin = request.headers.get("origin")
         reads = request.method in ("GET", "HEAD")
-        if not guard.known_origin(origin, host, views.allowed_hosts) or not guard.known_page(
+        if not guard.known_origin(origin, host, views.allowed_hosts, secure=request.secure) or not guard.known_page(
             request.headers.get, reads=reads
         ):
             raise Problem(403, "requests of other sites' pages are refused")

@@ -12,7 +12,8 @@ import orjson
 from lbd.decide import names
 from lbd.ingress import deferred, endpoints, feedback, files, guard, models
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.reply import HttpReply
+from lbd.ingress.recall import ROOM, Recall
+from lbd.ingress.reply import Bare, HttpReply
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue
 from lbd.pipeline import Pipeline
@@ -35,6 +36,7 @@ ROUTES = {
     "/v1/audio/transcriptions": "openai.transcriptions",
     "/v1/audio/translations": "openai.translations",
     "/v1/responses": "openai.responses",
+    "/v1/responses/input_tokens": "openai.input_tokens",
     "/v1/messages": "anthropic.messages",
     "/v1/messages/count_tokens": "anthropic.count_tokens",
 }
@@ -49,17 +51,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_body_bytes: int = 32 * 1024 * 1024
     allowed_hosts: frozenset[str] = frozenset()
-
-
-class _Bare:
-    """Answers HEAD: everything but the body."""
-
-    def __init__(self, reply: HttpReply) -> None:
-        self._reply = reply
-
-    def send(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send the head, with the length that the body has."""
-        self._reply.send_head(status, headers, len(body))
+    recall_bytes: int = ROOM
 
 
 def _allow(refusal: Failure, shape: object | None) -> bytes:
@@ -70,7 +62,7 @@ def _allow(refusal: Failure, shape: object | None) -> bytes:
 
 
 def _to(inbound: Inbound, reply: HttpReply) -> Sends:
-    return _Bare(reply) if inbound.method == "HEAD" else reply
+    return Bare(reply) if inbound.method == "HEAD" else reply
 
 
 class Api:
@@ -101,11 +93,13 @@ class Api:
         self._posts = {path: shapes[name] for path, name in ROUTES.items() if name in shapes}
         self._born = int(born)
         self.limits = Limits()
+        self.recall = Recall()
         self._known_hosts: set[bytes | None] = set()
 
     def configure(self, limits: Limits) -> None:
         """Take a configuration."""
         self.limits = limits
+        self.recall.configure(limits.recall_bytes)
         self._known_hosts.clear()
 
     async def handle(self, inbound: Inbound, reply: HttpReply) -> None:
@@ -136,12 +130,20 @@ class Api:
             self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound), to, more)
 
     async def _serve(self, inbound: Inbound, body: bytes, shape: ClientShape, reply: HttpReply) -> Failure | None:
-        if inbound.path == deferred.PATH and self._deferred is not None:
-            taken = await self._deferred.begin(inbound, body, reply)
-            if taken is not False:
-                return None if taken is True else taken
-        await self._pipeline.handle(inbound, body, shape, reply)
-        return None
+        if inbound.path != deferred.PATH:
+            await self._pipeline.handle(inbound, body, shape, reply)
+            return None
+        client, now = self._pipeline.who(inbound), inbound.arrived
+        whole = self.recall.restored(client, body, now, self.limits.max_body_bytes)
+        if isinstance(whole, Failure):
+            return whole
+        if whole is not body and (refusal := inbound.unpacked(whole)) is not None:
+            return refusal
+        taken = False if self._deferred is None else await self._deferred.begin(inbound, whole, reply)
+        if taken is False:
+            with self.recall.listening(client, body, reply, now) as heard:
+                await self._pipeline.handle(inbound, whole, shape, heard)
+        return taken if isinstance(taken, Failure) else None
 
     async def _other(self, inbound: Inbound, reply: HttpReply) -> Failure | None:
         """Answer what is no request to a model."""
@@ -182,14 +184,11 @@ class Api:
                 return Failure(FailureKind.FORBIDDEN, text, code="unknown_host")
             if len(self._known_hosts) < 64:
                 self._known_hosts.add(host)
-        if origin is not None and not guard.known_origin(
-            origin.decode("latin-1"), inbound.header("host"), self.limits.allowed_hosts
-        ):
-            return Failure(
-                FailureKind.FORBIDDEN,
-                f"Origin {origin.decode('latin-1')!r} is not known here; add its host to allowed_hosts",
-                code="unknown_origin",
-            )
+        by = "" if origin is None else origin.decode("latin-1")
+        own = inbound.header("host"), self.limits.allowed_hosts
+        if origin is not None and not guard.known_origin(by, *own, secure=inbound.peer.secure):
+            text = f"Origin {by!r} is not known here; add its host to allowed_hosts"
+            return Failure(FailureKind.FORBIDDEN, text, code="unknown_origin")
         if not guard.known_page(inbound.header, reads=inbound.method in ("GET", "HEAD")):
             return Failure(FailureKind.FORBIDDEN, "requests of other sites' pages are refused", code="unknown_origin")
         ours = shape is not None or inbound.path == feedback.PATH or files.takes(inbound.path)

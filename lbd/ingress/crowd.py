@@ -1,9 +1,12 @@
 """What all clients together may make the listener hold: open connections, and the bytes of large bodies.
 
-One client's bounds (:mod:`lbd.ingress.server`) bound nothing while there may be any number of clients. Connections
+One client's bounds (:mod:`lbd.ingress.connection`) bound nothing while there may be any number of clients. Connections
 end before the process has used up its descriptors, of which a request takes a second one for its provider: then the
-ones that have been idle, or slow to ask, for longest are closed. Of each body what is beyond ``SMALL`` counts towards
-the room for large ones: where that is taken, a large body is refused, to be sent again later, and small ones pass.
+ones that have been idle for longest are closed, and after them those that are slow to ask; whoever has only just
+connected, or begun to ask, is given the time to (and newcomers wait meanwhile: :mod:`lbd.ingress.gate`).
+
+Of each body what is beyond ``SMALL`` counts towards the room for large ones: where that is taken, a large body is
+refused, to be sent again later, and small ones pass.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import heapq
 import resource
 from collections.abc import Callable, Collection
+from enum import IntEnum
 from typing import Protocol, TypeVar
 
 from lbd.model.failure import Failure, FailureKind
@@ -21,7 +25,20 @@ LARGE_BODIES = 8  # bodies of the largest size that there is room for
 TRY_AGAIN: Seconds = 1.0
 OTHERS = 256  # descriptors for everything that is no connection of a client or to a provider
 LEAST_CONNECTIONS = 64
+GRACE: Seconds = 0.25  # for a newcomer to ask, before somebody who waits has its place
+SLOW: Seconds = 5.0  # for a request to arrive that has begun to, likewise
 CLOSED_AT_ONCE = 0.01  # share of the connections: so that a crowd does not have it done for each newcomer
+
+
+class Standing(IntEnum):
+    """How much is lost with a connection on which nothing is being answered."""
+
+    IDLE = 0  # it was used, and the client may ask again
+    NEW = 1  # it was never used: a request may be on its way
+    BEGUN = 2  # a request has begun to arrive
+
+
+_GRACE = {Standing.IDLE: 0.0, Standing.NEW: GRACE, Standing.BEGUN: SLOW}
 
 
 class Idle(Protocol):
@@ -30,6 +47,10 @@ class Idle(Protocol):
     @property
     def idle_since(self) -> Instant | None:
         """Since when nothing has been answered there, None while something is."""
+
+    @property
+    def standing(self) -> Standing:
+        """Return what is lost with it."""
 
 
 C = TypeVar("C", bound=Idle)
@@ -43,13 +64,29 @@ def most_connections() -> int:
     return max(LEAST_CONNECTIONS, (soft - OTHERS) // 2)
 
 
-def superfluous(connections: Collection[C], most: int) -> list[C]:
+def superfluous(connections: Collection[C], most: int, now: Instant) -> list[C]:
     """Return which of more than ``most`` connections to close: those that have been idle for longest."""
     count = len(connections) - most
-    if count <= 0:
-        return []
-    idle = ((since, i, c) for i, c in enumerate(connections) if (since := c.idle_since) is not None)
-    return [c for _, _, c in heapq.nsmallest(count + int(most * CLOSED_AT_ONCE), idle)]
+    return [] if count <= 0 else longest_idle(connections, count + int(most * CLOSED_AT_ONCE), now)
+
+
+def longest_idle(connections: Collection[C], count: int, now: Instant) -> list[C]:
+    """Return those with which least is lost, and of these the ones on which nothing has been answered for longest."""
+    idle = (
+        (c.standing, since, i, c)
+        for i, c in enumerate(connections)
+        if (since := c.idle_since) is not None and now - since >= _GRACE[c.standing]
+    )
+    return [c for _, _, _, c in heapq.nsmallest(count, idle)]
+
+
+def silent(connections: Collection[C], now: Instant) -> list[C]:
+    """Return those that have not asked for anything in the time that a newcomer has for it."""
+    return [
+        c
+        for c in connections
+        if c.standing is Standing.NEW and (since := c.idle_since) is not None and now - since >= GRACE
+    ]
 
 
 class Room:

@@ -45,12 +45,16 @@ def known_host(host: str | None, allowed: Collection[str]) -> bool:
     return name != "" and (name in LOOPBACK_NAMES or name in allowed or _is_address(name))
 
 
-def known_origin(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
-    """Tell whether a request with this Origin may be served: its own page's, or a listed host's."""
+def known_origin(origin: str | None, host: str | None, allowed: Collection[str], *, secure: bool) -> bool:
+    """Tell whether a request with this Origin may be served: its own page's, or a listed host's.
+
+    ``secure``: it came by TLS. Then a page that came without is nobody's here: whoever is on the way may have written
+    it, in the name of any host. The other way round, a proxy before a listener without TLS speaks it for the listener.
+    """
     if origin is None:
         return True
-    authority = origin.partition("://")[2]
-    if not authority:
+    scheme, _, authority = origin.partition("://")
+    if not authority or (secure and scheme.lower() != "https"):
         return False  # "null" and everything else that names no host
     if host is not None and authority.lower() == host.lower():
         return True

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from lbd.ingress.crowd import Room
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.peer import STRANGER
 from lbd.model.units import Instant
 
 PREFIX = b"x-lbd-"
@@ -28,6 +29,7 @@ class Inbound:
         "method",
         "old",
         "path",
+        "peer",
         "query",
         "refusal",
         "room",
@@ -40,6 +42,7 @@ class Inbound:
         self.body = b""
         self.held = 0  # bytes of it that the listener has counted
         self.room: Room | None = None  # where it counted them
+        self.peer = STRANGER
         self.keep_alive = True
         self.old = False  # HTTP/1.0
         self.method = ""

@@ -28,7 +28,7 @@ FRESH: Seconds = 0.5  # a picture this young is not drawn again for who opens th
 KEPT = 16  # messages that somebody who comes back may have missed
 MOST_WAITING = 256 * 1024  # bytes in a connection's buffer beyond which it is passed over
 MOST_VIEWERS = 2000
-AT_A_TIME = 20  # connections that are written to in one go
+AT_A_TIME = 4  # connections that are written to in one go
 
 
 class Clockwork(Protocol):

@@ -15,20 +15,18 @@ from lbd.ingress import silence
 from lbd.ingress.alerts import Alarms
 from lbd.ingress.assets import AssetPages
 from lbd.ingress.door import Door, Keys, html, sign_in_path, to
+from lbd.ingress.lately import Lately
 from lbd.ingress.live import Clockwork, Hub
 from lbd.ingress.money import Books
 from lbd.ingress.problem import Problem
-from lbd.model.units import Instant, Seconds
+from lbd.model.units import Seconds
 from lbd.page import decision, deployment, forms, home, shell, table, timeline
 from lbd.page.numbers import epoch
-from lbd.ports import StoreError
 from lbd.state.orders import LONGEST
 from lbd.state.row import Row
 from lbd.table.trial_report import document as experiment
 from lbd.table.trials import Trials
 
-SAVINGS_EVERY: Seconds = 10.0  # the ledger is on the disk
-SAVINGS_OVER: Seconds = 30 * 86400.0
 EVENTS = 200
 SLICE: Seconds = 0.0005  # of drawing, between two looks at what else is to be done
 OPEN = frozenset({"/sign-in", "/assets/{name}"})  # what may be seen before signing in
@@ -60,6 +58,8 @@ class Sources(Keys, Protocol):
 
     def providers(self) -> tuple[str, bytes]: ...
 
+    def queue(self) -> dict[str, Any]: ...
+
     def decision(self, request_id: str) -> dict[str, Any] | None: ...
 
     def decisions(self, count: int) -> list[dict[str, Any]]: ...
@@ -74,7 +74,7 @@ class Page:
         self._sources = sources
         self._act = act
         self._scenery = sources.scenery
-        self._savings: tuple[Instant, dict[str, Any] | None] | None = None
+        self._lately = Lately(sources, sources.scenery)
         self.hub = Hub(self._scenery, self._draw)
         self._scenery.listen(self.hub.kick)
         self.assets = AssetPages(router).paths
@@ -107,13 +107,14 @@ class Page:
     async def _draw(self) -> home.Drawn:
         """Draw it in slices: requests are served in between."""
         sources, clock = self._sources, self._scenery
-        saved = await self._saved()
+        saved = await self._lately.savings()
         told = sources.providers()[1]
         await clock.sleep(0)
         document = orjson.loads(told)
         trials = [experiment(e) for e in sources.trials.listed]
         await clock.sleep(0)
-        scene = home.Scene(document, saved, sources.accounts.budgets(), trials, clock.events(timeline.SHOWN))
+        waiting = self._lately.queue()
+        scene = home.Scene(document, saved, sources.accounts.budgets(), trials, clock.events(timeline.SHOWN), waiting)
         pieces, began = home.drawing(scene), clock.now()
         while True:
             try:
@@ -123,19 +124,6 @@ class Page:
             if clock.now() - began > SLICE:
                 await clock.sleep(0)
                 began = clock.now()
-
-    async def _saved(self) -> dict[str, Any] | None:
-        """Return what was saved of late, None where the ledger cannot be read."""
-        now = self._scenery.now()
-        if self._savings is None or now - self._savings[0] >= SAVINGS_EVERY:
-            wall = self._scenery.wall()
-            try:
-                told = await self._sources.accounts.savings(wall - SAVINGS_OVER, wall + 1, ())
-            except StoreError:
-                self._savings = (now, None)
-            else:
-                self._savings = (now, told)
-        return self._savings[1]
 
     # --- a row ---------------------------------------------------------------------------------------
 

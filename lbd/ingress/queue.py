@@ -19,6 +19,7 @@ def report(batches: list[Batch], now: WallTime) -> dict[str, Any]:
         "by_status": {str(status): n for status, n in standing.by_status.items()},
         "waiting": standing.waiting,
         "oldest_s": round(standing.oldest_s, 3),
+        "next_expires_at": min((b.expires_at for b in batches if not b.ended), default=None),
         "dead_letters": [_letter(batch) for batch in states.dead(batches)[:MOST]],
     }
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lbd.ingress.server import Connection
+from typing import Protocol
 
 _STATUS = {int(s): b"HTTP/1.1 %d %b\r\n" % (s, s.phrase.encode()) for s in HTTPStatus}
 _LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Line(Protocol):
+    """A client's connection, as far as an answer needs it."""
+
+    full: bool
+    on_pause: Callable[[], object] | None
+    on_resume: Callable[[], object] | None
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, if the client is still there."""
+
+    def abort(self) -> None:
+        """Close at once."""
 
 
 class HttpReply:
@@ -18,7 +29,7 @@ class HttpReply:
 
     __slots__ = ("_chunked", "_connection", "_old", "ended", "keep_alive", "started")
 
-    def __init__(self, connection: Connection, *, old: bool, keep_alive: bool) -> None:
+    def __init__(self, connection: Line, *, old: bool, keep_alive: bool) -> None:
         self._connection = connection
         self._old = old
         self._chunked = not old
@@ -81,6 +92,17 @@ class HttpReply:
         """Close the connection: a streamed answer that cannot be finished must not look finished."""
         self.keep_alive = False
         self._connection.abort()
+
+
+class Bare:
+    """Answers HEAD: everything but the body."""
+
+    def __init__(self, reply: HttpReply) -> None:
+        self._reply = reply
+
+    def send(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send the head, with the length that the body has."""
+        self._reply.send_head(status, headers, len(body))
 
 
 def _status(status: int) -> bytes:

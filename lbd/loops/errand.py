@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.peer import STRANGER
 from lbd.model.provider import ClientSpec
 from lbd.model.units import Instant, Seconds
 from lbd.pipeline import Errand, Pipeline
@@ -49,6 +50,8 @@ class _Told(msgspec.Struct):
 
 class _Inbound:
     """Implements :class:`lbd.pipeline.Inbound`: nobody is connected."""
+
+    peer = STRANGER
 
     def __init__(self, arrived: Instant, wishes: Mapping[str, str]) -> None:
         self.arrived = arrived

@@ -33,6 +33,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     resent: bool = False  # the kept connection was stale, so it was sent once more on a fresh one
     prompt: str | None = None  # version of the prompt that the deployment adds of its own
     hedge: bool = False  # it was sent beside one that was late
+    span: str = ""  # id that the provider was told, 16 hexadecimal digits; "" where nothing was sent
 
 
 class RequestRecord(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +68,8 @@ class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     arms: tuple[Arm, ...] = ()  # of experiments in which it counts
     splices: tuple[str, ...] = ()  # what became of each try to go on with its stream, once that had broken
     trace: str = ""  # id of the trace that it is part of, 32 hexadecimal digits
+    parent: str = ""  # id of its client's span, 16 digits; "" where the trace begins here
+    flags: str = "00"  # of the trace, as its client set them
 
     @property
     def spliced(self) -> int:

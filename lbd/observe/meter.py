@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable
 
 from lbd.model.failure import FailureKind
 from lbd.model.record import RequestRecord
@@ -51,9 +52,13 @@ def _latencies() -> Histogram:
 
 
 class Meter:
-    """Everything that is counted of requests. Labels are names from the configuration, never what clients send."""
+    """Everything that is counted of requests. Labels are names from the configuration, never what clients send.
 
-    def __init__(self) -> None:
+    ``shows`` tells whether a request's trace can be looked up: only such a one is an exemplar.
+    """
+
+    def __init__(self, shows: Callable[[RequestRecord], bool] = lambda _record: True) -> None:
+        self._shows = shows
         self.requests: dict[tuple[str, str, str, str], int] = defaultdict(int)  # surface, class, deployment, outcome
         self.attempts: dict[tuple[str, str], int] = defaultdict(int)  # deployment, outcome
         self.moves: dict[tuple[str, str, str], int] = defaultdict(int)  # from, to, reason
@@ -86,20 +91,20 @@ class Meter:
         """Count one request that ended."""
         urgency = record.urgency
         self.requests[record.surface, urgency, record.served_by or "", record.outcome] += 1
-        self._attempts(record)
+        trace, at = record.trace if self._shows(record) else "", record.time
+        self._attempts(record, trace)
         for result in record.splices:
             self.splices[result] += 1
         if record.slo_missed:
             self.slo_missed[urgency, record.target] += 1
         if record.outcome == _CLIENT_GONE:
             return
-        trace, at = record.trace, record.time
         self.seconds[urgency].add(record.total_s, trace, at)
         if record.ttft_s is not None:
             self.ttft[urgency].add(record.ttft_s, trace, at)
         self.overhead.add(record.overhead_us / 1e6)
 
-    def _attempts(self, record: RequestRecord) -> None:
+    def _attempts(self, record: RequestRecord, trace: str) -> None:
         before = None
         for attempt in record.attempts:
             to = attempt.decision.chosen
@@ -115,7 +120,7 @@ class Meter:
                 self.moves[before[0], to, before[1]] += 1
             before = (to, ended)
             if attempt.ttft_s is not None and attempt.failure is None:
-                self.firsts[to].add(attempt.ttft_s, record.trace, record.time)
+                self.firsts[to].add(attempt.ttft_s, trace, record.time)
             usage = attempt.usage
             if usage is not None:
                 self.tokens[to, "input"] += usage.prompt

@@ -101,6 +101,8 @@ class Facts(NamedTuple):
     budgets: Sequence[BudgetFacts] = ()
     alerts: AlertFacts = AlertFacts()
     host_faults: int = 0
+    traces: Mapping[str, int] = {}  # that were kept, by why; or lost
+    spans: Mapping[str, int] = {}  # of them, by what became of them
 
 
 class _Page:
@@ -118,6 +120,7 @@ class _Page:
         yield from self._batches()
         yield from self._money()
         yield from self._alerts()
+        yield from self._traces()
         yield from self._daemon()
 
     def _requests(self) -> Iterator[Metric]:
@@ -136,9 +139,8 @@ class _Page:
         yield _counter("lbd_hedges", "Second attempts beside late ones.", ("result",), hedges)
         cost = [((d,), nano / 1e9) for d, nano in m.cost.items()]
         yield _counter("lbd_cost_usd", "Cost of attempts in US dollars.", ("deployment",), cost)
-        yield _counter(
-            "lbd_slo_missed", "Answers that came later than asked.", ("class", "target"), m.slo_missed.items()
-        )
+        missed = m.slo_missed.items()
+        yield _counter("lbd_slo_missed", "Answers that came later than asked.", ("class", "target"), missed)
         yield _histograms("lbd_request_seconds", "Whole requests.", m.seconds)
         yield _histograms("lbd_ttft_seconds", "Time to the first content of streams.", m.ttft)
         first = "Time to the first content at a deployment."
@@ -238,6 +240,11 @@ class _Page:
         text = "Messages to receivers of alerts."
         yield _counter("lbd_alert_notifications", text, ("receiver", "outcome"), alerts.notices.items())
         yield _gauge("lbd_host_faults", "What is wrong with this host itself, in number.", self._facts.host_faults)
+
+    def _traces(self) -> Iterator[Metric]:
+        traces, spans = ([((k,), n) for k, n in of.items()] for of in (self._facts.traces, self._facts.spans))
+        yield _counter("lbd_traces", "Traces that were kept to be sent, by why, or lost instead.", ("kept",), traces)
+        yield _counter("lbd_trace_spans", "Spans, by what became of them at the collector.", ("outcome",), spans)
 
     def _daemon(self) -> Iterator[Metric]:
         f = self._facts

@@ -1,4 +1,6 @@
-"""The first screen, as parts that can each be sent again: verdict, numbers, rows, flow, money, events, experiments."""
+"""The first screen, as parts that can each be sent again: verdict, numbers, rows, flow, money, events, background
+work, experiments.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,14 @@ import re
 from collections.abc import Generator
 from typing import Any, NamedTuple, cast
 
-from lbd.page import experiments, flow, money, shell, state, table, timeline, verdict
+from lbd.page import experiments, flow, money, queue, shell, state, table, timeline, verdict
 from lbd.page.markup import Html, el, join
 from lbd.page.numbers import epoch
 
+ROOMY = 8  # rows; with more, those that are well take one line each, so that all fit on one screen
+CROWDED = 20  # rows; with more, a tier of whose rows nothing is to be told is one line, until somebody opens it
+PANELS = ("flow", "money", "events", "queue", "experiments")
+FOLDS = 6  # tiers that can be folded: each has its own line in the style
 _AGES = re.compile(r"(<time[^>]*>)[^<]*")
 _DATA_AGE = re.compile(r"<dt>data age</dt><dd>[^<]*")
 
@@ -22,6 +28,7 @@ class Scene(NamedTuple):
     budgets: list[dict[str, Any]]
     experiments: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    queue: dict[str, Any] | None = None  # None: nothing is known of it
 
 
 class Drawn(NamedTuple):
@@ -51,13 +58,15 @@ def drawing(scene: Scene) -> Generator[None, None, Drawn]:
     parts: dict[str, Html] = {"verdict": verdict.verdict(document), "numbers": verdict.numbers(document)}
     yield
     layout = []
+    crowded = len(ids) > CROWDED
     for i, tier in enumerate(document["tiers"]):
         group = f"tier-{i}"
-        parts[group] = el("tbody", table.group(tier), id=group, class_="group")
+        fold = i if crowded and i < FOLDS and table.calm(tier, now) else None
+        parts[group] = el("tbody", table.group(tier, fold), id=group, class_="group")
         names = []
         for row in table.sorted_rows(tier):
             name = f"row-{row['id']}"
-            parts[name] = el("tbody", table.row(tier, row, now, floor), id=name)
+            parts[name] = el("tbody", table.row(tier, row, now, floor), id=name, class_=f"t{i}")
             names.append(name)
             yield
         layout.append((group, tuple(names)))
@@ -69,6 +78,7 @@ def drawing(scene: Scene) -> Generator[None, None, Drawn]:
     parts["events"] = timeline.panel(scene.events, alerts, now, ids=ids)
     yield
     parts["experiments"] = experiments.panel(scene.experiments)
+    parts["queue"] = queue.panel(scene.queue, now)
     return Drawn(parts, tuple(layout), str(document["status"]))
 
 
@@ -78,7 +88,7 @@ def whole(now: Drawn) -> Html:
         [
             el("div", now.parts["verdict"], now.parts["numbers"], class_="strip"),
             el("div", grid(now), class_="scroll", id="table", tabindex="0", role="region", aria_label="Provider table"),
-            el("div", *(now.parts[name] for name in ("flow", "money", "events", "experiments")), class_="panels"),
+            el("div", *(now.parts[name] for name in PANELS), class_="panels"),
         ]
     )
 
@@ -87,7 +97,8 @@ def grid(now: Drawn) -> Html:
     """Return the provider table."""
     bodies = [now.parts[name] for group, rows in now.rows for name in (group, *rows)]
     caption = el("caption", "Deployments by tier, those that are meant to get most first", class_="unseen")
-    return el("table", caption, table.head(), *bodies, class_="providers")
+    dense = sum(len(rows) for _, rows in now.rows) > ROOMY
+    return el("table", caption, table.head(), *bodies, class_="providers dense" if dense else "providers")
 
 
 def steady(part: Html) -> str:

@@ -42,16 +42,26 @@ def head() -> Html:
     return el("thead", el("tr", *cells))
 
 
-def group(tier: dict[str, Any]) -> Html:
-    """Return the line above a tier's rows."""
-    slo = tier["slo"]
-    well = sum(row["state"] == "up" for row in tier["deployments"])
+def group(tier: dict[str, Any], fold: int | None = None) -> Html:
+    """Return the line above a tier's rows; with the number of its ``fold`` they are shown when somebody wants it."""
+    slo, rows = tier["slo"], tier["deployments"]
+    well = sum(row["state"] == "up" for row in rows)
     told = (
         f"first content p95 ≤ {latency(slo['ttft_p95_s'])}, errors ≤ {percent(slo['error_rate_max'], 0)}, "
-        f"{well} of {len(tier['deployments'])} up"
+        f"{well} of {len(rows)} up"
     )
-    cell = el("th", el("b", tier["name"]), " ", span("dim", told), scope="rowgroup", colspan=len(COLUMNS))
-    return el("tr", cell, class_="tier")
+    inner: list[Inner] = [el("b", tier["name"]), " ", span("dim", told)]
+    if fold is not None:
+        late = max(finite([row["ttft_s"]["5m"]["p95"] for row in rows]), default=None)
+        told = f"; {rate(sum(row['rps'] for row in rows))}/s, the slowest p95 {latency(late)} "
+        inner += [span("dim", told), el("input", type="checkbox", id=f"fold-{fold}", class_="chip")]
+        inner.append(el("label", f"show its {len(rows)} rows", for_=f"fold-{fold}"))
+    return el("tr", el("th", *inner, scope="rowgroup", colspan=len(COLUMNS)), class_="tier")
+
+
+def calm(tier: dict[str, Any], now: float) -> bool:
+    """Tell whether there is nothing to be told of any of a tier's rows."""
+    return all(state.style(row["state"]) == "good" and state.why(tier, row, now) is None for row in tier["deployments"])
 
 
 def sorted_rows(tier: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from lbd import effect
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.decide import classify, eligible, names
 from lbd.decide.experiment import retargeted
 from lbd.decide.rules import Traits, match

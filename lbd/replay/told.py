@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.decide.terms import Term
 from lbd.display.paint import Cell, Column, Paint, Row
 from lbd.observe.archive import Reader

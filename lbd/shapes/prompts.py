@@ -200,6 +200,7 @@ def _completions(members: Members, added: PromptSpec) -> dict[str, bytes]:
 
 _CHANGES: Mapping[str, Callable[[Members, PromptSpec], dict[str, bytes]]] = {
     "anthropic.count_tokens": _messages,
+    "openai.input_tokens": _responses,
     "anthropic.messages": _messages,
     "openai.chat": _chat,
     "openai.completions": _completions,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from lbd.model.peer import STRANGER
 from lbd.model.units import Instant
 
 _BEGIN = b'{"error"'
@@ -13,6 +14,8 @@ _ERROR = b"data: " + _BEGIN
 
 class Inbound:
     """Implements :class:`lbd.pipeline.Inbound`."""
+
+    peer = STRANGER
 
     def __init__(self, arrived: Instant, headers: dict[str, str]) -> None:
         self.arrived = arrived

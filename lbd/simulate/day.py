@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from lbd.app import App
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.decide import names
 from lbd.model.ledger import Kind, Total
 from lbd.model.provider import ClientSpec

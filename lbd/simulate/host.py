@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from lbd.model.failure import FailureKind
 from lbd.model.units import Ratio, Seconds, Tokens
-
-if TYPE_CHECKING:
-    from lbd.simulate.job import Job
 
 
 @dataclass
@@ -45,6 +43,19 @@ class Weather:
     bad_key: bool = False
 
 
+class Work(Protocol):
+    """A completion at a host."""
+
+    host: SimHost
+    sent: int  # tokens of the answer so far
+
+    def work(self) -> None:
+        """Begin to compute."""
+
+    def broken(self, kind: FailureKind) -> None:
+        """Break the connection."""
+
+
 @dataclass
 class SimHost:
     """One server. Times in seconds; ``ttft`` for a short prompt, ``per_token`` decode time."""
@@ -65,8 +76,8 @@ class SimHost:
     seen: int = 0  # completions that arrived
     probes: int = 0
     paid_probes: int = 0
-    running: set[Job] = field(default_factory=set)
-    queue: deque[Job] = field(default_factory=deque)
+    running: set[Work] = field(default_factory=set)
+    queue: deque[Work] = field(default_factory=deque)
     arrivals: list[float] = field(default_factory=list)
     most_running: int = 0
     wasted_s: float = 0.0

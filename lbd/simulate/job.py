@@ -5,25 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import Seconds, Tokens
 from lbd.ports import Endpoint, Receiver
+from lbd.simulate.clock import VirtualEnv
 from lbd.simulate.host import Pace, SimHost
-
-if TYPE_CHECKING:
-    from lbd.simulate.world import World
 
 LENGTH = b"#answer-tokens="  # in a prompt: how long the answer to it is
 BYTES_PER_TOKEN = 4
 PROMPT: Tokens = 20  # what every prompt is said to have, where a host is not told of models
 
 
+class Around(Protocol):
+    """The world that a job is in."""
+
+    env: VirtualEnv
+    stalled: dict[str, list[Job]]
+    words: str
+
+    def next(self, host: SimHost) -> None:
+        """Begin what waits at a host, as far as it has slots."""
+
+
 class Job:
     """See the module. Implements :class:`lbd.ports.Exchange`."""
 
-    def __init__(self, world: World, host: SimHost, endpoint: Endpoint, body: bytes, receiver: Receiver) -> None:
+    def __init__(self, world: Around, host: SimHost, endpoint: Endpoint, body: bytes, receiver: Receiver) -> None:
         self.world, self.host, self.endpoint, self.receiver = world, host, endpoint, receiver
         self.request = json.loads(body) if body else {}
         self.over = False

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.config.journal import JournalConfig
 from lbd.config.schema import StoreConfig
 from lbd.model.provider import ClientSpec, ProviderSpec
@@ -38,13 +38,20 @@ def standing(compiled: Compiled) -> Compiled:
         compiled,
         config=inside,
         providers=tuple(_provider(p) for p in compiled.providers),
-        clients=tuple(replace(c, key_sha256=hashlib.sha256(key(c).encode()).digest()) for c in compiled.clients),
+        clients=tuple(_client(c) for c in compiled.clients),
         alerts=replace(compiled.alerts, receivers=()),
         evaluate=None,
         admin_token=None,
         provenance_key=None,
         tls=None,
+        admin_tls=None,
+        traces=None,
     )
+
+
+def _client(client: ClientSpec) -> ClientSpec:
+    """Return a client that shows a key and nothing else: no connection is simulated."""
+    return replace(client, key_sha256=hashlib.sha256(key(client).encode()).digest(), certificates=frozenset())
 
 
 def key(client: ClientSpec) -> str:

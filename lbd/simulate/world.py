@@ -13,7 +13,7 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Receiver
 from lbd.simulate.clock import VirtualEnv
-from lbd.simulate.host import SimHost
+from lbd.simulate.host import SimHost, Work
 from lbd.simulate.job import Job
 
 
@@ -91,7 +91,7 @@ class World:
         else:
             job.host.queue.append(job)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Work) -> None:
         job.host.running.add(job)
         job.host.most_running = max(job.host.most_running, len(job.host.running))
         job.work()

@@ -20,7 +20,7 @@ from lbd.model.units import Instant, Ratio, Seconds
 from lbd.state import breaker, outlier, quota, scores, warmup
 from lbd.state.breaker import Phase
 from lbd.state.quantile import Sketch
-from lbd.state.row import Row, capacity, locked
+from lbd.state.row import Row, concurrency, locked
 from lbd.state.window import FIVE_MINUTES, MINUTE
 
 ENOUGH = 20
@@ -99,7 +99,7 @@ def service_s(row: Row, now: Instant) -> Seconds:
 
 def load(row: Row, now: Instant) -> tuple[Ratio, Seconds]:
     """Return utilisation (0..1) and the predicted wait for a slot, foreign traffic included."""
-    most = capacity(row)
+    most = concurrency(row)
     waiting = row.foreign.waiting if row.foreign is not None else 0
     foreign = max(0, row.foreign.running - row.inflight) if row.foreign is not None else 0
     if most is None:

@@ -1,124 +1,262 @@
 """Adaptive concurrency limit of a self-hosted deployment, from the time to the first token.
 
-A server with k slots begins at once while fewer than k requests run, and makes the rest wait inside, without a word. So
-for each prompt-size bucket the smallest recent TTFT is the base line, and what a TTFT has beyond it was waiting. How
-many wait there follows from Little's law: of n requests in flight, each of which spent W of its time T waiting, n W / T
-are waiting at any moment, and the others fill the slots. Where more wait than ``WAITING`` on the average, the limit is
-cut to what was served; where an answer at the limit did not wait, it rises a little. Judged is the share of an answer's
-whole time, not the TTFT by itself: a prompt that took longer to read than its base line says is a small part of it, a
-turn in a queue a large one. Cutting by a factor whenever a TTFT is a multiple of the base line, as in Netflix's
-concurrency-limits, was tried: it needs a minute from 64 to 2, and takes 32 slots for 10.
+A server with k slots begins at once while fewer than k requests run, and makes the rest wait inside, without a word.
+What a TTFT has beyond the base line (:mod:`lbd.state.baseline`) was waiting, and how many wait there follows from
+Little's law: of n requests in flight that spend W of their time T waiting, n W / T wait at any moment, and the others
+fill the slots. One more in flight than there are slots makes it one more that waits, whatever the server is like.
 
-Prompts are told apart by the tokens that had to be read, so that neither a long one looks like overload nor one from
-the cache makes all others look like it. What a bucket has not shown by itself follows from the others: a longer prompt
-takes no less, and a shorter one less at most in proportion.
+So each limit is tried in turn, on answers that were sent at it. Where more than ``WAITING`` wait, it is cut to what was
+served; where clearly fewer do, it rises to the next. Both rest on sums over several answers, not on one, and on more
+the more TTFTs differ where nobody waits. Answers that were sent under a limit that has been cut since still say how
+many are served, and correct the cut. A limit that was too high is tried again after a pause, which grows to ``REST``.
 
-The base line rises slowly (``FORGET`` a second), and by what a request met that was alone, so that a server that became
-slower for good is not throttled for ever.
+While it works at its limit nobody is ever nearly alone, and nothing would tell a base line that was learned behind a
+queue from the truth. Then it is drained now and then, to a part of the limit for a few answers, as BBR drains a path to
+see its round-trip time: soon at first, and the less often, the less it teaches.
+
+Tried and left: cutting by a factor whenever a TTFT is a multiple of the smallest, as in Netflix's concurrency-limits
+(a minute from 64 to 2, and 32 slots taken for 10); the smallest TTFT as the base line (half the slots lie idle where
+prompts are cached or TTFTs differ); taking a lasting excess for the server's manner (it then follows a queue).
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from lbd.model.units import Instant, Ratio, Seconds, Tokens
+from lbd.state import baseline
+from lbd.state.baseline import Baseline
 
 LOWEST, HIGHEST = 1.0, 512.0
 START = 8.0
-# Upper bounds of the buckets, in tokens that were read: steps of 2, since what differs inside one looks like waiting.
-BOUNDS: tuple[Tokens, ...] = tuple(2**i for i in range(7, 17))
-SPREAD = 1.5  # prompts of one bucket, and turns of a batch, differ by so much without any waiting
-SLACK: Seconds = 0.05  # and by at least this: below it is noise of the network and the scheduler
+SLACK: Seconds = 0.05  # of waiting is noise of the network and the scheduler
 WAITING = 0.55  # requests that may wait inside on the average: one too many makes it 1
-WAITING_SHARE: Ratio = 0.1  # and of those in flight, since noise grows with their number
+WAITING_SHARE: Ratio = 0.1  # and of those in flight, since the cost of one that waits falls with their number
+CLEARLY: Ratio = 0.6  # of that, or less: then more are tried
+EASILY: Ratio = 0.5  # of the doubt about the base line counts against a rise: it is soon taken back
 HEADROOM = 0.5  # a cut leaves so much over what was served: half the way to the next whole number
-SOON = 3  # a cut rests on so many answers at least
-RISE = 0.5  # growth for a round of answers at the limit
-FORGET: Ratio = 0.005  # growth of the base line, a second
-ALONE: Ratio = 0.1  # of the way from the base line to what a request met that was alone
+SOON = 4  # a change rests on so many answers at least
+FADE = 8  # rounds of answers after which one hardly counts any more
+STEPS = 8  # a rise is by one, or by such a part of the limit
+REST: Seconds = 20.0  # the longest pause before a limit that was too high is tried again
+FIRST_REST: Seconds = 2.0
+FIRST_DRAIN: Seconds = 10.0  # from the first answer
+DRAIN: Seconds = 15.0  # to the next, doubled each time up to ``SELDOM``
+SELDOM: Seconds = 300.0
+DEEP, SHALLOW = 4, 2  # parts of the limit to which it is drained, while the base line is doubtful and later
+OFF: Ratio = 0.25  # a base line that is so wrong is doubtful
+PATIENCE = 4.0  # answers' usual time that a drain may take
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """Sums over answers that count for the limit under trial.
+
+    ``weight``: of them, and ``answers``: how many there were; ``waiting``: of n W; ``noise``: of n times what W may be
+    off by chance, and ``doubt`` by a base line that is; ``inside``: of n T; ``spent_s``: of T. ``late``: they were sent
+    under a limit that was higher.
+    """
+
+    answers: int = 0
+    weight: float = 0.0
+    waiting: float = 0.0
+    noise: float = 0.0
+    doubt: float = 0.0
+    inside: float = 0.0
+    spent_s: Seconds = 0.0
+    late: bool = False
+
+
+class _Answer(NamedTuple):
+    """An answer on its way into the evidence."""
+
+    inflight: int
+    waited_s: Seconds
+    total_s: Seconds
+    noise_s: Seconds
+    doubt_s: Seconds
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """``runs``: one is under way. ``at``: when it began, or when the next is due.
+
+    ``shown``: answers beside few others since the last; where enough came by themselves none is needed. ``every_s``:
+    from one to the next; ``off``: how far such answers lay from the base line.
+    """
+
+    at: Instant | None = None
+    runs: bool = False
+    shown: int = 0
+    every_s: Seconds = DRAIN
+    off: float = 0.0
 
 
 class Limit(msgspec.Struct, frozen=True):
     """The limit and what it learned from.
 
-    ``base`` is per bucket, None where nothing was seen. ``inside`` and ``waiting`` are how many requests were in
-    flight, and how many of these waited, on the average of the last answers; ``answers`` counts those since the last
-    cut.
+    ``found``: it was cut at least once, so the search from afar is over; ``too_high`` is from where. ``answer_s``: how
+    long an answer takes, usually.
     """
 
     value: float = START
-    base: tuple[Seconds | None, ...] = (None,) * (len(BOUNDS) + 1)
-    base_at: Instant = 0.0
-    inside: float = 0.0
-    waiting: float = 0.0
-    answers: int = 0
-    cut: bool = False  # at least once: the search from afar is over
+    line: Baseline = Baseline()
+    evidence: Evidence = Evidence()
+    drain: Drain = Drain()
+    found: bool = False
+    too_high: float = HIGHEST
+    rest_s: Seconds = 0.0
+    rests_until: Instant = -math.inf
+    answer_s: Seconds | None = None
+
+
+def slots(limit: Limit) -> int:
+    """Return how many the server is held to run at once."""
+    return math.floor(limit.value)
+
+
+def admitted(limit: Limit) -> int:
+    """Return how many may run there now: fewer while it is drained."""
+    return _low(limit) if limit.drain.runs else slots(limit)
+
+
+def admits(limit: Limit, inflight: int) -> bool:
+    """Tell whether one more request fits."""
+    return inflight < admitted(limit)
+
+
+def slots_known(limit: Limit, told: int) -> Limit:
+    """Return the limit set to what the server itself says it can run at once."""
+    value = min(HIGHEST, max(LOWEST, float(told)))
+    if limit.value == value and not limit.drain.runs:
+        return limit
+    return replace(limit, value=value, drain=Drain())
+
+
+def over_in_time(limit: Limit, now: Instant) -> Limit:
+    """Return the limit with a drain given up that takes too long: nothing may come any more of which it learns."""
+    drain = limit.drain
+    if not drain.runs or drain.at is None or now - drain.at <= PATIENCE * (limit.answer_s or 0.0) + 1.0:
+        return limit
+    return replace(limit, drain=replace(drain, runs=False, at=now + drain.every_s))
 
 
 def sample(limit: Limit, ttft_s: Seconds, total_s: Seconds, tokens: Tokens, inflight: int, now: Instant) -> Limit:
     """Return the limit after one good answer, which took ``total_s`` and for which ``tokens`` of its prompt were read.
 
-    ``inflight`` is how many requests ran there when this one was sent, itself included: an answer that came
+    ``inflight`` is how many requests ran there when this one came, itself included: an answer that came
     while the limit was far away says nothing about whether it could be higher.
     """
-    growth = 1.0 + FORGET * max(0.0, now - limit.base_at) if limit.base_at else 1.0
-    base = [None if b is None else b * growth for b in limit.base]
-    bucket = bisect_left(BOUNDS, tokens)
-    expected = _expected(base, bucket)
-    base[bucket] = _moved(base[bucket], ttft_s, inflight)
-    limit = replace(limit, base=tuple(base), base_at=now)
-    if expected is None or (limit.cut and 2 * inflight <= limit.value):
+    total_s = max(total_s, ttft_s, 1e-9)
+    expected_s = baseline.expected(limit.line, tokens)
+    low = inflight <= _low(limit)
+    line = baseline.learned(limit.line, ttft_s, tokens, waited=not low)
+    usual = total_s if limit.answer_s is None else limit.answer_s + 0.1 * (total_s - limit.answer_s)
+    limit = replace(limit, line=line, answer_s=usual)
+    limit = _drained(limit, (ttft_s / expected_s - 1.0) if low and expected_s else None, inflight, now)
+    at_limit = inflight >= slots(limit) or not limit.found
+    if expected_s is None or not at_limit or (limit.drain.runs and inflight <= slots(limit)):
         return limit
-    waited = max(0.0, ttft_s - max(expected * SPREAD, expected + SLACK)) if inflight > 1 else 0.0
-    return _judged(limit, inflight * waited / max(total_s, ttft_s, 1e-9), inflight)
+    # nobody waits for itself; and a base line that is too high shows as a wait below nothing, which says no more
+    waited_s = max(-ttft_s, ttft_s - expected_s - SLACK) if inflight > 1 else 0.0
+    noise_s, doubt_s = expected_s * line.noise, expected_s * baseline.doubt(line, tokens)
+    return _judged(limit, _Answer(inflight, waited_s, total_s, noise_s, doubt_s), now)
 
 
-def _expected(base: list[Seconds | None], bucket: int) -> Seconds | None:
-    """Return the TTFT without waiting, None where nothing is known yet."""
-    bounds = [b * 2.0 ** (bucket - i + 1) if i < bucket else b for i, b in enumerate(base) if b is not None]
-    return min(bounds, default=None)
+def _low(limit: Limit) -> int:
+    """Return beside how many, itself included, nobody waits for a slot: as far as is known."""
+    if limit.drain.runs:
+        return max(1, slots(limit) // (DEEP if limit.drain.every_s <= DRAIN else SHALLOW))
+    return max(1, slots(limit) // SHALLOW) if limit.found else 1
 
 
-def _moved(base: Seconds | None, ttft_s: Seconds, inflight: int) -> Seconds:
-    if base is None or ttft_s <= base:
-        return ttft_s
-    return base + ALONE * (ttft_s - base) if inflight == 1 else base
+def _drained(limit: Limit, off: float | None, inflight: int, now: Instant) -> Limit:
+    """Return the limit with a drain begun, gone on with, or over.
+
+    ``off``: how far what an answer beside few others took lay from the base line, None for another answer.
+    """
+    drain = limit.drain
+    at = now + FIRST_DRAIN if drain.at is None else drain.at
+    if off is not None:
+        drain = replace(drain, at=at, shown=drain.shown + 1, off=drain.off + 0.2 * (off - drain.off))
+        if drain.shown < (max(SOON, _low(limit)) if drain.runs else SOON):
+            return replace(limit, drain=drain)
+        every = DRAIN if abs(drain.off) > OFF else min(SELDOM, 2 * drain.every_s)
+        evidence = Evidence() if drain.runs else limit.evidence
+        return replace(limit, drain=Drain(now + every, False, 0, every, drain.off), evidence=evidence)
+    if drain.runs:
+        return over_in_time(limit, now)
+    if now >= at and slots(limit) >= SHALLOW and inflight >= slots(limit):
+        return replace(limit, drain=replace(drain, runs=True, shown=0, at=now))
+    return replace(limit, drain=replace(drain, at=at))
 
 
-def _judged(limit: Limit, waiting: float, inflight: int) -> Limit:
-    """Return the limit after an answer that saw so many waiting inside, out of so many in flight."""
-    answers = limit.answers + 1
-    weight = max(1.0 / answers, 1.0 / (2.0 + 2.0 * limit.value))
-    inside = limit.inside + weight * (inflight - limit.inside)
-    mean = limit.waiting + weight * (waiting - limit.waiting)
+def _judged(limit: Limit, answer: _Answer, now: Instant) -> Limit:
+    """Return the limit after an answer that was sent at it, or under a higher one."""
+    seen, late = limit.evidence, answer.inflight > slots(limit)
+    if late and limit.found and not seen.late:
+        return limit  # what was sent since says more
+    if not late and seen.late:
+        seen = Evidence()
+    kept = 1.0 if late else 1.0 - 1.0 / (FADE * max(2.0, limit.value))
+    seen = _with(seen, answer, kept, late=late and limit.found)
+    limit = replace(limit, evidence=seen)
+    waiting, inside = seen.waiting / seen.spent_s, seen.inside / seen.spent_s
+    noise, doubt = seen.noise / seen.spent_s / math.sqrt(seen.weight), seen.doubt / seen.spent_s
     allowed = max(WAITING, WAITING_SHARE * inside)
-    if mean > allowed and answers >= (max(SOON, limit.value) if limit.cut else SOON):
-        value = min(limit.value, max(LOWEST, inside - mean + HEADROOM))
-        return replace(limit, value=value, inside=0.0, waiting=0.0, answers=0, cut=True)
-    value = limit.value
-    # what was sent under a higher limit says how many are served, but not that more could be
-    if max(waiting, 2 * mean) < allowed and inflight < limit.value + 1:
-        value = min(HIGHEST, value + _growth(limit, inflight))
-    return replace(limit, value=value, inside=inside, waiting=mean, answers=answers)
+    if waiting > allowed + math.hypot(noise, doubt) and seen.answers >= SOON:
+        return _cut(limit, max(LOWEST, inside - waiting + HEADROOM), now)
+    if seen.late:
+        return limit
+    if not limit.found:
+        calm = answer.inflight * answer.waited_s < allowed * answer.total_s and 2 * waiting < allowed
+        return _sought(limit) if calm and 2 * answer.inflight > limit.value else limit
+    clear = waiting + math.hypot(noise, EASILY * doubt) < CLEARLY * allowed
+    if clear and seen.answers >= max(SOON, slots(limit)) and now >= limit.rests_until:
+        return _raised(limit)
+    return limit
 
 
-def _growth(limit: Limit, inflight: int) -> float:
-    """Return how much one answer that did not wait may raise the limit."""
-    if not limit.cut:  # nothing has queued yet: double with each generation of answers
-        return 1.0 if 2 * inflight > limit.value else 0.0
-    return RISE / limit.value if inflight >= math.floor(limit.value) else 0.0
+def _with(seen: Evidence, answer: _Answer, kept: Ratio, *, late: bool) -> Evidence:
+    n = answer.inflight
+    return Evidence(
+        seen.answers + 1,
+        seen.weight * kept + 1.0,
+        seen.waiting * kept + n * answer.waited_s,
+        seen.noise * kept + n * answer.noise_s,
+        seen.doubt * kept + n * answer.doubt_s,
+        seen.inside * kept + n * answer.total_s,
+        seen.spent_s * kept + answer.total_s,
+        late,
+    )
 
 
-def slots_known(limit: Limit, slots: int) -> Limit:
-    """Return the limit set to what the server itself says it can run at once."""
-    value = min(HIGHEST, max(LOWEST, float(slots)))
-    return limit if limit.value == value else replace(limit, value=value)
+def _sought(limit: Limit) -> Limit:
+    """Return the limit while nothing has queued yet: it doubles with each generation of answers."""
+    return replace(limit, value=min(HIGHEST, limit.value + 1.0))
 
 
-def admits(limit: Limit, inflight: int) -> bool:
-    """Tell whether one more request fits."""
-    return inflight < math.floor(limit.value)
+def _cut(limit: Limit, served: float, now: Instant) -> Limit:
+    if limit.evidence.late:  # the cut that was made is corrected, either way
+        return replace(limit, value=min(served, limit.too_high))
+    value = min(served, limit.value)
+    rest = min(REST, max(FIRST_REST, 2 * limit.rest_s)) if limit.found else 0.0
+    return replace(
+        limit,
+        value=value,
+        evidence=Evidence(late=True),
+        found=True,
+        too_high=limit.value,
+        rest_s=rest,
+        rests_until=now + rest,
+    )
+
+
+def _raised(limit: Limit) -> Limit:
+    """Return the limit with the next one under trial; one that was too high once and is not now starts a new search."""
+    at = slots(limit)
+    value = min(HIGHEST, at + max(1, at // STEPS) + HEADROOM)
+    rest = limit.rest_s if at < math.floor(limit.too_high) else 0.0
+    return replace(limit, value=value, evidence=Evidence(), rest_s=rest)

@@ -1,4 +1,4 @@
-"""The rate limits of one account together (:mod:`lbd.state.bucket` is one of them), and a wait that a 429 asked for.
+"""The rate limits of one account together (:mod:`lbd.state.bucket` is one of them), and what its 429s ask for.
 
 Readings come from the limit headers of every answer. An older view never replaces a younger one. Every request is taken
 off all of them when it is sent; one that does not fit is not sent before it does, so that it is lbd that waits and not
@@ -16,35 +16,29 @@ from msgspec.structs import replace
 from lbd.model.outcome import QuotaReading
 from lbd.model.units import Instant, Ratio, Seconds
 from lbd.state import bucket
+from lbd.state import pace as paces
 from lbd.state.bucket import UNKNOWN_RESET, Bucket, Request, Told
 from lbd.state.need import NOBODY, NOTHING, Ahead, Need, amount, answers
+from lbd.state.pace import RATE_WAIT, Pace, Refusal
 
 EACH_WEIGHT = 0.1
 SOON: Seconds = 1.0  # whoever comes in time for what fills up within it is not turned away but waits its turn
 LEAST: Ratio = 0.001  # told to be left where there is none at this moment, but soon
-RATE_WAIT: Seconds = 1.0  # after a 429 that names no wait
-LEAST_WAIT: Seconds = 0.1  # after one that names none at all, or a time that is past: else every request would try it
-# After so many 429s with no answer between, what is left of a limit is nothing, and not a little of which others had
-# their part: when the wait is over one request goes first, and waits that nobody named double up to the longest, which
-# is soon enough to find out that the limit has gone.
-MISTRUSTED = 3
-LONGEST_RATE_WAIT: Seconds = 16.0
+LEAST_WAIT: Seconds = 0.1  # after a 429 that names no wait, or a time that is past: it is drawn, up to RATE_WAIT
 
 
 class Quota(msgspec.Struct, frozen=True):
     """All limits of one account. ``as_of`` is the ordinal of the request whose answer was read last.
 
-    ``each`` is what a request usually takes. ``refusals`` are the 429s with no answer between, those that one moment
-    brought counted once; ``opened`` is when the wait before the last of them was over. ``trial``: a request went first.
+    ``each`` is what a request usually takes. ``pace`` is how fast it may be asked since it has answered 429, None where
+    it has not for long.
     """
 
     buckets: dict[str, Bucket] = {}
     blocked_until: Instant = 0.0
     as_of: float = 0
     each: Need = Need()
-    refusals: int = 0
-    opened: Instant = 0.0
-    trial: bool = False
+    pace: Pace | None = None
 
 
 class Answered(NamedTuple):
@@ -96,42 +90,44 @@ def blocked(quota: Quota, wait_s: Seconds, now: Instant) -> Quota:
     return replace(quota, blocked_until=max(quota.blocked_until, now + wait_s))
 
 
-def refused(quota: Quota, wait_s: Seconds | None, now: Instant) -> Quota:
-    """Return the quota after a 429: closed for as long as it asks; where it names no wait, for longer and longer.
+def refused(
+    quota: Quota, wait_s: Seconds | None, now: Instant, *, sent_at: Instant, draw: Ratio = 0.5, asked: int = 0
+) -> Quota:
+    """Return the quota after a 429 to a request that was sent then: closed for as long as it asks.
 
-    What was under way when it closed says the same once more, and counts for nothing.
+    Where it names none, for a time that is drawn. ``asked`` requests have wanted the account until now.
     """
-    news = quota.trial or now >= quota.blocked_until
-    opened = min(now, quota.blocked_until - RATE_WAIT if quota.trial else quota.blocked_until)
-    if wait_s is not None:
-        quota = blocked(quota, max(LEAST_WAIT, wait_s), now)
-    else:
-        doublings = min(10, max(0, quota.refusals + 1 - MISTRUSTED)) if news else 0
-        quota = blocked(quota, min(LONGEST_RATE_WAIT, RATE_WAIT * 2.0**doublings), now)
-    return replace(quota, refusals=quota.refusals + 1, opened=opened, trial=False) if news else quota
+    named = wait_s is not None and wait_s > 0
+    if wait_s is None or wait_s <= 0:
+        # what was under way when it closed says the same once more
+        wait_s = _backoff(quota.pace, now, draw) if paces.is_news(quota.pace, sent_at, now) else 0.0
+    quota = blocked(quota, wait_s, now)
+    told = any(not bucket.over(b, now) for b in quota.buckets.values())
+    refusal = Refusal(sent_at, quota.blocked_until, asked, draw, named=named, measured=not told)
+    return replace(quota, pace=paces.refused(quota.pace, refusal, now))
 
 
-def answered(quota: Quota, sent_at: Instant) -> Quota:
-    """Return the quota after a good answer to a request sent then: one that was sent before it closed shows nothing."""
-    if not quota.refusals or sent_at < quota.opened:
-        return quota
-    # what only the trial has closed is open again
-    return replace(quota, refusals=0, trial=False, blocked_until=0.0 if quota.trial else quota.blocked_until)
+def _backoff(pace: Pace | None, now: Instant, draw: Ratio) -> Seconds:
+    if pace is not None and now < pace.free.until:
+        return draw * LEAST_WAIT
+    return LEAST_WAIT + draw * (RATE_WAIT - LEAST_WAIT)
 
 
-def used(quota: Quota, need: Need, now: Instant) -> Quota:
-    """Return the quota after lbd sent one more request."""
-    if quota.refusals >= MISTRUSTED and not quota.trial:
-        # all who wait would come at once, to be refused together: one goes first, and what is refused is so at once
-        quota = replace(blocked(quota, RATE_WAIT, now), trial=True)
+def answered(quota: Quota, sent_at: Instant, now: Instant) -> Quota:
+    """Return the quota after a good answer to a request that was sent then."""
+    return quota if quota.pace is None else replace(quota, pace=paces.answered(quota.pace, sent_at, now))
+
+
+def used(quota: Quota, need: Need, now: Instant, asked: int = 0) -> Quota:
+    """Return the quota after lbd sent one more request; ``asked`` have wanted the account until now."""
+    pace = quota.pace if quota.pace is None else paces.used(quota.pace, now, asked)
     if not quota.buckets:
-        return quota
+        return quota if pace is quota.pace else replace(quota, pace=pace)
     buckets = {what: bucket.used(b, amount(what, need), now) for what, b in quota.buckets.items()}
     each = quota.each
     known = each.input or each.output
     usual = Need(*(e + EACH_WEIGHT * (n - e) for e, n in zip(each, need, strict=True))) if known else need
-    rest = quota.refusals, quota.opened, quota.trial
-    return Quota(buckets, quota.blocked_until, quota.as_of, usual, *rest)
+    return Quota(buckets, quota.blocked_until, quota.as_of, usual, pace)
 
 
 def held(b: Bucket, now: Instant) -> float:
@@ -139,9 +135,13 @@ def held(b: Bucket, now: Instant) -> float:
     return max(0.0, bucket.level(b, now))
 
 
-def when(quota: Quota, need: Need, now: Instant, *, ahead: Ahead = NOBODY, under_way: Need = NOTHING) -> Instant:
+def when(
+    quota: Quota, need: Need, now: Instant, *, ahead: Ahead = NOBODY, under_way: Need = NOTHING, asked: int = 0
+) -> Instant:
     """Return when a request may be sent, behind others that take so much: now, or the soonest time after it."""
     at = max(now, quota.blocked_until)
+    if quota.pace is not None:
+        at = max(at, paces.when(quota.pace, now, ahead=ahead.total.requests, asked=asked))
     for what, b in quota.buckets.items():
         if b.limit is None and now >= b.reset_at:
             continue
@@ -159,6 +159,8 @@ def left(quota: Quota, now: Instant) -> Ratio:
     for b in quota.buckets.values():
         if b.limit and not bucket.over(b, now):
             least = min(least, max(LEAST, (bucket.level(b, now) - bucket.reserve(b)) / b.limit))
+    if quota.pace is not None and paces.opens(quota.pace, now) > now:
+        return LEAST
     return least
 
 
@@ -169,6 +171,8 @@ def next_timer(quota: Quota, now: Instant) -> Instant | None:
     for another ``SOON``.
     """
     at = quota.blocked_until
+    if quota.pace is not None:
+        at = max(at, paces.opens(quota.pace, now) - SOON)
     for what, b in quota.buckets.items():
         if bucket.over(b, now):
             continue

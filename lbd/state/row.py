@@ -16,6 +16,8 @@ from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZE_BOUNDS, SIZES, AdminState, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
 from lbd.state import breaker, ewma, limit, outlier, window
+from lbd.state.moment import Moment
+from lbd.state.presence import Presence
 from lbd.state.quality import Standing
 from lbd.state.quantile import Sketch
 from lbd.state.reserve import Reserve
@@ -48,29 +50,6 @@ class Sample(NamedTuple):
     usage: Usage | None
     inflight: int
     choices: int
-
-
-class Presence:
-    """Seconds in which the state of a row was known, and those of them in which it was out (down or locked)."""
-
-    __slots__ = ("known_s", "out_s")
-
-    def __init__(self, known_s: Seconds = 0.0, out_s: Seconds = 0.0) -> None:
-        self.known_s = known_s
-        self.out_s = out_s
-
-    def merge(self, other: Presence) -> None:
-        """Add another slot's seconds."""
-        self.known_s += other.known_s
-        self.out_s += other.out_s
-
-    def copy(self) -> Presence:
-        """Return an independent copy."""
-        return Presence(self.known_s, self.out_s)
-
-    def share(self) -> Ratio | None:
-        """Return the share of the known time in which it was not out, None without any."""
-        return 1 - self.out_s / self.known_s if self.known_s > 0 else None
 
 
 class Minute(NamedTuple):
@@ -107,6 +86,7 @@ class Row:
         "length",
         "limit",
         "lock",
+        "moment",
         "outcomes",
         "over_target",
         "past",
@@ -177,6 +157,7 @@ class Row:
         self.length = Length()  # of its model's answers, shared by the rows of one table that serve it
         self.volume = volumes()
         self.inflight = 0
+        self.moment = Moment(-math.inf, 0)  # in which the last were sent
         self.reserve = Reserve()
         self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
@@ -197,12 +178,26 @@ _OUT = frozenset({HealthState.DOWN, HealthState.LOCKED})
 
 
 def capacity(row: Row) -> float | None:
-    """Return how many requests may run there at once, None for no limit of lbd's own."""
+    """Return how many requests may run there now, None for no limit of lbd's own.
+
+    While it is drained that is fewer, but interactive work does not wait for background work to run out.
+    """
+    most = concurrency(row)
+    if most is None or not drains(row):
+        return most
+    return min(most, float(limit.admitted(row.limit) + row.reserve.background))
+
+
+def drains(row: Row) -> bool:
+    """Tell whether the limit that holds is lbd's own, and is drained."""
+    return row.limit.drain.runs and row.spec.max_concurrency is None
+
+
+def concurrency(row: Row) -> float | None:
+    """Return how many requests it runs at once, None where lbd has no limit of its own; also while it is drained."""
     if row.spec.max_concurrency is not None:
         return float(row.spec.max_concurrency)
-    if row.provider.self_hosted:
-        return float(math.floor(row.limit.value))
-    return None
+    return float(limit.slots(row.limit)) if row.provider.self_hosted else None
 
 
 def plain(row: Row, outcome: Outcome) -> bool:
@@ -220,6 +215,8 @@ def later(row: Row, outcome: Outcome, inflight: int) -> None:
 def fold(row: Row, now: Instant) -> None:
     """Take in the time since the last look and the good answers that were noted, before anybody looks."""
     _watch(row, now)
+    if row.limit.drain.runs:
+        row.limit = limit.over_in_time(row.limit, now)
     pending = row.pending
     if not pending:
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from lbd.model.outcome import QuotaReading
-from lbd.model.units import Instant, Seconds
+from lbd.model.units import Instant, Ratio, Seconds
 from lbd.state import quota
 from lbd.state.claims import Bid, Claims
 from lbd.state.need import NOBODY, NOTHING, Need
@@ -53,6 +53,7 @@ class Accounts:
         self.members: dict[str, frozenset[int]] = {}  # the rows of each
         self._tallies: dict[str, Tally] = {}
         self._claims: dict[str, Claims] = {}
+        self._asked: dict[str, int] = {}  # requests that have wanted an account that is limited
 
     def configure(self, rows: Iterable[Row]) -> None:
         """Know the accounts of these rows, and no others."""
@@ -76,11 +77,21 @@ class Accounts:
         """Return when there is room for a request, behind those whose claims come first: now, or a time after it."""
         name = row.spec.account or group(row)
         limits = self.quotas[name]
-        if not limits.buckets:
+        if not limits.buckets and limits.pace is None:
             return max(now, limits.blocked_until)
         claims = self._claims.get(name)
         ahead = claims.before(bid) if claims is not None else NOBODY
-        return quota.when(limits, bid.need, now, ahead=ahead, under_way=self._tally(name)[1])
+        asked = self._asked.get(name, 0)
+        return quota.when(limits, bid.need, now, ahead=ahead, under_way=self._tally(name)[1], asked=asked)
+
+    def wanted(self, name: str) -> None:
+        """Note one more request that wants an account that is limited."""
+        self._asked[name] = self._asked.get(name, 0) + 1
+
+    def use(self, row: Row, need: Need, now: Instant) -> bool | None:
+        """Take a request that is sent now off the limits; see :meth:`change`."""
+        asked = self._asked.get(group(row), 0)
+        return self.change(row, lambda limits: quota.used(limits, need, now, asked), now)
 
     def _tally(self, name: str) -> tuple[Need, Need]:
         """Return what an account has sent, and what is under way."""
@@ -100,11 +111,11 @@ class Accounts:
         tally.open = (a + requests, b + prompt, c + output, d + spare, e + either)
         return Sent(name, tally.sent, now, self.quotas.get(name), tally.open, need)
 
-    def ended(self, sent: Sent, *, good: bool = False) -> None:
-        """A request is over; ``good``: with an answer."""
+    def ended(self, sent: Sent, now: Instant | None = None) -> None:
+        """A request is over; ``now`` where it was answered."""
         name = sent.account
-        if good and (limits := self.quotas.get(name)) is not None and limits.refusals:
-            self.quotas[name] = quota.answered(limits, sent.at)
+        if now is not None and (limits := self.quotas.get(name)) is not None and limits.pace is not None:
+            self.quotas[name] = quota.answered(limits, sent.at, now)
         tally = self._tallies.get(name)
         if tally is not None:
             requests, prompt, output, spare, either = sent.need
@@ -138,9 +149,10 @@ class Accounts:
         told = Answered(Need(*sent.mark), all_sent, sent.at, after_s, sent.limits, Need(*sent.open))
         return self.change(row, lambda limits: quota.read(limits, readings, told, now), now)
 
-    def refused(self, row: Row, wait_s: Seconds | None, now: Instant) -> bool | None:
+    def refused(self, row: Row, sent: Sent, wait_s: Seconds | None, now: Instant, draw: Ratio) -> bool | None:
         """Take in a 429, and the wait that it asks for, if any; see :meth:`change`."""
-        return self.change(row, lambda limits: quota.refused(limits, wait_s, now), now)
+        asked = self._asked.get(group(row), 0)
+        return self.change(row, lambda q: quota.refused(q, wait_s, now, sent_at=sent.at, draw=draw, asked=asked), now)
 
     def probed(self, row: Row, readings: Sequence[QuotaReading], now: Instant) -> bool | None:
         """Take in the limits that a probe told.

@@ -7,32 +7,39 @@ It ends by ``settle(outcome)`` or ``ignore()``; leaving the ``with`` block settl
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from lbd.model.outcome import Outcome
+from lbd.state.moment import joined
 from lbd.state.row import Row
 from lbd.table.accounts import Sent
 
-if TYPE_CHECKING:
-    from lbd.table.owner import Owner
+
+class Lender(Protocol):
+    """Who gave a lease, and takes it back."""
+
+    def settle(self, lease: Lease, outcome: Outcome | None) -> None:
+        """Take in the outcome (None: it says nothing) and free the slot."""
 
 
 class Lease:
     """See the module. ``trial``: it holds a counted half-open (or last-resort) trial.
 
-    ``sent`` is the request as its account counted it.
+    ``sent`` is the request as its account counted it; ``inflight``: how many were there with it, once it is over how
+    many there were when it came.
     """
 
-    __slots__ = ("_background", "_ended", "_owner", "inflight", "key", "row", "sent", "trial")
+    __slots__ = ("_background", "_ended", "_lender", "_moment", "inflight", "key", "row", "sent", "trial")
 
-    def __init__(self, owner: Owner, row: Row, trial: bool, inflight: int, sent: Sent) -> None:
-        self._owner = owner
+    def __init__(self, lender: Lender, row: Row, trial: bool, inflight: int, sent: Sent) -> None:
+        self._lender = lender
         self.row = row
         self.key = row.provider.api_key  # with which it is asked; a reload may bring another
         self.trial = trial
         self.inflight = inflight
         self.sent = sent
         self._ended = False
+        self._moment = row.moment = joined(row.moment, inflight, sent.at)
         self._background = False
 
     def in_background(self) -> None:
@@ -52,7 +59,8 @@ class Lease:
         if not self._ended:
             self._ended = True
             self.row.reserve.background -= self._background
-            self._owner.settle(self, outcome)
+            self.inflight = self._moment.ended()
+            self._lender.settle(self, outcome)
 
     def __enter__(self) -> Self:
         return self

@@ -154,8 +154,8 @@ class Owner:
             if trial:
                 row.breaker = breaker.take_trial(row.breaker)
         row.inflight += 1
-        if not row.calm and ((limits := self.quota_of(row)).buckets or limits.refusals):
-            self._limited(row, self.accounts.change(row, lambda q: quota.used(q, bid.need, now), now))
+        if not row.calm and ((limits := self.quota_of(row)).buckets or limits.pace is not None):
+            self._limited(row, self.accounts.use(row, bid.need, now))
         self.touch(i, transition=trial)
         return Lease(self, row, trial, row.inflight, self.accounts.send(row, bid.need, now))
 
@@ -192,7 +192,8 @@ class Owner:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
         row.inflight -= 1
-        self.accounts.ended(lease.sent, good=outcome is not None and outcome.failure is None)
+        good = outcome is not None and outcome.failure is None
+        self.accounts.ended(lease.sent, self._env.now() if good and not row.calm else None)
         if outcome is not None and lease.key is not row.provider.api_key and _about_key(outcome, lease):
             outcome = None  # of a key that is no longer in use
         if outcome is not None and outcome.quota:
@@ -270,13 +271,14 @@ class Owner:
             row.suspect = suspect
             self.suspected(row.provider.name)
         elif failure is not None:
-            self._spread(row, failure, now)
+            self._spread(row, failure, now, lease)
 
-    def _spread(self, row: Row, failure: Failure, now: Instant) -> None:
+    def _spread(self, row: Row, failure: Failure, now: Instant, lease: Lease) -> None:
         """Take a failure that speaks for more than its row to the others."""
         kind = failure.kind
         if kind is FailureKind.RATE:
-            self._limited(row, self.accounts.refused(row, failure.retry_after_s, now))
+            draw = self._env.uniform()
+            self._limited(row, self.accounts.refused(row, lease.sent, failure.retry_after_s, now, draw))
         elif failure.row.scope is Scope.KEY:
             for other in self.rows:
                 if other is not row and other.provider is row.provider:
@@ -374,7 +376,7 @@ class Owner:
         row.probes_lost = 0
         row.lock = None
         self.emit("breaker_reset", row.spec.id, reason or "ordered", by=by)
-        self._limited(row, self.accounts.change(row, lambda limits: replace(limits, blocked_until=0.0), now))
+        self._limited(row, self.accounts.change(row, lambda limits: replace(limits, blocked_until=0.0, pace=None), now))
         self._touched(row)
 
     def _touched(self, row: Row) -> None:

@@ -20,8 +20,9 @@ from lbd.model.table import SIZE_BOUNDS, AdminState
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Ratio, Seconds, WallTime
 from lbd.state import breaker, health, outlier, past, quality, quota, scores, warmup
 from lbd.state.breaker import Phase
+from lbd.state.presence import Presence
 from lbd.state.quantile import Sketch, merged
-from lbd.state.row import LIVENESS, Presence, Row, capacity
+from lbd.state.row import LIVENESS, Row, concurrency
 from lbd.state.scores import EVERY
 from lbd.state.window import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, MINUTE, Counts, Rolling
 from lbd.table.owner import Owner
@@ -138,7 +139,7 @@ def deployment(
         errors=_errors(row, now),
         uptime=out.UptimeOut(*(_uptime(row, w, now) for w in (FIVE_MINUTES, HALF_HOUR, DAY))),
         inflight=row.inflight,
-        limit=capacity(row),
+        limit=concurrency(row),
         server_load=_load(row, now),
         rps=round(sum(_attempts(row, MINUTE, now).by_kind.values()) / MINUTE, 3),
         throughput_tps=_throughput(row, now),

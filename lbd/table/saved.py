@@ -21,9 +21,10 @@ from lbd.state import quantile, warmup
 from lbd.state.breaker import TRIALS, Breaker, Phase
 from lbd.state.limit import HIGHEST, LOWEST, Limit
 from lbd.state.outlier import Ejection
+from lbd.state.presence import Presence
 from lbd.state.quantile import Sketch
 from lbd.state.quota import Bucket, Quota, held
-from lbd.state.row import Lock, Presence, Row
+from lbd.state.row import Lock, Row
 from lbd.state.volume import Volume
 from lbd.state.window import Counts, Rolling
 
@@ -101,6 +102,7 @@ class Saved(msgspec.Struct):
     checked: list[list[_CountSlot]] = []
     admin_left: _Left | None = None  # seconds until the ordered state, and the ordered weight, end by themselves
     weight_left: _Left | None = None
+    limit_found: bool = False
 
 
 def _age(at: Instant, now: Instant) -> Seconds | None:
@@ -138,6 +140,7 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
             breaker_age=now - row.breaker.since,
             retry_in=max(0.0, row.breaker.retry_at - now),
             limit=row.limit.value,
+            limit_found=row.limit.found,
             output=row.length.usual if row.length.known else 0.0,
             standing=list(row.standing),
             sample_ages=[_age(at, now) for at in row.last_sample],
@@ -186,7 +189,7 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
         return False
     # nothing fails from here on: a row takes all of it, or is left as it was
     _restore_breaker(row, saved, now, gap)
-    row.limit = Limit(saved.limit)
+    row.limit = Limit(saved.limit, found=saved.limit_found)
     row.length.restore(saved.output, now, gap)
     row.standing = list(saved.standing)
     row.last_sample = [-math.inf if a is None else now - a - gap for a in saved.sample_ages]

@@ -139,7 +139,7 @@ class Desk:
             seed = service.env.bits()
             choice = pick.choose(ranking, asked, seed, service.owner.live)
             if choice is None:
-                if query.model is not None:  # no twin can take it: any other model
+                if query.model is not None and self._ask.fallback:  # no twin can take it: any other model
                     query = query._replace(model=None)
                 else:
                     left = self._nobody_left(ranking, now, asked, seed)
@@ -170,7 +170,7 @@ class Desk:
                 self.refusals.append(AttemptRecord(decision, at, at, None, None, refused=taken))
 
     async def again(self, flight: Flight, choice: Choice) -> Acquired | Failure:
-        """Take a lease at the same row once more; if it is refused, decide anew."""
+        """Take a lease at the same row once more; if it is refused, decide anew. For its rate limit it is waited."""
         service = self._service
         if service.closing:
             return SHUT_DOWN
@@ -179,7 +179,9 @@ class Desk:
         i = snapshot.catalogue.index.get(choice.candidate.id)
         taken = self._take(i, now) if i is not None else "removed"
         if not isinstance(taken, tuple):
-            return await self.acquire(flight, Query(flight.tried, affinity=self._affinity))
+            model = None if self._ask.fallback else choice.candidate.model
+            out = tuple(name for name in flight.tried if taken != LIMITED or name != choice.candidate.id)
+            return await self.acquire(flight, Query(out, model, affinity=self._affinity))
         service.keep(snapshot)
         repeated = replace(choice, reason="again", live=())
         decision = self._decision(repeated, snapshot.generation, now, Query(flight.tried), 0)
@@ -225,7 +227,8 @@ class Desk:
             return self._nobody(flight, ranking, times, now)
         if soonest > now:
             self._turn.take(min(times, key=times.__getitem__))
-        look = min(by, max(soonest, now + 0.005) if soonest > now else now + self._standing.look_again_s)
+        last = self._turn.last(times, now, by)
+        look = min(last, max(soonest, now + 0.005) if soonest > now else now + self._standing.look_again_s)
         refusal = await self._standing.wait(rows, look, by, now)
         if refusal is not None:
             return self._busy(refusal, rows, service.env.now())
@@ -233,7 +236,7 @@ class Desk:
         if service.closing:
             return Failure(FailureKind.DRAINING, "lbd is shutting down", retry_after_s=1.0)
         self.waited_s += later - now
-        if later < by:
+        if later < last:
             return None
         times = self._waitable(ranking, query, refused, later)
         if self._turn.taken and min(times.values(), default=math.inf) <= later:
@@ -253,7 +256,18 @@ class Desk:
         index = snapshot.catalogue.index
         waiting = {index[r] for r in refused if r in index and r not in query.out}
         waiting |= {e.row for e in ranking.excluded if e.reason in PASSING and e.id not in query.out}
+        if query.model is not None:
+            waiting = {i for i in waiting if snapshot.rows[i].spec.model == query.model}
         return {i: self._turn.time(i, now) for i in waiting}
+
+    def returns(self, flight: Flight, failure: Failure, only: str | None, now: Instant) -> int:
+        """Count the rows that were not tried, after a 429, whose own limit ends in time; of ``only`` that model."""
+        if failure.kind is not FailureKind.RATE:
+            return 0
+        views, by = self._service.owner.snapshot.rows, flights.waits_until(flight, self._ask.first_content_s)
+        limited = [e for e in self._service.ranking(self._ask).excluded if e.reason == LIMITED]
+        rows = [e.row for e in limited if e.id not in flight.tried and only in (None, views[e.row].spec.model)]
+        return sum(self._turn.in_time({i: self._turn.time(i, now)}, now, by) for i in rows)
 
     def last_word(self, flight: Flight, failure: Failure, now: Instant) -> Failure:
         """Return what a client is told last; where every attempt was limited, the wait for the first to open."""

@@ -78,6 +78,7 @@ class Attempt:
         "last_at",
         "line",
         "manner",
+        "own",
         "paused",
         "quota",
         "rescued",
@@ -99,7 +100,7 @@ class Attempt:
         line: Line,
         wire: Wire,
         manner: Manner,
-        host: Host,
+        host: Host[Attempt],
         bounds: Bounds,
     ) -> None:
         self._env = env
@@ -125,8 +126,7 @@ class Attempt:
         self.headers: Headers = {}
         self.failure: Failure | None = None
         self.answer: bytes | None = None
-        self.committed = False
-        self.paused = False
+        self.committed = self.paused = False
         self.held_s: Seconds = 0.0  # while the client could not take more
         self.rescued = self.resent = False
         self.sent_at: Instant = 0.0
@@ -138,6 +138,7 @@ class Attempt:
         self.fingerprint: str | None = None  # of the build that answered
         self.upstream_id: str | None = None  # the provider's own id of the request
         self.quota: tuple[QuotaReading, ...] = ()
+        self.own = b""  # header lines that were sent with this attempt alone
 
     async def run(self, endpoint: Endpoint, body: bytes, follow: Callable[[WallTime], Watch] | None = None) -> None:
         """Make the attempt; afterwards ``failure`` says how it ended. Cancelled: the provider is stopped at once.
@@ -145,6 +146,7 @@ class Attempt:
         ``follow``: makes what follows the answer, where it is to be a stream.
         """
         self.sent_at = self.last_at = self._env.now()
+        self.own = endpoint.own
         self._slot = self._wheel.add(self._due(), self)
         try:
             for fresh in (False, True):
@@ -229,7 +231,7 @@ class Attempt:
         self.status = status
         self.head_at = self._env.now()
         self.headers = headers
-        self.upstream_id = headers.get("x-request-id")
+        self.upstream_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("x-amzn-requestid")
         if self.manner is WHOLE or not 200 <= status < 300 or event_stream(headers) is None:
             self._body = Gathered()
             self._sniffing = self.manner is not WHOLE and 200 <= status < 300

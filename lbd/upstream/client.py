@@ -14,6 +14,7 @@ import asyncio
 import re
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohappyeyeballs
@@ -323,6 +324,7 @@ class Client:
         self._pool: Pool[Connection] = Pool()
         self._contexts: dict[str | None, tuple[int, ssl.SSLContext]] = {}
         self._sweeping = False
+        self.short: Callable[[], object] = lambda: None  # told when this host is short of something
 
     def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> Connection | None:
         """Send on an idle connection at once; None where there is none."""
@@ -342,7 +344,10 @@ class Client:
                 connection = await self._connect(endpoint.origin, by)
                 break
             except LbdError as e:
-                if e.failure.kind is not FailureKind.LOCAL or self._env.now() + TRY_AGAIN > until:
+                if e.failure.kind is not FailureKind.LOCAL:
+                    raise
+                self.short()
+                if self._env.now() + TRY_AGAIN > until:
                     raise
             await self._env.sleep(TRY_AGAIN)
             kept = self.reuse(endpoint, body, receiver) if endpoint.pool else None

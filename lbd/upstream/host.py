@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
 from lbd.model.units import Seconds
 
-if TYPE_CHECKING:
-    from lbd.upstream.attempt import Attempt
+A_contra = TypeVar("A_contra", contravariant=True)  # the attempt
 
 
-class Host(Protocol):
+class Host(Protocol[A_contra]):
     """The flight that an attempt belongs to."""
 
-    def commit(self, attempt: Attempt, first: bytes) -> None:
+    def commit(self, attempt: A_contra, first: bytes) -> None:
         """The first content is here: from now on the answer is this attempt's, or it repeats what was shown."""
 
     def forward(self, data: bytes) -> None:
@@ -25,13 +24,13 @@ class Host(Protocol):
     def may_move(self) -> bool:
         """Tell whether another candidate is left, and could go on with what was shown, if anything was."""
 
-    def hedge(self, attempt: Attempt) -> None:
+    def hedge(self, attempt: A_contra) -> None:
         """It is later than nearly all of its kind: have another one beside it, where that is worth it."""
 
-    def longest(self, attempt: Attempt) -> Seconds:
+    def longest(self, attempt: A_contra) -> Seconds:
         """Return how long even the longest answer would take: a whole one that takes longer is overdue."""
 
-    def silent(self, attempt: Attempt) -> None:
+    def silent(self, attempt: A_contra) -> None:
         """The provider is silent for suspiciously long: see whether anybody is there."""
 
     def open_early(self) -> None:

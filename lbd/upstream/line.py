@@ -22,7 +22,7 @@ from lbd.shapes.bridge import wires
 from lbd.shapes.providers import Shape
 from lbd.shapes.veil import HIDDEN, Veil
 from lbd.shapes.wire import Watch, Wire
-from lbd.upstream.trace import Trace, traced
+from lbd.upstream.trace import NO_TRACE, Trace, traced
 
 SHORTEST_SECRET = 8  # of a configured header's value, or a word of it; shorter ones may stand in any message
 # what a configured header is called that holds a credential; of the others only the value itself is hidden
@@ -129,14 +129,14 @@ def put(
     stream: bool,
     ask_usage: bool,
     wall: Callable[[], WallTime],
-    trace: Trace | None = None,
+    trace: Trace = NO_TRACE,
 ) -> tuple[Endpoint, bytes] | Failure:
     """Return where a request goes, and as this deployment takes it; or why it cannot be put in its shape."""
     try:
         sent = wire.encode(body, line.spec, stream, ask_usage)
         if (sign := line.shape.sign) is not None:
             endpoint = sign(endpoint, sent, wall(), line.provider)
-        return endpoint if trace is None else traced(endpoint, trace.span()), sent
+        return traced(endpoint, trace.span()) if trace.id else endpoint, sent
     except LbdError as e:
         return e.failure
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from lbd.model.request import Ask
 from lbd.model.units import Instant, Seconds
+from lbd.state import baseline
 from lbd.state.health import service_s
-from lbd.state.row import Row, capacity
+from lbd.state.row import Row, concurrency
 from lbd.state.window import FIVE_MINUTES
 from lbd.table.owner import Owner
 from lbd.upstream.queue import Place, Queue
@@ -54,7 +55,7 @@ def hopeless(owner: Owner, queue: Queue, rows: frozenset[int], place: Place, now
 def _holds_s(row: Row, now: Instant) -> Seconds:
     """Return how long a request usually holds a slot: without what it waited inside a server that had too many."""
     whole = service_s(row, now)
-    base = min((b for b in row.limit.base if b is not None), default=None)
+    base = baseline.least(row.limit.line)
     firsts = [sizes.over(FIVE_MINUTES, now) for sizes in row.ttft]
     count, streams = row.total.over(FIVE_MINUTES, now).n, sum(f.n for f in firsts)
     if base is None or not count or 2 * streams < count:  # most came whole: when they began is not known
@@ -66,7 +67,7 @@ def _holds_s(row: Row, now: Instant) -> Seconds:
 def _first_s(row: Row, now: Instant) -> Seconds:
     """Return how soon after it was sent a request may have its first content: of the sizes seen, the quickest."""
     means = (sizes.over(FIVE_MINUTES, now).mean() for sizes in row.ttft)
-    return min((mean for mean in (*means, *row.limit.base) if mean is not None), default=0.0)
+    return min((mean for mean in (*means, *row.limit.line.usual_s) if mean is not None), default=0.0)
 
 
 def _pace(rows: Sequence[Row], now: Instant) -> tuple[float, Seconds]:
@@ -80,6 +81,6 @@ def _pace(rows: Sequence[Row], now: Instant) -> tuple[float, Seconds]:
 
 def _slots(row: Row, rows: Sequence[Row]) -> float:
     """Return the slots of ``row``, with its part of what its provider's deployments among ``rows`` share."""
-    most, shared = capacity(row), row.provider.max_concurrency
+    most, shared = concurrency(row), row.provider.max_concurrency
     own = math.inf if most is None else max(1.0, most)
     return own if shared is None else min(own, shared / sum(r.provider is row.provider for r in rows))

@@ -11,6 +11,7 @@ from lbd.model.units import Instant, NanoUsd
 from lbd.upstream.attempt import Attempt
 from lbd.upstream.bounds import exceeded
 from lbd.upstream.ticket import Ticket
+from lbd.upstream.trace import span_of
 
 
 def outcome_of(ticket: Ticket, attempt: Attempt, candidate: Candidate) -> Outcome:
@@ -60,4 +61,5 @@ def attempt_record(
         attempt.resent,
         None if attempt.line.spec.prompt is None else attempt.line.spec.prompt.version,
         hedge,
+        span_of(attempt.own),
     )

@@ -61,9 +61,14 @@ def own_fields(
     *,
     slo_at_risk: bool = False,
 ) -> bytes:
-    """Return the header fields that every answer carries. ``deployment`` is the line's own encoded field."""
-    out = b"x-request-id: %b\r\nx-lbd-attempts: %d\r\nx-lbd-overhead-us: %d\r\n%b" % (
-        request_id.encode(),
+    """Return the header fields that every answer carries. ``deployment`` is the line's own encoded field.
+
+    The id stands there twice: OpenAI's SDKs look for it under the first name, Anthropic's under the second.
+    """
+    id_ = request_id.encode()
+    out = b"x-request-id: %b\r\nrequest-id: %b\r\nx-lbd-attempts: %d\r\nx-lbd-overhead-us: %d\r\n%b" % (
+        id_,
+        id_,
         attempts,
         round(overhead_us),
         deployment,

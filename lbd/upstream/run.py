@@ -91,7 +91,7 @@ class Run:
         self._upstream_s: Seconds = 0.0  # spent waiting for providers
         self._heard_to: Instant = 0.0  # it is counted up to then
         self._slo_at_risk = False  # nobody was predicted to meet it
-        self._closed = False
+        self._closed = self._hedged = False
         self._keeping = False  # the client is told now and then that its answer is still awaited
         self._splicing: Splicing | None = None  # once the client has content
         self._shown: list[bytes] | None = None  # of it, where it is kept
@@ -99,7 +99,6 @@ class Run:
         self._acquired: Acquired | None = None  # of the attempt under way
         self._attempting: Attempt | None = None
         self._hedge: Hedge | None = None  # beside it
-        self._hedged = False
         self._rejected: Attempt | None = None  # the last whose answer was not good enough
         self._served_by: DeploymentId | None = None
         self._ttft_s: Seconds | None = None
@@ -163,13 +162,13 @@ class Run:
         """Return what to do after a failure there, and what a pick is restricted to then."""
         larger = flights.too_small(failure, candidate.context)
         twins = self._left(Query(self._flight.tried, candidate.model))
-        others = self._left(Query(self._flight.tried, larger_than=larger))
-        if not self._ticket.ask.fallback:
-            others = twins  # one model, or a clear error
+        only = None if self._ticket.ask.fallback else candidate.model  # one model, or a clear error
+        others = twins if only else self._left(Query(self._flight.tried, larger_than=larger))
+        others = others or self._desk.returns(self._flight, failure, only, now)
         if self._splicing is not None:
             self._flight = self._splicing.broken(self._flight, failure, now, self._ticket.ask.first_content_s)
         self._flight, verdict = flights.after(self._flight, candidate.id, failure, now, twins=twins, others=others)
-        model = candidate.model if twins and larger is None else None
+        model = candidate.model if twins and larger is None else only
         return verdict, Query(self._flight.tried, model, larger, self._ticket.affinity)
 
     async def _outlast(self, failure: Failure, acquired: Acquired, now: Instant) -> bool:
@@ -465,8 +464,7 @@ class Run:
     def _close(self, outcome: str, status: int) -> RequestRecord:
         self._closed = True
         splices = () if self._splicing is None else self._splicing.over(gone=outcome == FailureKind.CLIENT_GONE)
-        ticket, ask, head = self._ticket, self._ticket.ask, self._ticket.body.head
-        ttft = self._ttft_s
+        ticket, ask, head, ttft = self._ticket, self._ticket.ask, self._ticket.body.head, self._ttft_s
         late = ask.slo_s is not None and ttft is not None and ttft > ask.slo_s
         if self._hedged:
             self._records.sort(key=_started)
@@ -496,5 +494,7 @@ class Run:
             ticket.judged,
             ticket.arms,
             splices,
-            "" if ticket.trace is None else ticket.trace.id,
+            ticket.trace.id,
+            ticket.trace.parent,
+            ticket.trace.flags,
         )

@@ -11,9 +11,9 @@ import math
 
 from lbd.model.request import Ask
 from lbd.model.units import Instant, Seconds
-from lbd.state import reserve
+from lbd.state import limit, reserve
 from lbd.state.health import service_s
-from lbd.state.row import Row, capacity
+from lbd.state.row import Row, capacity, drains
 from lbd.table.lease import Lease
 from lbd.table.owner import Owner
 from lbd.upstream.patience import LOOK_AGAIN, hopeless
@@ -47,6 +47,8 @@ class Standing:
             return None  # the lease itself says so; or there is no limit
         if self.place.rank and not all(_spare(most, rows, now) for most, rows in limits):
             return KEPT_FREE
+        if self.place.rank and drains(row) and row.inflight >= limit.admitted(row.limit):
+            return AT_LIMIT
         if not self.place.called and self._queue.claimed(i, free, rank=self.place.rank):
             return AT_LIMIT
         return None

@@ -10,7 +10,7 @@ from lbd.model.request import AfterContent, Ask, Body
 from lbd.model.units import Instant
 from lbd.model.validation import Validation
 from lbd.shapes.clients import ClientShape
-from lbd.upstream.trace import Trace
+from lbd.upstream.trace import NO_TRACE, Trace
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -29,4 +29,4 @@ class Ticket(msgspec.Struct, frozen=True):
     judged: Judged | None = None  # what the prompt was held to be, where the choice was left to lbd
     arms: tuple[Arm, ...] = ()  # of experiments in which it counts
     after_content: AfterContent = AfterContent.SPLICE
-    trace: Trace | None = None  # that it is part of
+    trace: Trace = NO_TRACE  # that it is part of

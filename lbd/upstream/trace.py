@@ -33,16 +33,22 @@ class Asks(Protocol):
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
-    """The trace that one request is part of. ``id``: 32 hexadecimal digits."""
+    """The trace that one request is part of. ``id``: 32 hexadecimal digits, ``parent``: 16, its client's span."""
 
     ids: Ids
     id: str
     flags: str = "00"
     state: bytes = b""  # its client's, as a header line
+    parent: str = ""
 
     def span(self) -> bytes:
         """Return the header lines of one more attempt: a new span of this trace."""
         return f"traceparent: 00-{self.id}-{self.ids.next():016x}-{self.flags}\r\n".encode() + self.state
+
+
+def span_of(lines: bytes) -> str:
+    """Return the id of a span by its header lines, "" where there are none."""
+    return lines[49:65].decode("ascii")  # behind the name, the version and the trace's id
 
 
 class Ids:
@@ -70,8 +76,11 @@ class Ids:
             # a version that is not known yet may have more behind the flags
             if id_ not in _NONE and parent not in _NONE and version != _NEVER and (version != "00" or more is None):
                 state = request.header("tracestate")
-                return Trace(self, id_, _FLAGS[flags], b"" if state is None else _state(state))
+                return Trace(self, id_, _FLAGS[flags], b"" if state is None else _state(state), parent)
         return Trace(self, f"{self._prefix}{self.next():016x}")
+
+
+NO_TRACE = Trace(Ids(), "")
 
 
 def _state(text: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lbd.model.request import Ask, Urgency
 from lbd.model.table import size_bucket
-from lbd.model.units import DeploymentId, Instant
+from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.state.claims import ANY, Bid
 from lbd.state.need import Need
 from lbd.table.accounts import group
@@ -27,7 +27,7 @@ def rank(ask: Ask) -> int:
 class Turn:
     """See the module. Room is claimed once, where it comes soonest, and given up at the end of the wait."""
 
-    __slots__ = ("_account", "_ask", "_lines", "_owner", "_place", "_queue", "_ticket")
+    __slots__ = ("_account", "_ask", "_lines", "_owner", "_place", "_queue", "_ticket", "_wanted")
 
     def __init__(self, owner: Owner, queue: Queue, place: Place, ask: Ask, lines: Mapping[DeploymentId, Line]) -> None:
         self._owner = owner
@@ -36,6 +36,7 @@ class Turn:
         self._ask = ask
         self._lines = lines
         self._account = ""
+        self._wanted: tuple[str, ...] = ()  # accounts, as it was counted there
         self._ticket = 0
 
     def need(self, i: int) -> Need:
@@ -61,11 +62,14 @@ class Turn:
         """
         if self._owner.rows[i].calm:
             return ANY
+        accounts, account = self._owner.accounts, group(self._owner.rows[i])
+        if account not in self._wanted:
+            self._wanted = (*self._wanted, account)
+            accounts.wanted(account)
         ahead = 0
         if len(self._queue) and not self._place.called:
-            accounts = self._owner.accounts
-            ahead = self._queue.ahead(accounts.members[group(self._owner.rows[i])], self._place)
-        ticket = self._ticket if self._ticket and group(self._owner.rows[i]) == self._account else 0
+            ahead = self._queue.ahead(accounts.members[account], self._place)
+        ticket = self._ticket if self._ticket and account == self._account else 0
         return Bid(self.need(i), ahead, self._place.rank, ticket)
 
     def time(self, i: int, now: Instant) -> Instant:
@@ -84,14 +88,26 @@ class Turn:
 
         What is told of a longer wait is less certain: whoever begins it should not be turned away at its end.
         """
-        ask, views = self._ask, self._owner.snapshot.rows
-        size = size_bucket(ask.input_tokens)
+        views = self._owner.snapshot.rows
         for i, at in times.items():
             waits = at > now and views[i].refusal in _BY_LIMIT
-            lead = min(views[i].ttft_p99_s[size], ask.first_content_s / 2) if waits and ask.stream else 0.0
+            lead = self._lead(i) if waits else 0.0
             if at + lead + (0.0 if self._ticket or not waits else SLACK * (at - now)) < by:
                 return True
         return False
+
+    def _lead(self, i: int) -> Seconds:
+        """Return how long a stream's first content takes at row ``i``, where it has to be there by a time."""
+        ask = self._ask
+        if not ask.stream:
+            return 0.0
+        return min(self._owner.snapshot.rows[i].ttft_p99_s[size_bucket(ask.input_tokens)], ask.first_content_s / 2)
+
+    def last(self, times: Mapping[int, Instant], now: Instant, by: Instant) -> Instant:
+        """Return until when it waits: who is let go with no time for its first content is not served."""
+        views = self._owner.snapshot.rows
+        leads = [self._lead(i) if at > now and views[i].refusal in _BY_LIMIT else 0.0 for i, at in times.items()]
+        return max(now, by - min(leads, default=0.0))
 
     def reopened(self, rows: frozenset[int], now: Instant) -> bool:
         """Publish anew the rows whose rate limit ended since the last tick; tell whether one may be used now."""

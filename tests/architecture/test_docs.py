@@ -1,11 +1,15 @@
-"""What the pages say is so: every snippet is converted, checked, parsed or looked up."""
+"""What README and the pages say is so: every snippet is converted, checked, parsed or looked up.
+
+That commands and clients do what is said of them is tried in ``tests/e2e/test_docs.py``.
+"""
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
 import shlex
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -16,49 +20,35 @@ from lbd.adapt.write import yaml_text
 from lbd.cli.main import COMMANDS, parser
 from lbd.ingress import endpoints
 from lbd.ingress.api import ROUTES
-from tests.fakes.configs import ETC, checked, environment
+from tests.fakes.configs import checked, environment
+from tests.fakes.moved import CREDENTIAL, HOOKS
+from tests.fakes.snippets import (
+    KINDS,
+    PAGES,
+    README,
+    ROOT,
+    SNIPPETS,
+    Snippet,
+    commands,
+    configuration,
+    lines,
+    of,
+    prose,
+)
 
-PAGES = sorted((ETC / "docs").glob("*.md"))
-ROOT = ETC.parent
-FENCE = re.compile(r"^( *)```(\w*) ?([^\n]*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-OTHERS = frozenset({"curl", "systemctl", "pip"})  # programs of others that a reader has
-
-
-class Snippet(NamedTuple):
-    """A block of code, and the page and line where it begins."""
-
-    page: Path
-    line: int
-    language: str
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
-
-
-def snippets() -> list[Snippet]:
-    out = []
-    for page in PAGES:
-        text = page.read_text()
-        for found in FENCE.finditer(text):
-            body = re.sub(rf"^{found[1]}", "", found[4], flags=re.MULTILINE)
-            out.append(Snippet(page, text.count("\n", 0, found.start()) + 1, found[2], found[3], body))
-    return out
+# programs of others that a reader has, or is told how to get
+OTHERS = frozenset({"curl", "systemctl", "pip", "pytest", "python3", "cp", "jq", "cyclonedx-py", "apt", "build-deb"})
+LONGEST_LINE = 120  # of prose; a table's row, a link or a command cannot be broken
 
 
-SNIPPETS = snippets()
-
-
-def of(*languages: str, kind: str = "") -> list[Snippet]:
-    return [s for s in SNIPPETS if s.language in languages and s.kind == kind]
+def page_name(page: Path) -> str:
+    return page.name
 
 
 def test_every_source_has_a_page_and_every_block_a_test() -> None:
     """A language or a kind that no test knows would never be tried."""
     assert {p.stem for p in PAGES} >= {f"from-{name}" for name in ADAPTERS.load()}
-    known = {("sh", ""), ("yaml", ""), ("yaml", "source"), ("json", "source"), ("yaml", "result")}
-    assert {(s.language, s.kind) for s in SNIPPETS} <= known
+    assert {(s.language, s.kind) for s in SNIPPETS} == KINDS
 
 
 @pytest.mark.parametrize("source", of("yaml", "json", kind="source"), ids=str)
@@ -70,30 +60,46 @@ def test_an_example_becomes_what_stands_below_it(source: Snippet) -> None:
     assert checked(result.text, environment(result.text))
 
 
-@pytest.mark.parametrize("snippet", of("yaml"), ids=str)
-def test_a_configuration_passes_the_check(snippet: Snippet) -> None:
-    """With a key for every reference."""
-    assert checked(snippet.text, environment(snippet.text))
+@pytest.mark.parametrize("snippet", [*of("yaml"), *of("yaml", kind="fragment")], ids=str)
+def test_a_configuration_passes_the_check(snippet: Snippet, tmp_path: Path) -> None:
+    """With a key for every reference; a fragment, beside a minimal configuration. There is nothing to warn of."""
+    text = configuration(snippet)
+    for name in CREDENTIAL.findall(text):
+        (tmp_path / name).write_text("https://hooks.example.net/x" if name in HOOKS else "key")
+    assert checked(text, {**environment(text), "CREDENTIALS_DIRECTORY": str(tmp_path)}).warnings == ()
+
+
+@pytest.mark.parametrize("snippet", of("python"), ids=str)
+def test_a_client_is_python(snippet: Snippet) -> None:
+    """It imports what there is, and names an address that lbd has unless it is told otherwise."""
+    tree = ast.parse(snippet.text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert importlib.util.find_spec(str(node.module)), node.module
+    assert set(re.findall(r"https?://[^/\"']+", snippet.text)) == {"http://127.0.0.1:8080"}
 
 
 @pytest.mark.parametrize("snippet", of("sh"), ids=str)
 def test_commands_are_those_that_there_are(snippet: Snippet) -> None:
     """Ours are parsed by their own parser; paths and headers of what is asked for are known here."""
-    for line in snippet.text.splitlines():
-        program, *words = shlex.split(line.partition(" > ")[0], comments=True) or [""]
-        if program == "lbd":
-            command(words)
-        else:
-            assert program in OTHERS, line
+    for line in lines(snippet):
+        for program, *words in commands(line):
+            name = program.rpartition("/")[2]
+            if name == "lbd":
+                command(words)
+            else:
+                assert name in OTHERS, line
     asked(snippet.text)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_commands_in_the_text_are_parsed_too(page: Path) -> None:
-    """Also where they stand in a sentence."""
-    plain = FENCE.sub("", page.read_text())
+    """Also where they stand in a sentence; and a module that is to be run is there."""
+    plain = prose(page)
     for found in re.findall(r"`lbd ([^`]+)`", plain):
         command(shlex.split(" ".join(found.split())))
+    for module in re.findall(r"`python -m ([\w.]+)", plain):
+        assert importlib.util.find_spec(module), module
     asked(plain)
 
 
@@ -108,15 +114,24 @@ def asked(text: str) -> None:
         assert path.removeprefix("/api") in ROUTES, path
     for path in re.findall(r"(/api/v1/models/[^\s`]+)", text):
         assert endpoints.named(path), path
-    readme = (ROOT / "README.md").read_text()
+    readme = README.read_text()
     for header in re.findall(r"x-lbd-[a-z-]+", text):
         assert header in readme, header
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_shapes_and_keys_that_are_named_exist(page: Path) -> None:
-    """A shape in a snippet is registered; links lead somewhere."""
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_shapes_keys_and_files_that_are_named_exist(page: Path) -> None:
+    """A shape in a snippet is registered; links and paths in the tree lead somewhere."""
     text = page.read_text()
     assert set(re.findall(r"shape: (\w[\w-]*)", text)) <= set(plugins.load().shapes)
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert link.startswith("https://") or (page.parent / link).exists(), link
+    for path in re.findall(r"`((?:etc|lbd|tests|systemd|probes)/[\w./-]+)`", text):
+        assert (ROOT / path).exists() or path == "lbd/evaluation", path  # the last one is a client's name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_lines_of_prose_fit(page: Path) -> None:
+    """Whoever reads it in a terminal or a diff sees whole lines."""
+    long = [line for line in prose(page).splitlines() if len(line) > LONGEST_LINE and not line.startswith("| ")]
+    assert [line for line in long if "](" not in line and "://" not in line] == []

@@ -15,6 +15,8 @@ REVEALED = {
     "lbd/observe/provenance.py": "signs",
     "lbd/config/compile.py": "client keys are kept as digests",
     "lbd/config/alerts.py": "looks whether a receiver's address is one",
+    "lbd/config/traces.py": "looks at the collector's address and adds its path",
+    "lbd/loops/exporting.py": "the collector's address and headers go on the wire, and out of what comes back",
     "lbd/loops/posting.py": "the receiver's address is where alerts go; it is taken out of what is told",
     "lbd/cli/scrub.py": "takes the texts out of what a person passes on",
     "lbd/ingress/admin.py": "compares the token",

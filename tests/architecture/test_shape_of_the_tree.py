@@ -17,9 +17,10 @@ SOFT = 300
 LONG = {
     "lbd/table/owner.py": "the single writer",
     "lbd/upstream/run.py": "the driver of a flight",
+    "lbd/upstream/acquire.py": "each way to have nobody, and what is said of it",
     "lbd/upstream/attempt.py": "one try, callbacks and timers",
     "lbd/upstream/client.py": "an HTTP/1.1 client",
-    "lbd/ingress/server.py": "an HTTP/1.1 server",
+    "lbd/ingress/connection.py": "an HTTP/1.1 server",
     "lbd/ingress/admin.py": "one route a method",
     "lbd/model/report.py": "the shape of one document",
     "lbd/config/compile.py": "one check a method",

@@ -19,19 +19,11 @@ import structlog
 from lbd.ingress.crowd import most_connections
 from tests.e2e.conftest import Daemon
 from tests.fakes.crowd import CHAT, Crowd, chat, others, resident
-from tests.fakes.slots import Load, Slots
+from tests.fakes.slots import LOADS, Slots
 from tests.fakes.stub_provider import StubProvider
 from tests.sim.test_overload import attained
 
 MIB = 1 << 20
-LOADS = {
-    "short prompts": Load(),
-    "short answers": Load(tokens=(200, 1000), decode_s=(0.05, 0.15)),
-    "all sizes": Load(tokens=(20, 8000)),
-    "contention": Load(tokens=(20, 2000), contention=0.5),
-    "half cached": Load(tokens=(500, 1000), reads=500.0, cached=0.5),
-    "half cached, untold": Load(tokens=(500, 1000), reads=500.0, cached=0.5, told=False),
-}
 
 
 def steps(at: float) -> int:

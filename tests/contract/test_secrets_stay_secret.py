@@ -173,6 +173,9 @@ def test_a_faulty_configuration_is_told_of_without_its_secrets() -> None:
         f"{LOCAL}admin: {{token: '{key}'}}\n",
         f"{LOCAL}admin: {{token: {{env: X, file: '/{key}'}}}}\n",
         f"{LOCAL}log: {{provenance_key: '{key}'}}\n",
+        f"{LOCAL}traces: {{otlp_url: http://h, headers: {{authorization: 'Bearer {header}'}}}}\n",
+        f"{LOCAL}traces: {{otlp_url: 'https://user:{password}@h:99999'}}\n",
+        f"{LOCAL}traces: {{otlp_url: 'https://h/?key={key}'}}\n",
     ]
     for text in spoiled:
         said = problems(text)

@@ -42,9 +42,9 @@ _IN_WORDS = {
 }
 
 
-def locked() -> dict[str, tuple[str, list[str]]]:
-    """Return version and hashes of each locked package."""
-    entries = LOCKED_FILE.read_text().replace("\\\n", " ").splitlines()
+def locked(file: Path) -> dict[str, tuple[str, list[str]]]:
+    """Return version and hashes of each package that a file locks."""
+    entries = file.read_text().replace("\\\n", " ").splitlines()
     out = {}
     for line in entries:
         if not line.strip() or line.lstrip().startswith("#"):
@@ -55,7 +55,7 @@ def locked() -> dict[str, tuple[str, list[str]]]:
     return out
 
 
-LOCKED = locked()
+LOCKED = locked(LOCKED_FILE)
 SBOM: dict[str, Any] = json.loads((ROOT / "etc" / "sbom.cdx.json").read_text())
 COMPONENTS = {canonicalize_name(c["name"]): c for c in SBOM["components"]}
 
@@ -178,3 +178,47 @@ def test_the_wheel_brings_the_program_and_nothing_else(tmp_path: Path) -> None:
     assert {"etc/requirements.txt", "etc/sbom.cdx.json", "systemd/lbd.service"} <= brought
     (entries,) = (told[n] for n in names if n.endswith("entry_points.txt"))
     assert entries.decode().split() == ["[console_scripts]", "lbd", "=", "lbd.cli.main:main"]
+
+
+# --- what the Debian package brings ---------------------------------------------------------------------
+
+DEBIAN = ROOT / "systemd" / "debian"
+BUNDLED = locked(DEBIAN / "requirements.txt")
+HEAD = (DEBIAN / "requirements.txt").read_text().split("\n\n")[0]
+EXTRAS = re.findall(r"--extra=(\w+)", HEAD)
+
+
+def test_the_debian_package_brings_what_is_locked_to_the_byte() -> None:
+    """Made anew after etc/requirements.txt, by the command in its head."""
+    assert LOCKED.items() <= BUNDLED.items()
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_debian_package_brings_its_extras(extra: str) -> None:
+    """Whoever has the package cannot install extras into it."""
+    for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
+        assert requirement.specifier.contains(BUNDLED[canonicalize_name(requirement.name)][0]), requirement
+
+
+def test_the_extras_are_those_that_the_package_tells_of() -> None:
+    """README and the package's own."""
+    assert set(EXTRAS) == {"otlp", "top", "validate"}
+    assert "the extras `top`, `validate` and `otlp` among them" in " ".join((ROOT / "README.md").read_text().split())
+
+
+def test_whoever_made_what_the_debian_package_brings_is_named() -> None:
+    """Each bundled package stands in debian/copyright, and nothing that is not bundled; each licence has its text."""
+    text = (DEBIAN / "copyright").read_text()
+    files = {name for line in re.findall(r"^Files: (.+)$", text, re.MULTILINE) for name in line.split()}
+    assert files - {"*", "lbd/page/static/uPlot*"} == BUNDLED.keys()
+    named = re.findall(r"^License: (.+)$", text, re.MULTILINE)
+    licences = {name for line in named for name in re.split(r" (?:and|or) ", line.replace("(", "").replace(")", ""))}
+    assert licences == set(re.findall(r"^License: (\S+)\n ", text, re.MULTILINE))
+
+
+def test_what_builds_the_package_is_locked_too() -> None:
+    """The build system that pyproject.toml names."""
+    tools = locked(DEBIAN / "requirements-build.txt")
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    for requirement in map(Requirement, build):
+        assert requirement.specifier.contains(tools[canonicalize_name(requirement.name)][0])

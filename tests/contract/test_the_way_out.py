@@ -276,9 +276,10 @@ FROM_PROVIDER = {
     "clear_site_data": "*", "content_security_policy": "x", "upgrade": "h2c", "transfer_encoding": "chunked",
     "x_request_id": "theirs",
 }  # fmt: skip
-DOCUMENTED = {"x-request-id", "x-lbd-attempts", "x-lbd-overhead-us", "x-lbd-deployment", "x-lbd-upstream-request-id",
-              "x-lbd-slo", "x-lbd-cost-usd", "x-lbd-validation", "content-type", "content-length", "cache-control",
-              "transfer-encoding", "connection", "retry-after", "retry-after-ms", "x-should-retry"}  # fmt: skip
+DOCUMENTED = {"x-request-id", "request-id", "x-lbd-attempts", "x-lbd-overhead-us", "x-lbd-deployment",
+              "x-lbd-upstream-request-id", "x-lbd-slo", "x-lbd-cost-usd", "x-lbd-validation", "content-type",
+              "content-length", "cache-control", "transfer-encoding", "connection", "retry-after", "retry-after-ms",
+              "x-should-retry"}  # fmt: skip
 
 
 def test_a_provider_s_headers_stay_here() -> None:

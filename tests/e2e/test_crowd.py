@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lbd.ingress.crowd import LARGE_BODIES, most_connections
+from lbd.ingress.crowd import GRACE, LARGE_BODIES, LEAST_CONNECTIONS, most_connections
 from tests.e2e.conftest import Daemon, started
 from tests.fakes.crowd import CHAT, Crowd, ask, chat, others, resident
 from tests.fakes.stub_provider import StubProvider
+from tests.fakes.trust import Authority
 
 MIB = 1 << 20
 SOON = 0.25  # seconds for an ordinary request on a machine that others use too
@@ -59,28 +62,73 @@ def test_thousands_of_idle_connections_cost_little_and_slow_nobody_down(daemon: 
 
 def test_more_connections_than_there_may_be_close_the_oldest(stub: StubProvider, tmp_path: Path) -> None:
     """With few descriptors newcomers are served all the same, and no accept fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
-    try:
-        few = {"limits": {"queue_size": 300}}  # for which these are enough
-        running = Daemon(tmp_path, {"providers": [stub.config()], "probes": {"completion": "never"}, **few})
-        running.start()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    places = (1024 - 256) // 2
 
-    async def main() -> None:
+    async def main(running: Daemon) -> None:
         async with Crowd(running.api) as crowd:
             assert await crowd.many(2000) == 2000
             took = await others(running.api, 20)
-            assert took[-1] < 2 * SOON
+            assert took[10] < SOON and took[-1] < 2000 / places * GRACE + 2 * SOON, "one turn a placeful"
             await asyncio.sleep(0.2)
-            assert crowd.closed() >= 2000 - (1024 - 256) // 2
+            assert crowd.closed() >= 2000 - places
 
+    scarce(stub, tmp_path, 1024, main)
+
+
+def test_where_all_places_are_taken_by_requests_the_next_ones_wait(stub: StubProvider, tmp_path: Path) -> None:
+    """Nobody is turned away, and nobody who is idle is kept for it: three times as many as there is room for."""
+
+    async def main(running: Daemon) -> None:
+        async with Crowd(running.api) as crowd:
+            assert await crowd.many(40, chat()) == 40  # and stay, to ask again
+            sent = chat(user="first=0.3 gap=0 tokens=2")
+            told = await asyncio.gather(*(ask(running.api, sent) for _ in range(3 * LEAST_CONNECTIONS)))
+            assert {status for status, _ in told} == {200}
+            assert (await ask(running.api))[0] == 200
+            for reader, _ in crowd.open:
+                assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 "), "answered, then closed"
+        assert "newcomers_wait" in running.log()
+
+    scarce(stub, tmp_path, 256, main)
+
+
+def test_without_a_descriptor_newcomers_wait_and_are_not_cut_off(stub: StubProvider, tmp_path: Path) -> None:
+    """Connections that never finish a handshake take all there are: nobody can tell whom to close. It takes a while."""
+    own = Authority(tmp_path)
+    own.server("api", "IP:127.0.0.1")
+    context = ssl.create_default_context(cafile=str(own.ca))
+    tls = {"tls": {"cert_file": str(tmp_path / "api.pem"), "key_file": str(tmp_path / "api.key")}}
+
+    async def main(running: Daemon) -> None:
+        assert (await ask(running.api, tls=context))[0] == 200
+        async with Crowd(running.api) as crowd:
+            assert await crowd.many(400) == 400
+            waiting = [asyncio.ensure_future(ask(running.api, tls=context)) for _ in range(5)]
+            await asyncio.sleep(1)
+            assert not any(w.done() for w in waiting) and crowd.closed() == 0
+        assert [status for status, _ in await asyncio.wait_for(asyncio.gather(*waiting), 15)] == [200] * 5
+        assert "newcomers_wait" in running.log()
+
+    scarce(stub, tmp_path, 256, main, **tls)
+
+
+def scarce(
+    stub: StubProvider, folder: Path, most: int, main: Callable[[Daemon], Coroutine[Any, Any, None]], **more: Any
+) -> None:
+    """Do something with a daemon that may open so many descriptors; none of them is missed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     try:
-        asyncio.run(main())
+        few = {"limits": {"queue_size": max(1, (most - 256) // 3)}}  # for which these are enough
+        running = Daemon(folder, {"providers": [stub.config()], "probes": {"completion": "never"}, **few, **more})
+        running.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        asyncio.run(main(running))
     finally:
         assert running.stop() == 0
-    assert "Too many open files" not in running.log()
+    assert "Too many open files" not in running.log() and "out of file descriptors" not in running.log()
 
 
 def test_slow_requests_slow_nobody_down(daemon: Daemon) -> None:

@@ -17,7 +17,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from lbd.demo.servers import ModelServers
+from lbd.page import home, shell
 from tests.e2e.conftest import Daemon, tiers
+from tests.fakes import console_server as made
+from tests.fakes import scenes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -102,19 +105,23 @@ def opened(browser: Browser, lbd: Daemon, path: str = "/", **more: Any) -> Itera
 
 def accessible(browser: Browser, lbd: Daemon, path: str, **more: Any) -> list[str]:
     """Return what axe-core finds wrong. Only its own script is let in; the page is otherwise as served."""
-    source = importlib.util.find_spec("axe_playwright_python")
-    if source is None or source.origin is None:
-        pytest.skip("the package axe-playwright-python is not installed: the page was not held to WCAG")
-    script = Path(source.origin).with_name("axe.min.js").read_text()
     context = browser.new_context(bypass_csp=True, **more)
     try:
         page = context.new_page()
         page.goto(lbd.admin + path)
-        page.evaluate(script)
-        found = page.evaluate("axe.run()")
-        return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found["violations"]]
+        return violations(page)
     finally:
         context.close()
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with what a page shows."""
+    source = importlib.util.find_spec("axe_playwright_python")
+    if source is None or source.origin is None:
+        pytest.skip("the package axe-playwright-python is not installed: the page was not held to WCAG")
+    page.evaluate(Path(source.origin).with_name("axe.min.js").read_text())
+    found = page.evaluate("axe.run()")
+    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found["violations"]]
 
 
 def eventually(true: Callable[[], object], within: float = 20.0) -> float:
@@ -146,6 +153,61 @@ def test_it_is_whole_at_every_size_in_both_themes(
         assert (light == "rgb(246, 247, 248)") is (scheme == "light")
     if scheme == "light" or size == SIZES[0]:
         assert accessible(browser, lbd, "/", **view) == []
+
+
+STYLE = Path(home.__file__).with_name("static") / "page.css"
+
+
+def still(told: dict[str, Any]) -> str:
+    """Return the first screen of a document as one file, without a script."""
+    scene = scenes.scene(told, events=[made.event(n) for n in range(1, 51)], experiments=[])
+    assets = shell.Assets("/page.css", "/page.js")
+    whole = home.page(home.drawn(scene), assets=assets, visitor=shell.Visitor(), live=None).decode()
+    whole = whole.replace('<script src="/page.js" defer></script>', "")
+    return whole.replace('<link rel="stylesheet" href="/page.css">', f"<style>{STYLE.read_text()}</style>")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [scenes.fleet(14), scenes.fleet(14, down=2, slow=1), scenes.fleet(18), scenes.fleet(40, down=1)],
+    ids=["14", "14, three with a reason", "18", "40, one down"],
+)
+def test_a_fleet_fits_on_one_screen(browser: Browser, told: dict[str, Any]) -> None:
+    """Verdict, every row that has something to tell, money and timeline, without a scroll bar either way."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    try:
+        page.set_content(still(told))
+        inside = page.evaluate(
+            "document.querySelector('#table').scrollWidth - document.querySelector('#table').clientWidth"
+        )
+        assert inside <= 0 and page.evaluate("document.documentElement.scrollWidth") <= 1440
+        assert page.evaluate("document.documentElement.scrollHeight") <= 900
+        for part in ("verdict", "numbers", "flow", "money", "events"):
+            assert page.is_visible(f"#{part}")
+        open_tiers = [t for i, t in enumerate(told["tiers"]) if not page.locator(f"#fold-{i}").count()]
+        shown = page.locator(".providers .c-name a:visible").count()
+        assert shown == sum(len(tier["deployments"]) for tier in open_tiers) >= 14
+        if len(open_tiers) < len(told["tiers"]):  # it takes a second for each hundred elements
+            assert violations(page) == []
+    finally:
+        page.close()
+
+
+def test_a_tier_that_is_well_is_opened_without_a_script(browser: Browser) -> None:
+    """Of a crowd; and again folded."""
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
+    try:
+        page = context.new_page()
+        page.set_content(still(scenes.fleet(30, down=1)))
+        rows = page.locator(".providers .c-name a")
+        seen = [rows.nth(i).is_visible() for i in range(30)]
+        assert seen == [True] * 10 + [False] * 20
+        page.click('label[for="fold-1"]')
+        assert [rows.nth(i).is_visible() for i in range(30)] == [True] * 20 + [False] * 10
+        page.click('label[for="fold-1"]')
+        assert not rows.nth(10).is_visible()
+    finally:
+        context.close()
 
 
 def test_without_a_script_it_is_whole_and_stands_still(browser: Browser, lbd: Daemon) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 
 from lbd import plugins
-from lbd.config.compile import Compiled, compile_config
+from lbd.config.compile import compile_config
+from lbd.config.compiled import Compiled
 from lbd.config.load import typed
 from lbd.config.tree import parse
 from lbd.model.problem import ConfigError

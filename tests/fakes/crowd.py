@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from pathlib import Path
 from typing import Self
 
@@ -64,11 +65,11 @@ def chat(stream: bool = False, user: str = "", **more: object) -> bytes:
     return f"{CHAT}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def ask(port: int, sent: bytes | None = None) -> tuple[int, float]:
+async def ask(port: int, sent: bytes | None = None, *, tls: ssl.SSLContext | None = None) -> tuple[int, float]:
     """Make one request on a connection of its own; returns its status and how long it took, in seconds."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     try:
         writer.write(sent or chat())
         head = await reader.readuntil(b"\r\n\r\n")

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from lbd import plugins
 from lbd.app import App
-from lbd.config.compile import Compiled, compile_config
+from lbd.config.compile import compile_config
+from lbd.config.compiled import Compiled
 from lbd.config.load import typed
 from lbd.config.tree import parse
 from lbd.console import Console

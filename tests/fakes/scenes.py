@@ -58,6 +58,26 @@ def document(*rows: out.DeploymentOut, **more: Any) -> dict[str, Any]:
     return told
 
 
+def fleet(rows: int, *, down: int = 0, slow: int = 0, tiers: int = 3) -> dict[str, Any]:
+    """Return the document of so many deployments in tiers; the first are down, the next over their target."""
+    houses = ("openai-eu", "openai-us", "azure-eu", "anthropic", "bedrock-eu", "vertex-eu", "gpu-a", "gpu-b", "mistral")
+    models = ("gpt-4.1", "claude-sonnet", "gpt-4.1-mini", "claude-haiku", "llama-3.3-70b")
+    cells = shown.CellsOut([1.0] * 10, [1.0] * 9 + [0.2], [None] * 11 + [0.98])
+    history = out.HistoryOut(60.0, [0.4 + 0.02 * (i % 9) for i in range(60)], [0.001] * 60, [30] * 60)
+    made_of = []
+    for i in range(rows):
+        name = f"{houses[i % len(houses)]}/{models[i % len(models)]}{f'-{i}' if i >= 45 else ''}"
+        late = {"ttft_s": made.windows(made.quantiles(0.9, 12.4, 14.0, 300))} if i < down + slow else {}
+        made_of.append(made.down(name) if i < down else made.row(name, uptime_cells=cells, history=history, **late))
+    each = -(-rows // tiers)
+    levels = (("primary", 1.5), ("secondary", 3.0), ("tertiary", 10.0))[:tiers]
+    parts = [out.TierOut(n, out.SloOut(s, 0.02), made_of[i * each :][:each]) for i, (n, s) in enumerate(levels)]
+    well = made_of[down:]
+    flow = [way(r.id, 1.0 + i % 4, surface=("support", "drafts")[i % 2]) for i, r in enumerate(well)]
+    told = document(*made_of, flow=flow, status="warn" if down else "pass")
+    return {**told, "tiers": [msgspec.to_builtins(part) for part in parts]}
+
+
 def savings(**more: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "requests": 5000,

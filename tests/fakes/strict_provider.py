@@ -32,6 +32,7 @@ from tests.fakes.strict_embeddings import Wrong
 from tests.unit.shapes.amazon import event as message
 
 HELLO = "Hällo, wörld 🌍!"
+OBJECT = {"said": HELLO}  # what it says where JSON is asked for
 CALLS = ({"city": "Bern"}, {"city": "Röm"})
 THOUGHT, SIGNATURE = "They want the weather.", "c2lnbmF0dXJl"
 
@@ -39,7 +40,9 @@ THOUGHT, SIGNATURE = "They want the weather.", "c2lnbmF0dXJl"
 class StrictProvider:
     """See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, *models: str) -> None:
+        """``models`` are listed beside those that its own configuration asks for."""
+        self.models = ("gpt-4.1", "claude-opus-4-5", *models)
         self.refused: list[str] = []
         self.asked: list[tuple[str, Any]] = []
         self.port = 0
@@ -106,6 +109,7 @@ class StrictProvider:
         app = web.Application()
         for path, handler in (
             ("/openai/v1/chat/completions", openai),
+            ("/house/v1/chat/completions", openai),
             ("/anthropic/v1/messages", anthropic),
             ("/gemini/v1beta/models/{model}:generateContent", google),
             ("/gemini/v1beta/models/{model}:streamGenerateContent", google),
@@ -132,7 +136,7 @@ class StrictProvider:
         if request.path.startswith("/gemini"):
             listed = ("gemini-2.5-pro", *strict_embeddings.MODELS["gemini"].values())
             return web.json_response({"models": [{"name": f"models/{name}"} for name in listed]})
-        return web.json_response({"data": [{"id": "gpt-4.1"}, {"id": "claude-opus-4-5"}], "object": "list"})
+        return web.json_response({"data": [{"id": model} for model in self.models], "object": "list"})
 
     async def _filed(self, request: web.Request) -> web.Response:
         """Take a form with a file, and answer as its format is asked for."""
@@ -163,6 +167,11 @@ class StrictProvider:
                 )
 
         return handle
+
+
+def hello(*, as_json: bool) -> str:
+    """Return what is said to whoever asks without tools."""
+    return json.dumps(OBJECT, ensure_ascii=False) if as_json else HELLO
 
 
 def known(body: dict[str, Any], kind: Any) -> None:
@@ -199,8 +208,9 @@ TOOLS = TypeAdapter(list[ChatCompletionToolUnionParam])
 
 
 async def openai(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-    """Chat completions."""
-    if request.headers.get("authorization") != "Bearer strict":
+    """Chat completions; Azure's too, whose key has a header of its own, and a house's own server's, without a key."""
+    shown = (request.headers.get("authorization", "")[7:], request.headers.get("api-key"))
+    if "strict" not in shown and not request.path.startswith("/house/"):
         raise Wrong("no key")
     known(body, CompletionCreateParamsStreaming)
     MESSAGES.validate_python(body["messages"])
@@ -218,7 +228,8 @@ async def openai(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
         if body.get("tools") and not results
         else []
     )
-    text = "Let me see." if calls else " ".join(map(str, results)) or HELLO
+    form = (body.get("response_format") or {}).get("type", "text")
+    text = "Let me see." if calls else " ".join(map(str, results)) or hello(as_json=form != "text")
     head = {"id": "chatcmpl-strict", "created": 1_700_000_000, "model": body["model"]}
     usage = {
         "prompt_tokens": 20,
@@ -273,7 +284,8 @@ async def anthropic(request: web.Request, body: dict[str, Any]) -> web.StreamRes
     results = [b["content"] for b in blocks if b["type"] == "tool_result"]
     told = [c if isinstance(c, str) else "".join(p["text"] for p in c) for c in results]
     calling = bool(body.get("tools")) and not results
-    text = "Let me see." if calling else " ".join(told) or HELLO
+    form = (body.get("output_config") or {}).get("format") or body.get("output_format")
+    text = "Let me see." if calling else " ".join(told) or hello(as_json=bool(form))
     content: list[dict[str, Any]] = []
     if (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
         content.append({"type": "thinking", "thinking": THOUGHT, "signature": SIGNATURE})
@@ -345,7 +357,9 @@ async def google(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
         json.dumps(p["functionResponse"]["response"], ensure_ascii=False) for p in parts if "functionResponse" in p
     ]
     calling = bool(body.get("tools")) and not results
-    told: list[dict[str, Any]] = [{"text": "Let me see." if calling else " ".join(results) or HELLO}]
+    form = body.get("generationConfig", {}).get("responseMimeType", "")
+    said = "Let me see." if calling else " ".join(results) or hello(as_json="json" in form)
+    told: list[dict[str, Any]] = [{"text": said}]
     if calling:
         name = body["tools"][0]["functionDeclarations"][0]["name"]
         told += [{"functionCall": {"name": name, "args": c}} for c in CALLS]
@@ -397,7 +411,8 @@ async def bedrock(request: web.Request, body: dict[str, Any]) -> web.StreamRespo
     blocks = [b for m in body["messages"] for b in m["content"]]
     results = [b["toolResult"]["content"][0]["text"] for b in blocks if "toolResult" in b]
     calling = bool(body.get("toolConfig")) and not results
-    text = "Let me see." if calling else " ".join(results) or HELLO
+    form = body.get("outputConfig", {}).get("textFormat")
+    text = "Let me see." if calling else " ".join(results) or hello(as_json=bool(form))
     content: list[dict[str, Any]] = [{"text": text}]
     if calling:
         name = body["toolConfig"]["tools"][0]["toolSpec"]["name"]

@@ -59,7 +59,7 @@ RULE: dict[str, tuple[tuple[Any, ...], str, str, str]] = {
     "404 of the model": (failing(404, "model_not_found"), "t", "b", ""),
     "429 with a short wait": (failing(429, **SHORT), "t", "a", "a"),
     "429 with a long wait": (failing(429, **LONG), "t", "b", ""),
-    "429 without a wait": (failing(429), "t", "b", ""),
+    "429 without a wait": (failing(429), "t", "b", "a"),  # after one that is drawn, of a second at most
     "500": (failing(500), "t", "a", "a"),
     "503 overloaded": (failing(503), "t", "a", "a"),
     "529": (failing(529), "t", "a", "a"),

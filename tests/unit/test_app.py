@@ -22,6 +22,7 @@ from lbd.model.table import AdminState
 from lbd.observe import log
 from lbd.ports import StoreError
 from lbd.upstream.aio import AiohttpTransport
+from tests.fakes.collector import Collector
 from tests.fakes.harness import Sim, compiled, provider
 from tests.fakes.house import House
 from tests.fakes.relay import row
@@ -312,6 +313,28 @@ async def test_everything_that_can_be_changed_is_in_force_after_a_reload(tmp_pat
         assert not app.probing.settings.paid
         assert (await house.ask()).status == 401
         assert not [line for line in house.logged if line["event"] == "request"]
+
+
+async def test_a_reload_begins_and_ends_the_sending_of_traces(tmp_path: Path) -> None:
+    """Nothing runs for them before; what waits at the end of the daemon is sent."""
+    async with House(tmp_path) as house:
+        collector = house.app.tracing.export = Collector(house.env)
+        house.stage.always(0.001, *answer(whole()), host="a")
+        await house.ask("m-a")
+        assert "traces" not in house.app.tasks.loops and not house.app.tracing.on
+        house.write(traces={"otlp_url": "http://127.0.0.1:1", "keep_share": 1.0})
+        assert (await house.app.reload(by="me")).parts == ("traces",)
+        assert "traces" in house.app.tasks.loops
+        heard = await house.ask("m-a")
+    ((own, (one,)),) = collector.traces()
+    assert own["lbd.request.id"] == heard.headers["x-request-id"] and collector.closed
+    (sent,) = [t for t in house.stage.at("a") if one.id.encode() in t.endpoint.own]
+    assert own.trace.encode() in sent.endpoint.own
+    async with House(tmp_path, traces={"otlp_url": "http://127.0.0.1:1"}) as house:
+        house.app.tracing.export = Collector(house.env)
+        house.config.pop("traces")
+        house.write()
+        assert (await house.app.reload(by="me")).parts == ("traces",) and not house.app.tracing.on
 
 
 async def test_the_level_of_the_log_is_in_force_after_a_reload(tmp_path: Path) -> None:

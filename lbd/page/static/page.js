@@ -89,7 +89,7 @@
   // j and k go through the rows, Enter opens one, ? is the browser's own help
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
-    const links = [...document.querySelectorAll(".providers .c-name a")];
+    const links = [...document.querySelectorAll(".providers .c-name a")].filter((a) => a.offsetParent);
     const at = links.indexOf(document.activeElement);
     const to = event.key === "j" ? at + 1 : event.key === "k" ? Math.max(0, at - 1) : -1;
     if (to >= 0 && links[to]) { event.preventDefault(); links[to].focus(); }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import orjson
 
@@ -25,6 +27,8 @@ BY_STATUS = {
 }
 # One word for "come back later, there is no room", which SDKs have a class for.
 CROWDED = frozenset({K.OVERLOADED, K.BUSY})
+# Codes on which the official SDK sends the whole conversation in place of a reference to one that the server holds.
+NO_THREAD, LOST_THREAD = THREADS = ("thread_unsupported_request", "thread_not_found")
 
 
 def status(failure: Failure) -> int:
@@ -38,7 +42,9 @@ def encode(failure: Failure) -> bytes:
     if failure.status is not None and 400 <= failure.status < 500 and failure.row.status < 500:
         code = failure.status
     where = f"{failure.param}: " if failure.param and not failure.message.startswith(failure.param) else ""
-    error = {"type": BY_STATUS.get(code, "api_error"), "message": f"{where}{failure.message}"}
+    error: dict[str, Any] = {"type": BY_STATUS.get(code, "api_error"), "message": f"{where}{failure.message}"}
+    if failure.code in THREADS:
+        error["details"] = {"error_code": failure.code, "unsupported": ["thread"]}
     return msgspec.json.encode({"type": "error", "error": error})
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Token, Tool, Turn
 from lbd.shapes import dig, tokens
 from lbd.shapes.chat.read import decode
 from lbd.shapes.chat.turns import joined
+from lbd.shapes.messages import errors
 
 FAMILY = "anthropic"
 # Wishes about the service, not about the answer: who cannot grant them serves the request all the same.
@@ -33,9 +35,21 @@ _KNOWN = _HINTS | {
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
+def _unthreaded(body: dict[str, Any]) -> None:
+    """Refuse a conversation that the server is to hold, which no other provider does; the SDK then sends it whole."""
+    thread = dig.maybe_members(body.pop("thread", None), "/thread")
+    if thread is None:
+        return
+    lost = thread.get("type") == "continue"
+    text = "/thread: this provider holds no conversations; send all messages, and no thread"
+    code = errors.LOST_THREAD if lost else errors.NO_THREAD
+    raise LbdError(Failure(FailureKind.UNSUPPORTED, text, param="/thread", code=code))
+
+
 def read(raw: bytes) -> Prompt:
     """Return what a request asks. Raises LbdError, with the place of what is wrong in it."""
     body = decode(raw)
+    _unthreaded(body)
     dig.only(body, _KNOWN, "", body)
     names: dict[str, str] = {}
     turns: list[Turn] = []

@@ -18,7 +18,8 @@ _REMEDIES = {
     "background": "lbd answers in the background what is asked at /v1/responses by itself, without a stream",
     "store": "lbd keeps no responses to come back for; set it to false",
 }
-_REFERENCE = f"lbd keeps no items to refer to; {_INSTEAD}: clients that send references do so where store is false"
+_WHERE = "clients that would send references do so where store is false"
+_REFERENCE = f"lbd has no such item to refer to; {_INSTEAD}: {_WHERE}"
 # A quote in a prompt is escaped, so these bytes can only be JSON structure.
 _REFERS = re.compile(rb'"type"\s*:\s*"item_reference"')
 
@@ -42,6 +43,16 @@ def kept(previous_response_id: object, conversation: object, background: object,
 def refers(items: memoryview | bytes) -> bool:
     """Tell whether one of these items (JSON) is only a reference to a kept one."""
     return _REFERS.search(items) is not None
+
+
+def forgotten(id_: str) -> Failure:
+    """Return the failure of a reference to an item that is not, or no longer, kept for this client."""
+    return refusal("input", f"lbd has no item {id_[:80]!r}, or no longer; {_INSTEAD}: {_WHERE}")
+
+
+def ambiguous(id_: str) -> Failure:
+    """Return the failure of a reference by an id that this client was told of more than one item."""
+    return refusal("input", f"more than one item bears the id {id_[:80]!r}; {_INSTEAD}: {_WHERE}")
 
 
 def reference(at: str = "input") -> Failure:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lbd.admit.auth import LOCAL, REMEMBERED, Clients, digest
 from lbd.model.failure import Failure, FailureKind
+from lbd.model.peer import Peer
 from lbd.model.provider import ClientSpec, Permission
 
 KEY, OTHER = "sk-lbd-0123456789abcdef", "sk-lbd-other"
@@ -150,3 +151,67 @@ def test_a_client_is_found_by_its_name() -> None:
     assert clients().named("bot") is BOT and clients().named("peer") is PEER
     assert clients().named("local") is None and clients().named("other") is None
     assert Clients(()).named("local") is LOCAL and Clients(()).named("bot") is None
+
+
+# --- certificates ----------------------------------------------------------------------------------------
+
+BOUND = ClientSpec("bound", digest("sk-bound"), certificates=frozenset({"DNS:a", "DNS:b"}))
+ALONE = ClientSpec("alone", b"", certificates=frozenset({"URI:x", "DNS:a"}))
+TWIN = ClientSpec("twin", b"", certificates=frozenset({"CN:twin"}))
+
+
+def peer(*names: str) -> Peer:
+    return Peer(secure=True, names=frozenset(names))
+
+
+def certified() -> Clients:
+    return Clients([BOT, BOUND, ALONE, TWIN])
+
+
+def test_a_client_that_is_bound_needs_both_its_key_and_its_certificate() -> None:
+    """Any of its names is enough; neither stands for the other."""
+    known = certified()
+    for _ in range(2):  # remembered or not
+        for names in (("DNS:a",), ("DNS:b", "DNS:z"), ("DNS:a", "DNS:b")):
+            assert known.who("Bearer sk-bound", None, peer(*names)) is BOUND
+        assert known.who(None, "sk-bound", peer("DNS:b")) is BOUND
+        for names in ((), ("DNS:c",), ("CN:a",), ("URI:x",)):
+            out = known.who("Bearer sk-bound", None, peer(*names))
+            assert isinstance(out, Failure)
+            assert (out.row.status, out.code) == (403, "wrong_certificate")
+            assert "DNS" not in out.message and "bound" not in out.message
+    assert refused("Bearer wrong", None, known).code == "invalid_api_key"
+
+
+def test_a_client_without_a_key_is_known_by_its_certificate() -> None:
+    """What is sent as a key does not matter then, as long as it is nobody's: SDKs send one always."""
+    known = certified()
+    for headers in ((None, None), ("Bearer unused", None), (None, "unused"), ("Basic eDp5", None)):
+        assert known.who(*headers, peer("URI:x", "DNS:q")) is ALONE
+    assert known.who(f"Bearer {KEY}", None, peer("URI:x")) is BOT, "a key that is known tells whose request it is"
+    out = known.who("Bearer sk-bound", None, peer("URI:x"))
+    assert isinstance(out, Failure) and out.code == "wrong_certificate", "and is not made good by being somebody else"
+
+
+def test_a_certificate_that_is_nobody_s_is_no_certificate() -> None:
+    """The refusal is that of the key, with nothing of the names."""
+    assert refused(None, None, certified()).code == "missing_api_key"
+    for names in ((), ("DNS:b",), ("DNS:q",)):  # the second is a name that needs a key beside it
+        out = certified().who(None, None, peer(*names))
+        assert isinstance(out, Failure) and (out.row.status, out.code) == (401, "missing_api_key")
+        assert "DNS" not in out.message
+
+
+def test_a_certificate_of_two_clients_is_refused() -> None:
+    """Whose money would it be."""
+    out = certified().who(None, None, peer("URI:x", "CN:twin"))
+    assert isinstance(out, Failure) and (out.row.status, out.code) == (403, "ambiguous_certificate")
+    assert "twin" not in out.message and "alone" not in out.message
+
+
+def test_clients_with_certificates_alone_are_clients() -> None:
+    """Then nobody is served without, and each is found by its name."""
+    known = Clients([TWIN])
+    assert not known.open and known.named("twin") is TWIN and known.named("local") is None
+    assert known.who(None, None, peer("CN:twin")) is TWIN
+    refused("Bearer x", None, known)

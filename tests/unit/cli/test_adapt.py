@@ -12,7 +12,7 @@ from lbd.adapt.draft import Choices
 from lbd.adapt.write import yaml_text
 from lbd.cli.adapt import faults
 from lbd.cli.main import main
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.config.tree import parse
 from lbd.decide import names, rules
 from lbd.model.failure import Failure

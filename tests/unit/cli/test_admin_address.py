@@ -38,6 +38,16 @@ def test_the_socket_is_preferred_to_the_port(tmp_path: Path) -> None:
     assert str(find(None, path, {})) == "unix:/run/lbd/admin.sock"
 
 
+def test_a_section_with_a_certificate_means_https(tmp_path: Path) -> None:
+    """At its TCP address; the socket is preferred all the same, and speaks no TLS."""
+    tls = "tls: {cert_file: a, key_file: b}"
+    assert str(find(None, config(tmp_path, f"admin: {{{tls}}}\n"), {})) == "https://127.0.0.1:8081"
+    path = config(tmp_path, f"admin:\n  listen: 127.0.0.1:9\n  {tls}\n")
+    assert str(find(None, path, {})) == "https://127.0.0.1:9"
+    found = find(None, config(tmp_path, f"admin: {{socket: /run/x.sock, {tls}}}\n"), {})
+    assert (str(found), found.tls) == ("unix:/run/x.sock", False)
+
+
 def test_a_file_without_an_admin_section_means_the_default(tmp_path: Path) -> None:
     """As the daemon reads it."""
     where = find(None, config(tmp_path, "providers: []\n"), {})
@@ -124,6 +134,8 @@ def test_a_named_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         ("http://10.0.0.1:8081", "http://10.0.0.1:8081"),
         ("http://gateway:8081/", "http://gateway:8081"),
         ("localhost:81", "http://localhost:81"),
+        ("https://gateway:8081/", "https://gateway:8081"),
+        ("https://[::1]:81", "https://[::1]:81"),
         ("http://[::1]:81", "http://[::1]:81"),
         ("0.0.0.0:81", "http://127.0.0.1:81"),
         ("[::]:81", "http://[::1]:81"),
@@ -137,7 +149,19 @@ def test_an_address_is_read_as_people_write_it(text: str, read: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gateway", "http://gateway", "https://a:1", "unix:a.sock", "a:0", "a:99999", "http://a:1/x", "::1:81"]
+    "text",
+    [
+        "",
+        "gateway",
+        "http://gateway",
+        "https://a",
+        "ftp://a:1",
+        "unix:a.sock",
+        "a:0",
+        "a:99999",
+        "http://a:1/x",
+        "::1:81",
+    ],
 )
 def test_what_is_no_address_is_refused_with_the_form_that_is(text: str) -> None:
     """The message names who said so."""

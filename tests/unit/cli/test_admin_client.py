@@ -128,7 +128,7 @@ def raw_server(answer: bytes | None) -> Iterator[int]:
         (None, "no answer in time"),
         (b"", "closed without an answer"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", "closed without an answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", "closed without an answer that is whole"),
     ],
 )
 def test_what_answers_otherwise_or_not_at_all_is_told_as_unreachable(answer: bytes | None, why: str) -> None:

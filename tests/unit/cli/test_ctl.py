@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -77,8 +78,36 @@ def test_a_weight_is_overridden_or_given_back(
 
 
 @pytest.mark.parametrize(
+    ("words", "sent", "told"),
+    [
+        (["drain", "a/b", "--for", "10m"], {"for_s": 600.0}, "Over by itself in 10m00s.\nRunning requests finish."),
+        (["maint", "a/b", "--for", "2h"], {"for_s": 7200.0}, "Over by itself in 2h00m."),
+        (["weight", "a/b", "0.1", "--for", "90"], {"for_s": 90.0, "weight": 0.1}, "Over by itself in 1m30s."),
+    ],
+)
+def test_an_order_may_end_by_itself(
+    words: list[str], sent: dict[str, float], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The daemon is told for how long, and the person when it is over."""
+    with serving({f"POST /v1/deployments/a/b/{words[0]}": {**DONE, "weight": sent.get("weight")}}) as console:
+        assert main(["ctl", *words, "--admin", console.url]) == 0
+    assert console.asked[0].json == {"reason": "", **sent}
+    assert told in capsys.readouterr().out
+
+
+def test_the_configured_weight_has_no_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """To take an override back for a time is an order that nobody could carry out."""
+    with serving({}) as console:
+        assert main(["ctl", "weight", "a/b", "none", "--for", "1h", "--admin", console.url]) == 2
+    assert "leave --for out" in capsys.readouterr().err and console.asked == []
+
+
+@pytest.mark.parametrize(
     "words",
     [
+        ["drain", "a/b", "--for", "0"],
+        ["drain", "a/b", "--for", "31d"],
+        ["ready", "a/b", "--for", "1h"],
         ["weight", "a/b", "much"],
         ["weight", "a/b", "-1"],
         ["weight", "a/b", "nan"],
@@ -219,11 +248,20 @@ def test_orders_reach_a_real_daemon_and_leave_events(daemon: Daemon, capsys: pyt
     assert "good/big: ready, weight 0.25 by order of" in told_by(capsys, daemon, "config")
     assert "weight as configured" in told_by(capsys, daemon, "weight", "good/big", "none")
     assert "gone/big" in told_by(capsys, daemon, "probe-now", "gone/big")
+    assert "Over by itself in 1s." in told_by(capsys, daemon, "drain", "good/big", "--for", "1", "--reason", "a moment")
+    main(["status", *daemon.admin])
+    assert re.search(r"drained by \S.* for another [01]s", capsys.readouterr().out)
+    for _ in range(200):
+        if "good/big: drain" not in told_by(capsys, daemon, "config"):
+            break
+        time.sleep(0.05)
     assert main(["events", "--subject", "good/big", *daemon.admin]) == 0
     told = capsys.readouterr().out
     assert "admin_drain ready -> drain: quota moves by" in told
     assert "admin_weight configured -> 0.25: ordered by" in told
     assert "admin_weight 0.25 -> configured" in told
+    assert re.search(r"admin_drain ready -> drain: a moment by .*for_s=1", told)
+    assert "admin_ready drain -> ready: its time is over by lbd" in told
 
 
 def test_an_order_over_tcp_needs_the_token(

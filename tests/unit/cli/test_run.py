@@ -11,7 +11,7 @@ import pytest
 
 import lbd.daemon.run
 from lbd.cli import main as cli
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 
 GOOD = {
     "providers": [

@@ -133,7 +133,7 @@ GOOD = parse((ETC / "lbd.yaml").read_text(), "lbd.yaml").value
 CHANGES = [
     (("listen",), 8080, "a number for a text"),
     (("listne",), "x", "an unknown key"),
-    (("limits", "journal_days"), 7, "a planned key"),
+    (("limits", "journal_days"), 7, "a key that moved"),
     (("alerts", "error_rate"), 2, "a share over 1"),
     (("alerts", "rules", "probe_stale", "severity"), "fatal", "an unknown severity"),
     (("providers",), [], "no provider"),

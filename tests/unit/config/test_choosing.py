@@ -7,7 +7,7 @@ import pytest
 from lbd.decide.rules import BUILT_IN
 from lbd.model.provider import PeakSpec, RuleSpec, WhenSpec
 from lbd.model.request import Urgency
-from tests.fakes.configs import LOCAL, checked, problems
+from tests.fakes.configs import LOCAL, checked, problems, warnings
 
 WHEN = """\
 routing_rules:
@@ -74,3 +74,34 @@ def test_peak_hours_become_a_spec_and_weights() -> None:
 def test_what_is_wrong_is_told_with_its_place(text: str, problem: str) -> None:
     """And what would be right."""
     assert any(problem in told for told in problems(LOCAL + text)), problems(LOCAL + text)
+
+
+GOOD_AND_CHEAP = """\
+providers:
+  - {name: a, shape: vllm, base_url: http://127.0.0.1/v1, deployments: [
+      {model: good, quality: {default: 0.8, code: 0.9}}, {model: cheap, quality: {default: 0.6}}, {model: new}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "surface", "warned"),
+    [
+        ("{primary: cheap, when: {peak: true}}", "quality_floor: 0.85", True),
+        ("{primary: new, when: {peak: true}}", "quality_floor: 0.1", True),
+        ("{primary: cheap, fallback: new, when: {class: interactive}}", "quality_floor: 0.85", True),
+        ("{primary: cheap, fallback: good, when: {peak: true}}", "quality_floor: 0.85", False),
+        ("{primary: cheap, when: {peak: true}}", "quality_floor: 0.6", False),
+        ("{primary: cheap, when: {peak: true}}", "quality_floor: 0.85, pin: good", False),
+        ("{primary: cheap, when: {class: background}}", "quality_floor: 0.85", False),
+        ("{primary: cheap, when: {surface: [b*]}}", "quality_floor: 0.85", False),
+        ("{primary: cheap, when: {surface: [s*]}}", "quality_floor: 0.85", True),
+        ("{primary: cheap}", "quality_floor: 0.85", False),
+    ],
+)
+def test_a_rule_that_keeps_no_surfaces_floor_is_warned_of(rule: str, surface: str, *, warned: bool) -> None:
+    """It would take requests and then refuse each of them; one that is asked for by name is somebody's own choice."""
+    text = f"{GOOD_AND_CHEAP}routing_rules:\n  r: {rule}\nsurfaces:\n  - {{name: support, {surface}}}\n"
+    told = "5:3: warning: routing_rules.r: no model of it is configured with the quality of surface 'support', "
+    found = warnings(text)
+    assert bool(found) is warned
+    assert all(w.startswith(told) and w.endswith("is refused. Add one to fallback") for w in found), found

@@ -300,7 +300,7 @@ def test_everything_that_does_not_fit_is_told_at_once() -> None:
     ["listen: 127.0.0.2:0\n", "listen: '[::1]:8080'\n", "listen: unix:/run/lbd.sock\n", "listen: localhost:80\n",
      "admin: {listen: null}\n", "admin: {listen: unix:/run/a.sock}\n",
      "listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\n",
-     "listen: 0.0.0.0:80\nclients: [{name: a, key: {env: A}}]\n", "admin: {listen: '0.0.0.0:81', token: {env: A}}\n",
+     "listen: 0.0.0.0:80\nclients: [{name: a, key: {env: A}}]\n",
      "store: {url: 'memory:'}\n", "store: {url: memory}\n", "store: {url: 'sqlite:///s.db'}\n",
      "surfaces: [{name: s, pin: m}]\n",
      "surfaces: [{name: s, pin: a/m, fallback: none}]\n", "probes: {kinds: []}\n", "models: {'gpt-*': m, x: auto}\n",
@@ -309,6 +309,13 @@ def test_everything_that_does_not_fit_is_told_at_once() -> None:
 def test_what_fits_is_neither_wrong_nor_doubtful(rest: str) -> None:
     """The check does not cry wolf."""
     assert warnings(file(rest=rest), {"A": "key"}) == []
+
+
+def test_an_admin_listener_that_others_reach_without_tls_is_doubtful() -> None:
+    """Its token would pass readable; a proxy may be before it, so that it is no error."""
+    (told,) = warnings(file(rest="admin: {listen: '0.0.0.0:81', token: {env: A}}\n"), {"A": "key"})
+    assert told.startswith("3:9: warning: admin.listen: reachable from other hosts without TLS")
+    assert "admin.tls" in told and "proxy" in told
 
 
 def test_inline_secrets_are_taken_where_that_is_allowed() -> None:

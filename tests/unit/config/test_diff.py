@@ -65,6 +65,7 @@ def test_a_rotated_key_is_a_change_although_the_file_is_the_same() -> None:
         ("limits: {queue_size: 5}\n", "limits"),
         ("ledger: {keep_days: 5}\n", "ledger"),
         ("log: {level: debug}\n", "log"),
+        ("traces: {otlp_url: http://127.0.0.1:4318}\n", "traces"),
         ("allowed_hosts: [x]\n", "allowed_hosts"),
     ],
 )

@@ -39,10 +39,9 @@ WRONG = [
         "1:94: providers[0].deployments[0].modle: unknown key (did you mean model",
     ),
     (P + "admin: {token: {envv: A}}\n", "2:17: admin.token.envv: unknown key (did you mean env?)"),
-    # planned keys
     (P + "alerts: []\n", "2:1: alerts: expected a map, got a list"),
     (P + "alerts: {error_rat: 0.1}\n", "2:10: alerts.error_rat: unknown key (did you mean error_rate?)"),
-    (P + "limits: {journal_days: 7}\n", "2:10: limits.journal_days: not in this version of lbd"),
+    (P + "limits: {journal_days: 7}\n", "2:10: limits.journal_days: unknown key: it is journal.keep_days now"),
     # types
     ("providers: 5\n", "1:1: providers: expected a list, got a whole number"),
     ("providers: {a: b}\n", "1:1: providers: expected a list, got a map"),
@@ -115,7 +114,7 @@ WRONG = [
     (P.replace(" shape: vllm,", ""), "1:13: providers[0]: shape is missing. Known: anthropic, azure,"),
     (P.replace("model: m", "weight: 1"), "1:83: providers[0].deployments[0]: `model` is missing"),
     (P + "tiers: [{name: a}]\n", "2:9: tiers[0]: `ttft_p95_s` is missing"),
-    (P + "clients:\n  - name: a\n", "3:5: clients[0]: `key` is missing"),
+    (P + "clients:\n  - key: a\n", "3:5: clients[0]: `name` is missing"),
     (P + "routing_rules:\n  a:\n    fallback: m\n", "3:3: routing_rules.a: `primary` is missing"),
 ]
 

@@ -99,6 +99,17 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     assert "Permission denied" in refused(SecretRef(file=str(tmp_path / "key")))
 
 
+def test_a_headers_value_may_have_spaces(tmp_path: Path) -> None:
+    """Where it is asked for; a line's end is none of it, and what is no header stays out."""
+    (tmp_path / "key").write_text("Bearer abc def\n")
+    ref = SecretRef(file=str(tmp_path / "key"))
+    assert resolve(ref, inline=False, environ={}, words=True).reveal() == "Bearer abc def"
+    assert "holds characters that no key has" in refused(ref)
+    for text in ("a\tb", "a\nb", "a\u00e9"):
+        with pytest.raises(SecretError, match="characters that no key has"):
+            resolve(SecretRef(env="A"), inline=False, environ={"A": text}, words=True)
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n\n"])
 def test_an_empty_secret_is_told(text: str, tmp_path: Path) -> None:
     """It would be sent as no key at all."""

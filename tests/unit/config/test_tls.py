@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from lbd.config.schema import TlsConfig
-from lbd.config.tls import context
+from lbd.config.tls import context, narrower
 from tests.fakes.configs import LOCAL, checked, problems
 from tests.fakes.trust import Authority
 
@@ -87,3 +88,73 @@ def test_a_configuration_is_refused_with_the_place_of_the_file(own: Authority) -
     assert "tls: is for a TCP listener" in said
     (said,) = problems(LOCAL + "tls: {cert_file: x}\n")
     assert "`key_file` is missing" in said
+
+
+def test_the_admin_listener_has_a_certificate_of_its_own(own: Authority) -> None:
+    """Told of at its own place."""
+    files = f"cert_file: {own.folder}/api.pem, key_file: {own.folder}/api.key"
+    made = checked(LOCAL + f"admin: {{tls: {{{files}}}}}\n")
+    assert made.admin_tls is not None and made.tls is None
+    (said,) = problems(LOCAL + f"admin: {{tls: {{{files.replace('api.key', 'other.key')}}}}}\n")
+    assert "admin.tls.key_file: " in said
+    for listen in ("null", "unix:/run/x"):
+        (said,) = problems(LOCAL + f"admin: {{listen: {listen}, tls: {{{files}}}}}\n")
+        assert "admin.tls: is for a TCP listener" in said
+
+
+def test_who_would_not_be_let_in_any_more_is_known_from_the_contexts(own: Authority, tmp_path: Path) -> None:
+    """A certificate that is asked for anew, or an authority that is taken away; one that is added harms nobody."""
+    second = Authority(tmp_path)
+    (own.folder / "two.pem").write_bytes(own.ca.read_bytes() + second.ca.read_bytes())
+    plain, one, two = (told(own, "api.pem", "api.key", ca)[1] for ca in (None, "ca.pem", "two.pem"))
+    for before, after in ((None, one), (plain, one), (two, one)):
+        assert narrower(before, after)
+    for before, after in ((None, None), (None, plain), (one, plain), (one, None), (one, one), (one, two)):
+        assert not narrower(before, after)
+
+
+def clients(own: Authority, text: str, *, ca: bool = True) -> str:
+    """Return a configuration with these clients behind a certificate."""
+    more = f", client_ca_file: {own.folder}/ca.pem" if ca else ""
+    return (
+        LOCAL
+        + f"tls: {{cert_file: {own.folder}/api.pem, key_file: {own.folder}/api.key{more}}}\n"
+        + "allow_inline_secrets: true\n"
+        + f"clients: [{text}]\n"
+    )
+
+
+def test_clients_are_known_by_the_names_of_their_certificates(own: Authority) -> None:
+    """One or several, with a key or without; several clients may share one where each has a key."""
+    text = (
+        "{name: a, key: ka, certificate: 'dns:Bot.example'},"
+        " {name: b, key: kb, certificate: ['DNS:bot.example', 'CN:b']},"
+        " {name: c, certificate: 'URI:spiffe://h/c'}, {name: d, key: kd}"
+    )
+    a, b, c, d = checked(clients(own, text)).clients
+    assert a.certificates == {"DNS:bot.example"} and b.certificates == {"DNS:bot.example", "CN:b"}
+    assert (c.certificates, c.key_sha256) == ({"URI:spiffe://h/c"}, b"") and a.key_sha256
+    assert not d.certificates
+
+
+@pytest.mark.parametrize(
+    ("text", "ca", "at", "words"),
+    [
+        ("{name: a}", True, "clients[0]", "needs a key, a certificate (of tls.client_ca_file), or both"),
+        ("{name: a, key: k, certificate: 'DNS:a'}", False, "clients[0].certificate", "needs tls.client_ca_file"),
+        ("{name: a, certificate: []}", True, "clients[0].certificate", "names no certificate: write DNS:"),
+        ("{name: a, certificate: bot.example}", True, "clients[0].certificate", "'bot.example' is no name of a"),
+        ("{name: a, key: k, certificate: ['DNS:a', 'IP:1.2.3.4']}", True, "clients[0].certificate", "'IP:1.2.3.4' is"),
+        (
+            "{name: a, certificate: 'DNS:x'}, {name: b, certificate: ['DNS:y', 'dns:X']}",
+            True,
+            "clients[1].certificate",
+            "DNS:x alone is client 'a' already: give one of them a key",
+        ),
+        ("{name: a, key: k}, {name: b, key: k}", True, "clients[1].key", "the same key as client 'a'"),
+    ],
+)
+def test_what_cannot_tell_clients_apart_is_an_error(own: Authority, text: str, ca: bool, at: str, words: str) -> None:
+    """At its place, with the remedy."""
+    (said,) = problems(clients(own, text, ca=ca))
+    assert f"{at}: " in said and words in said

@@ -22,6 +22,9 @@ import pytest
 import structlog
 import uvloop
 
+from lbd.cli import admin_tls
+from lbd.cli.admin_address import Where
+from lbd.cli.admin_client import Client
 from lbd.daemon import run
 from lbd.daemon.listen import ListenError
 from lbd.daemon.run import Daemon
@@ -267,7 +270,7 @@ def test_nothing_is_listened_on_afterwards(tmp_path: Path) -> None:
     where: list[tuple[str, int]] = []
 
     async def work(daemon: Daemon) -> None:
-        where.append(daemon._listeners[0].sockets[0].getsockname())
+        where.append(daemon._accepting[0]._sockets[0].getsockname())
         _, writer = await asyncio.open_connection(*where[0])
         writer.close()
 
@@ -354,6 +357,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     own.server("first", "DNS:localhost,IP:127.0.0.1")
     own.server("second", "DNS:localhost,IP:127.0.0.1,DNS:second")
     own.server("client", "DNS:client")
+    own.server("bot", "URI:spiffe://house/bot")
     return own
 
 
@@ -373,13 +377,13 @@ def trusting(own: Authority, *, shows: str | None = None) -> ssl.SSLContext:
 
 
 def port_of(daemon: Daemon) -> int:
-    return int(daemon._sockets[0].getsockname()[1])
+    return int(daemon._accepting[0]._sockets[0].getsockname()[1])
 
 
-async def models(port: int, context: ssl.SSLContext | None, *fields: str) -> bytes:
+async def models(port: int, context: ssl.SSLContext | None, *fields: str, path: str = "/v1/models") -> bytes:
     """Ask for the models on a connection of its own; returns what came, which may be nothing."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    lines = ["GET /v1/models HTTP/1.1", "Host: localhost", "Connection: close", *fields, "", ""]
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *fields, "", ""]
     try:
         writer.write("\r\n".join(lines).encode())
         return await asyncio.wait_for(reader.read(), 5)
@@ -423,6 +427,128 @@ def test_a_client_shows_a_certificate_beside_its_key(tmp_path: Path, authority: 
         "allow_inline_secrets": True,
     }
     running(tmp_path, work, **configured)
+
+
+def test_a_client_is_bound_to_the_names_of_its_certificate(tmp_path: Path, authority: Authority) -> None:
+    """With a key both count; without one the certificate alone tells who asks; and no name is told to anybody."""
+
+    async def work(daemon: Daemon) -> None:
+        port = port_of(daemon)
+        key = "Authorization: Bearer key-canary"
+        client, bot = trusting(authority, shows="client"), trusting(authority, shows="bot")
+        assert (await models(port, client, key)).startswith(b"HTTP/1.1 200 ")
+        assert (await models(port, client)).startswith(b"HTTP/1.1 401 ")
+        assert (await models(port, client, "Authorization: Bearer wrong")).startswith(b"HTTP/1.1 401 ")
+        for fields in ((), ("Authorization: Bearer unused",)):
+            assert (await models(port, bot, *fields)).startswith(b"HTTP/1.1 200 ")
+        refused = await models(port, bot, key)
+        assert refused.startswith(b"HTTP/1.1 403 ") and b"wrong_certificate" in refused
+        assert b"DNS" not in refused and b"spiffe" not in refused
+        refused = await models(port, bot, "Origin: http://localhost")
+        assert refused.startswith(b"HTTP/1.1 403 ") and b"unknown_origin" in refused
+
+    configured = {
+        "tls": tls_of(tmp_path, authority, client_ca_file=str(authority.ca)),
+        "clients": [
+            {"name": "c", "key": "key-canary", "certificate": ["DNS:client", "DNS:other"]},
+            {"name": "b", "certificate": "URI:spiffe://house/bot"},
+        ],
+        "allow_inline_secrets": True,
+    }
+    running(tmp_path, work, **configured)
+
+
+def test_a_reload_lets_go_of_whom_it_would_not_let_in(tmp_path: Path, authority: Authority) -> None:
+    """An authority that is taken away vouches for nobody any more, connected or not."""
+    other = Authority(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(authority.ca.read_bytes() + other.ca.read_bytes())
+    section = tls_of(tmp_path, authority, client_ca_file=str(both))
+    ask = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    admin = {"listen": "127.0.0.1:0", "socket": str(tmp_path / "admin.sock"), "tls": section}
+
+    async def work(daemon: Daemon) -> None:
+        context = trusting(authority, shows="client")
+        ports = [port_of(daemon), int(daemon._accepting[1]._sockets[0].getsockname()[1])]
+        open_ = [await asyncio.open_connection("127.0.0.1", port, ssl=context) for port in ports]
+        for path, (reader, writer) in zip((b"/v1/models", b"/livez"), open_, strict=True):
+            writer.write(ask.replace(b"/v1/models", path))
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        await daemon._app.reload(by="test")
+        assert len(daemon._server.connections) == 1  # type: ignore[union-attr]
+        both.write_bytes(other.ca.read_bytes())
+        await daemon._app.reload(by="test")
+        for reader, writer in open_:
+            await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+        for port in ports:
+            with contextlib.suppress(ssl.SSLError):
+                assert await models(port, context) == b""
+
+    running(tmp_path, work, tls=section, admin=admin)
+
+
+def test_a_reload_lets_go_of_who_is_in_the_middle_of_a_handshake(tmp_path: Path, authority: Authority) -> None:
+    """It began under what no longer holds: who holds it open must not get in by that."""
+    section = tls_of(tmp_path, authority)
+
+    async def work(daemon: Daemon) -> None:
+        with socket.create_connection(("127.0.0.1", port_of(daemon))) as early:
+            assert (await models(port_of(daemon), trusting(authority))).startswith(b"HTTP/1.1 200 ")
+            path = daemon._app.path
+            configured = json.loads(path.read_text())
+            configured["tls"]["client_ca_file"] = str(authority.ca)
+            path.write_text(json.dumps(configured))
+            await daemon._app.reload(by="test")
+            early.setblocking(False)
+            reader, writer = await asyncio.open_connection(
+                sock=early, ssl=trusting(authority), server_hostname="localhost"
+            )
+            writer.write(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+
+    running(tmp_path, work, tls=section)
+
+
+def test_the_admin_listener_speaks_tls_where_it_has_a_certificate(tmp_path: Path, authority: Authority) -> None:
+    """At its TCP address alone; a reload reads the files again; the page's cookie is for TLS alone."""
+    section = tls_of(tmp_path, authority)
+    admin = {"listen": "127.0.0.1:0", "socket": str(tmp_path / "admin.sock"), "tls": section, "token": "token-canary"}
+
+    async def work(daemon: Daemon) -> None:
+        port = int(daemon._accepting[1]._sockets[0].getsockname()[1])
+        context = trusting(authority)
+        assert (await models(port, context, path="/readyz")).startswith(b"HTTP/1.1 ")
+        assert not (await models(port, None, path="/livez")).startswith(b"HTTP/1.1")
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "admin.sock"))
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        form = b"token=token-canary&name=me&next=/"
+        head = "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        for scheme, status in (("http", b"403"), ("https", b"303")):
+            more = f"Origin: {scheme}://localhost\r\nContent-Length: {len(form)}\r\n\r\n"
+            writer.write((head + more).encode() + form)
+            told = await reader.readuntil(b"\r\n\r\n")
+            assert told.startswith(b"HTTP/1.1 " + status), told
+            length = [f for f in told.lower().split(b"\r\n") if f.startswith(b"content-length:")]
+            await reader.readexactly(int(length[0].split(b":")[1]) if length else 0)
+        assert b"; Secure" in told and b"; HttpOnly" in told
+        (tmp_path / "api.pem").write_bytes((authority.folder / "second.pem").read_bytes())
+        (tmp_path / "api.key").write_bytes((authority.folder / "second.key").read_bytes())
+        await daemon._app.reload(by="test")
+        _, other = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        assert "second" in [name for _, name in other.get_extra_info("peercert")["subjectAltName"]]
+        other.close()
+        writer.close()
+        client = Client(Where("127.0.0.1", port, tls=True), None, admin_tls.context(authority.ca, None, {}))
+        asked = asyncio.get_running_loop().run_in_executor(None, client.get, "/v1/config")
+        assert "hash" in str(await asked)
+
+    running(tmp_path, work, admin=admin, allow_inline_secrets=True)
 
 
 def test_a_reload_takes_the_new_certificate_and_cuts_nobody_off(tmp_path: Path, authority: Authority) -> None:

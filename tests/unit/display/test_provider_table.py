@@ -161,10 +161,15 @@ def test_an_open_breaker_without_a_time_is_open() -> None:
         (out.AdminOut("drain", None, "ana (unix socket)"), "drain", "drained by ana (unix socket)"),
         (out.AdminOut("maint", None, "token"), "maint", "in maintenance by token"),
         (out.AdminOut("ready", 0.5, "token"), "ready weight 0.5", "weight 0.5 ordered by token"),
+        (
+            out.AdminOut("drain", 0.5, "ana", "2026-11-24T09:29:50.000Z", "2026-11-24T10:20:00.000Z"),
+            "drain weight 0.5",
+            "drained by ana for another 9m50s; weight 0.5 ordered by ana for another 1h00m",
+        ),
     ],
 )
 def test_an_order_is_told_with_who_gave_it(admin: out.AdminOut, cell: str, told: str) -> None:
-    """Apart from health: a drained row may be well."""
+    """Apart from health: a drained row may be well. And for how long, where it ends by itself."""
     made = row(admin=admin)
     assert text(made)["admin"] == cell
     assert str(reason(made)).endswith(f"up for 20m00s: {told}")

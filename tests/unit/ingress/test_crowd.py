@@ -9,12 +9,17 @@ import pytest
 
 from lbd.ingress.crowd import (
     CLOSED_AT_ONCE,
+    GRACE,
     LARGE_BODIES,
     LEAST_CONNECTIONS,
     OTHERS,
+    SLOW,
     SMALL,
     Room,
+    Standing,
+    longest_idle,
     most_connections,
+    silent,
     superfluous,
 )
 from lbd.model.failure import FailureKind
@@ -25,6 +30,7 @@ MIB = 1 << 20
 @dataclass
 class Client:
     idle_since: float | None
+    standing: Standing = Standing.IDLE
 
 
 def test_connections_leave_descriptors_for_the_providers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,10 +45,22 @@ def test_connections_leave_descriptors_for_the_providers(monkeypatch: pytest.Mon
 def test_those_that_have_been_idle_for_longest_are_closed() -> None:
     """As many as there are too many and a few more; nobody who is being answered."""
     clients = [Client(None if i % 2 else float(i)) for i in range(1002)]
-    assert superfluous(clients, 1002) == []
-    closed = superfluous(clients, 1000)
+    assert superfluous(clients, 1002, 2000.0) == []
+    closed = superfluous(clients, 1000, 2000.0)
     assert [c.idle_since for c in closed] == [2.0 * i for i in range(2 + int(1000 * CLOSED_AT_ONCE))]
-    assert superfluous([Client(None)] * 9, 3) == []
+    assert superfluous([Client(None)] * 9, 3, 2000.0) == []
+    assert [c.idle_since for c in longest_idle(clients, 3, 2000.0)] == [0.0, 2.0, 4.0]
+    assert len(longest_idle(clients, 2000, 2000.0)) == 501
+
+
+def test_those_with_which_least_is_lost_are_closed_first() -> None:
+    """A newcomer has a moment to ask, and a request some seconds to arrive, before somebody else has their place."""
+    begun, new, idle = Client(1.0, Standing.BEGUN), Client(2.0, Standing.NEW), Client(2.0)
+    of = [begun, new, idle, Client(None, Standing.NEW), Client(None, Standing.BEGUN)]
+    assert longest_idle(of, 9, 2.0) == [idle] and silent(of, 2.0) == []
+    assert longest_idle(of, 9, 2.0 + GRACE) == [idle, new] and silent(of, 2.0 + GRACE) == [new]
+    assert longest_idle(of, 9, 1.0 + SLOW) == [idle, new, begun] and silent(of, 1.0 + SLOW) == [new]
+    assert longest_idle(of, 1, 99.0) == [idle]
 
 
 def test_small_bodies_are_not_counted() -> None:

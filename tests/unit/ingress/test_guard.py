@@ -101,7 +101,8 @@ def test_other_names_are_refused(host: str) -> None:
 def test_no_text_makes_it_fail(host: str) -> None:
     """Headers are strangers' words."""
     assert known_host(host, ()) in (True, False)
-    assert known_origin(host, host, ()) in (True, False)
+    assert known_origin(host, host, (), secure=False) in (True, False)
+    assert known_origin(host, host, (), secure=True) in (True, False)
     assert known_page({"sec-fetch-site": host, "sec-fetch-mode": host}.get, reads=True) in (True, False)
     assert is_json(host) in (True, False)
 
@@ -138,7 +139,24 @@ def test_no_text_makes_it_fail(host: str) -> None:
 )
 def test_an_origin_is_the_own_page_or_a_listed_host(origin: str | None, host: str | None, known: bool) -> None:
     """No Origin is no page: SDKs, curl."""
-    assert known_origin(origin, host, ALLOWED) is known
+    assert known_origin(origin, host, ALLOWED, secure=False) is known
+
+
+@pytest.mark.parametrize(
+    ("origin", "known"),
+    [
+        (None, True),
+        ("https://localhost:8080", True),
+        ("HTTPS://localhost:8080", True),
+        ("https://lbd.internal", True),
+        ("http://localhost:8080", False),
+        ("http://lbd.internal", False),
+        ("localhost:8080", False),
+    ],
+)
+def test_by_tls_a_page_that_came_without_is_nobody_s(origin: str | None, known: bool) -> None:
+    """Whoever is on the way may have written it, in the listener's own name."""
+    assert known_origin(origin, "localhost:8080", ALLOWED, secure=True) is known
 
 
 @pytest.mark.parametrize(

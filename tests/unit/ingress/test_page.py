@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from lbd.ingress.problem import Problem
+from lbd.model.batch import Batch, Counts, Status
 from lbd.page import forms, shell, table
 from lbd.ports import StoreError
 from tests.fakes.house import House
@@ -50,6 +51,17 @@ async def test_every_page_has_the_policy_and_is_not_kept(tmp_path: Path) -> None
                 for name, value in shell.HEADERS.items():
                     assert response.headers[name] == value, (path, name)
                 Read(await response.text()).harmless()
+
+
+async def test_background_work_is_shown_where_there_is_some(tmp_path: Path) -> None:
+    """What waits, until when, and what got no answer; hidden before."""
+    late = Batch("b1", "bot", "/v1/embeddings", "f", "24h", 1, 9, status=Status.EXPIRED, counts=Counts(3, 1, 2))
+    for kept in ({}, {"b1": late}):
+        async with House(tmp_path) as of:
+            of.app.shelf.batches.update(kept)
+            async with of.tcp.get("/", headers=HTML) as response:
+                panel = Read(await response.text()).all("section", id="queue")[0]
+                assert ("hidden" in panel) is not bool(kept)
 
 
 async def test_a_page_view_asks_no_provider_anything(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def test_dead_letters_are_what_nobody_answered_the_latest_first() -> None:
     assert told["dead_letters"][0]["object"] == "response" and told["dead_letters"][3]["error_file_id"] == "file-9"
     assert told["dead_letters"][2]["fault"] == "holds no request"
     assert (told["waiting"], told["oldest_s"], told["by_status"]["in_progress"]) == (2, 10.0, 1)
+    assert told["next_expires_at"] == 99 and report(kept[:2], 11.0)["next_expires_at"] is None
 
 
 async def test_the_page_is_there(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lbd.ingress.connection import MOST_MISSES, Connection
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.repeat import learn
 from lbd.ingress.reply import HttpReply
-from lbd.ingress.server import MOST_MISSES, Connection, Server
+from lbd.ingress.server import Server
 from tests.fakes.caller import request
 from tests.fakes.env import FakeEnv
 from tests.fakes.wire import a_moment

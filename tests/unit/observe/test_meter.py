@@ -152,3 +152,14 @@ def test_a_histogram_counts_each_value_in_the_bucket_that_holds_it(values: list[
     copy = h.copy()
     copy.add(0.5)
     assert sum(copy.counts) == sum(h.counts) + 1
+
+
+def test_exemplars_are_of_requests_whose_trace_can_be_looked_up() -> None:
+    """The last of them in each bucket, however many others come after it; they count all the same."""
+    kept = {"1" * 32}
+    meter = Meter(lambda record: record.trace in kept)
+    for trace in ("0" * 32, "1" * 32, "2" * 32):
+        meter.add(record(trace=trace))
+    for histogram in (meter.seconds["interactive"], meter.ttft["interactive"], meter.firsts["p/a"]):
+        assert [e.trace_id for e in histogram.exemplars if e is not None] == ["1" * 32]
+        assert sum(histogram.counts) == 3

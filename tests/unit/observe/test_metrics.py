@@ -84,6 +84,8 @@ def full_page() -> str:
         tiers=[TierFacts("primary", 2, 1)],
         budgets=[BudgetFacts("client/c/day", 50.0, 31.2, 0.4, 3600.0)],
         alerts=AlertFacts({("error_rate", "firing"): 1}, {("webhook", "failed"): 3}),
+        traces={"error": 3, "lost": 1},
+        spans={"sent": 7, "rejected": 0, "failed": 2},
     )
     return render(counted(), facts_, openmetrics=False).decode()
 
@@ -104,6 +106,14 @@ def test_the_page_tells_of_experiments() -> None:
     assert told['lbd_experiment_running{"experiment": "x"}'] == 1 > told['lbd_experiment_running{"experiment": "y"}']
     assert told['lbd_experiment_units{"arm": "treatment", "experiment": "x"}'] == 10
     assert told['lbd_experiment_requests{"arm": "control", "experiment": "x"}'] == 900
+
+
+def test_the_page_tells_of_traces_where_they_are_sent() -> None:
+    """Kept by why, or lost; spans by what became of them."""
+    told = samples(full_page().encode())
+    assert told['lbd_traces_total{"kept": "error"}'] == 3 and told['lbd_traces_total{"kept": "lost"}'] == 1
+    assert told['lbd_trace_spans_total{"outcome": "failed"}'] == 2
+    assert not any("lbd_trace" in name for name in samples(render(counted(), FACTS, openmetrics=False)))
 
 
 def test_the_page_tells_of_hedges() -> None:

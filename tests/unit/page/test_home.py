@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbd.page import home, shell
 from lbd.page.markup import Html, text
 from tests.fakes import console_server as made
-from tests.fakes.scenes import Read, alert, budget, document, experiment, savings, scene, way
+from tests.fakes.scenes import Read, alert, budget, document, experiment, fleet, savings, scene, way
 
 ASSETS = shell.Assets("/assets/1-page.css", "/assets/2-page.js")
 HOSTILE = (
@@ -54,6 +54,29 @@ def test_rows_stand_in_their_tier() -> None:
     drawn = home.drawn(scene())
     assert drawn.rows == (("tier-0", ("row-local-a/smollm2", "row-openai-eu/gpt-4.1")),)
     assert home.drawn(scene(document(made.row()))).rows != drawn.rows
+
+
+def test_many_rows_that_are_well_take_a_line_each() -> None:
+    """So that a fleet fits on one screen; a few keep what there is room for."""
+    assert page(scene(fleet(home.ROOMY))).all("table", class_="providers")
+    assert page(scene(fleet(home.ROOMY + 1))).all("table", class_="providers dense")
+
+
+def folds(told: dict[str, Any]) -> list[str]:
+    return [str(a["id"]) for a in page(scene(told)).all("input", type="checkbox")]
+
+
+def test_of_a_crowd_only_tiers_with_news_are_open() -> None:
+    """A tier that is well is one line with its sums; one row that is down, late or under an order opens it again."""
+    assert folds(fleet(home.CROWDED)) == []
+    assert folds(fleet(home.CROWDED + 1)) == ["fold-0", "fold-1", "fold-2"]
+    assert folds(fleet(home.CROWDED + 1, down=1)) == ["fold-1", "fold-2"]
+    assert folds(fleet(home.CROWDED + 1, slow=1)) == ["fold-1", "fold-2"]
+    told = fleet(home.CROWDED + 1)
+    told["tiers"][2]["deployments"][0]["admin"]["weight"] = 0.5
+    assert folds(told) == ["fold-0", "fold-1"]
+    group = home.drawn(scene(told)).parts["tier-0"]
+    assert "42.7/s, the slowest p95 820" in group and "show its 7 rows" in group
 
 
 def test_what_time_alone_changes_is_no_news() -> None:

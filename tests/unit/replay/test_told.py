@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lbd.config.compile import Compiled
+from lbd.config.compiled import Compiled
 from lbd.display.paint import Paint
 from lbd.observe.archive import Reader, Scribe
 from lbd.replay import again, told

@@ -14,6 +14,7 @@ CONFIG: dict[str, Any] = {
     "store": {"url": "sqlite:///var/lib/lbd/state.db"},
     "journal": {"path": "/var/lib/lbd/j"},
     "alerts": {"webhook": "https://hooks.example.net/x"},
+    "traces": {"otlp_url": "https://collector.example.net"},
     "clients": [{"name": "bot", "key": "secret-secret"}],
     "providers": [
         {
@@ -36,6 +37,7 @@ def test_nothing_is_written_sent_or_asked() -> None:
     assert told.config.store.url == "memory:"
     assert journal.folder(told.config.journal, before.config.store.url) is None
     assert before.alerts.receivers and not told.alerts.receivers
+    assert before.traces is not None and told.traces is None
     assert told.clients[0].key_sha256 != before.clients[0].key_sha256
 
 

@@ -7,20 +7,29 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lbd.state import limit
-from lbd.state.limit import ALONE, BOUNDS, FORGET, HEADROOM, HIGHEST, LOWEST, SLACK, SOON, SPREAD, START, WAITING, Limit
-from tests.fakes.slots import Load, Slots
+from lbd.state.baseline import BOUNDS, Baseline
+from lbd.state.limit import (
+    DRAIN,
+    FIRST_DRAIN,
+    FIRST_REST,
+    HEADROOM,
+    HIGHEST,
+    LOWEST,
+    REST,
+    SELDOM,
+    SLACK,
+    SOON,
+    START,
+    Drain,
+    Evidence,
+    Limit,
+)
+from tests.fakes.slots import LOADS, STARTS, Load, Slots
 
-STARTS = (1.0, 2.0, 4.0, 8.0, 32.0, 64.0)
-LOADS = {
-    "short prompts": Load(),
-    "short answers": Load(tokens=(200, 1000), decode_s=(0.05, 0.15)),
-    "prompts of all sizes": Load(tokens=(20, 8000)),
-    "computed together": Load(tokens=(20, 2000), contention=0.5),
-    "half of them from the cache": Load(tokens=(500, 1000), reads=500.0, cached=0.5),
-    "at random": Load(rate=2.0),
-}
+SEEDS = 3
 
 
 def steps(at: float) -> int:
@@ -28,36 +37,57 @@ def steps(at: float) -> int:
     return 4 if 60 <= at < 120 else 2
 
 
+def near(slots: int, start: float, load: Load, seed: int) -> float:
+    """Return the share of the half minute after the first in which the limit is within one of the truth."""
+    seen = Slots(lambda _at: slots, start, load, seed).run(90).between(60, 90)
+    return sum(abs(value - slots) <= 1 for value in seen) / len(seen)
+
+
 # --- a server's slots ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("load", LOADS)
-def test_it_finds_two_slots_within_a_minute(load: str, start: float) -> None:
-    """Within one of the truth, from any start, whatever is asked of the server: for the last third of the minute."""
-    for seed in range(2):
-        seen = Slots(lambda _at: 2, start, LOADS[load], seed).run(60).between(40, 60)
-        assert seen
-        assert sum(abs(value - 2) > 1 for value in seen) <= 0.03 * len(seen), (seed, seen)
+def test_it_finds_two_slots_within_a_minute(load: str) -> None:
+    """Within one of the truth from any start, whatever is asked of the server: nearly always, in nearly every run.
+
+    Of a slow server a minute shows ten answers; there it takes a little longer at times.
+    """
+    shares = [near(2, start, LOADS[load], seed) for start in STARTS for seed in range(SEEDS)]
+    assert sum(share >= 0.9 for share in shares) >= 0.85 * len(shares), shares
+    assert sum(shares) / len(shares) >= (0.9 if load == "slow" else 0.95), shares
 
 
-@pytest.mark.parametrize("start", [1.0, 2.0, 4.0, 8.0])
-@pytest.mark.parametrize("load", LOADS)
-def test_it_follows_a_change_to_four_and_back(load: str, start: float) -> None:
-    """Each within a minute; a server that is given 64 at once has first to work them off."""
-    for seed in range(2):
-        server = Slots(steps, start, LOADS[load], seed).run(180)
-        for slots, (after, before) in ((2, (40, 60)), (4, (100, 120)), (2, (160, 180))):
-            seen = server.between(after, before)
-            assert sum(abs(value - slots) > 1 for value in seen) <= 0.03 * len(seen), (seed, slots, seen)
+@pytest.mark.parametrize("slots", [1, 4])
+@pytest.mark.parametrize("load", [load for load in LOADS if "noisy" not in load and "untold" not in load])
+def test_it_finds_one_slot_and_four(load: str, slots: int) -> None:
+    """As surely, where TTFTs that did not wait do not differ by multiples."""
+    shares = [near(slots, start, LOADS[load], seed) for start in STARTS for seed in range(SEEDS)]
+    assert sum(shares) / len(shares) >= (0.85 if load == "slow" else 0.93), shares
 
 
-@pytest.mark.parametrize("slots", [1, 2, 4, 8, 16, 32])
-def test_it_serves_as_many_as_the_best_fixed_limit(slots: int) -> None:
-    """95 % of the answers at least, from the second minute on, at servers with few slots and with many."""
-    for load in (LOADS["short prompts"], LOADS["short answers"]):
-        best = Slots(lambda _at: slots, slots, load, 3, fixed=True).run(180).done(60, 180)
-        assert Slots(lambda _at: slots, START, load, 3).run(180).done(60, 180) >= 0.95 * best
+@pytest.mark.parametrize("load", ["short prompts", "log-normal", "half cached", "contention"])
+def test_it_follows_a_change_to_four_and_back(load: str) -> None:
+    """Each within a minute."""
+    found = []
+    for start in (1.0, 8.0):
+        for seed in range(4):
+            server = Slots(steps, start, LOADS[load], seed).run(180)
+            for slots, (after, before) in ((2, (45, 60)), (4, (105, 120)), (2, (165, 180))):
+                seen = server.between(after, before)
+                found.append(sum(abs(value - slots) <= 1 for value in seen) >= 0.9 * len(seen))
+    assert sum(found) >= 0.9 * len(found), found
+
+
+@pytest.mark.parametrize("slots", [2, 4, 8, 16, 32])
+def test_it_serves_nearly_as_many_as_the_best_fixed_limit(slots: int) -> None:
+    """Nine of ten answers at least, from the second minute on, at servers with few slots and with many."""
+    for load in ("short prompts", "short answers", "short, noisy"):
+        done = [0, 0]
+        for seed in range(1 if slots > 4 else 4):
+            best = Slots(lambda _at: slots, slots, LOADS[load], seed, fixed=True).run(180)
+            found = Slots(lambda _at: slots, START, LOADS[load], seed).run(180)
+            done = [done[0] + found.done(60, 180), done[1] + best.done(60, 180)]
+        assert done[0] >= (0.7 if "noisy" in load else 0.9) * done[1], (load, done)
 
 
 def test_a_server_that_is_hardly_used_is_not_throttled() -> None:
@@ -66,68 +96,144 @@ def test_a_server_that_is_hardly_used_is_not_throttled() -> None:
     assert min(server.between(0, 300)) >= 8
 
 
+@pytest.mark.parametrize("load", ["short prompts", "log-normal", "short answers", "short, noisy"])
+def test_it_recovers_from_a_base_line_that_was_learned_behind_a_queue(load: str) -> None:
+    """The server still has thirty requests of another when the first of ours come: within three minutes."""
+    found = []
+    for start in (2.0, 8.0):
+        for seed in range(4):
+            server = Slots(lambda _at: 2, start, replaced(LOADS[load], backlog=30), seed).run(240)
+            seen = server.between(200, 240)
+            found.append(sum(abs(value - 2) <= 1 for value in seen) >= 0.9 * len(seen))
+    assert sum(found) >= 7, found
+
+
+def replaced(load: Load, **more: int) -> Load:
+    return Load(**{**vars(load), **more})
+
+
 def test_prompts_from_the_cache_of_which_nothing_is_told_cost_some_slots_and_no_more() -> None:
-    """They look as if all the others had waited: then it stays between half the slots and all of them."""
-    load = Load(tokens=(500, 1000), reads=500.0, cached=0.5, told=False)
-    seen = Slots(lambda _at: 4, START, load, 1).run(180).between(60, 180)
-    assert 1.5 <= sum(seen) / len(seen) <= 4.5
+    """They look as if all the others had waited: then it stays between a few of the slots and all of them."""
+    seen = Slots(lambda _at: 4, START, LOADS["half cached, untold"], 1).run(180).between(60, 180)
+    assert 1.2 <= sum(seen) / len(seen) <= 4.5
 
 
 # --- one answer after the other -----------------------------------------------------------------------
 
-
-def known(value: float, base: float = 0.2, **more: object) -> Limit:
-    """Return a limit that has cut before, with a base line in the first bucket."""
-    return Limit(value, (base, *(None,) * len(BOUNDS)), 100.0, cut=True, **more)  # type: ignore[arg-type]
+SURE = Baseline((0.2,) * (len(BOUNDS) + 1), (50,) * (len(BOUNDS) + 1), 0.1)
 
 
-def after(lim: Limit, *answers: tuple[float, float, int], tokens: int = 50) -> Limit:
+def known(value: float, **more: object) -> Limit:
+    """Return a limit that was found, with a base line of 0.2 s, and no drain for a while."""
+    return Limit(value, **{"line": SURE, "drain": Drain(1e6), "found": True, "answer_s": 2.0, **more})  # type: ignore[arg-type]
+
+
+def after(lim: Limit, *answers: tuple[float, float, int], now: float = 100.0) -> Limit:
     """Return the limit after answers: TTFT, total, in flight."""
     for ttft, total, inflight in answers:
-        lim = limit.sample(lim, ttft, total, tokens, inflight, 100.0)
+        lim = limit.sample(lim, ttft, total, 50, inflight, now)
     return lim
 
 
+WAITED = (1.2 + SLACK, 3.0, 3)  # of three in flight each waits a third of its time
+AT_ONCE = (0.2, 2.2, 3)
+
+
 def test_one_too_many_is_cut_to_what_is_served() -> None:
-    """Of three in flight each waits a third of its time: two are served."""
-    waits = (0.2 * SPREAD + 1.0, 3.0, 3)
-    assert after(known(3.0), *[waits] * (SOON - 1)).value == 3.0
-    cut = after(known(3.0), *[waits] * SOON)
+    """Two of three are."""
+    assert after(known(3.0), *[WAITED] * (SOON - 1)).value == 3.0
+    cut = after(known(3.0), *[WAITED] * SOON)
     assert cut.value == pytest.approx(2.0 + HEADROOM)
-    assert cut.answers == 0
+    assert (cut.found, cut.too_high, cut.evidence) == (True, 3.0, Evidence(late=True))
 
 
 def test_a_long_queue_is_cut_at_once() -> None:
-    """The first three of sixty-four show it; no need to wait for the last."""
-    lim = after(Limit(64.0), (0.2, 2.2, 1), (0.2, 2.2, 2), (2.2, 4.2, 3), (2.3, 4.3, 4), (4.4, 6.4, 5))
-    assert lim.value <= 4.0
+    """The first few of sixty-four show it; no need to wait for the last."""
+    first = [(0.2, 2.2, 1), (0.2, 2.2, 2), (2.2, 4.2, 3), (2.3, 4.3, 4), (4.4, 6.4, 5)]
+    lim = after(Limit(64.0), *first)
+    assert lim.value <= 4.0 and lim.found
 
 
-def test_what_was_sent_under_a_higher_limit_says_how_many_are_served() -> None:
-    """It never raises the limit, and cuts it further where it was cut too little."""
-    assert after(known(4.0), (0.2, 2.2, 5)).value == 4.0
-    assert after(known(4.0), *[(60.0, 62.0, 62)] * 4).value == pytest.approx(2.5, abs=0.4)
+def test_one_answer_that_took_long_is_no_queue() -> None:
+    """Nor two of many: how long an answer is differs more than how long it waits."""
+    assert after(known(3.0), *[AT_ONCE] * 4, WAITED, *[AT_ONCE] * 4, WAITED).value >= 3.0
+
+
+def test_what_was_sent_under_a_higher_limit_corrects_the_cut_either_way() -> None:
+    """It says how many are served, and never that more could be than were too many."""
+    cut = after(known(64.0), *[(60.0, 62.0, 64)] * SOON)
+    assert cut.value == pytest.approx(2.5, abs=0.4)
+    low = after(cut, *[(30.0, 40.0, 40)] * 20)
+    assert low.value == pytest.approx(10.5, abs=0.6)
+    assert after(low, *[(55.0, 56.0, 40)] * 60).value < 8.0
+    assert after(replace(cut, too_high=3.0), *[(30.0, 40.0, 40)] * 20).value == 3.0
+
+
+def test_what_was_sent_since_a_cut_counts_for_more_than_what_comes_late() -> None:
+    """Once there is any of it, a straggler changes nothing."""
+    cut = after(known(3.0), *[WAITED] * SOON)
+    since = after(cut, (0.2, 2.2, 2))
+    assert since.evidence.answers == 1 and not since.evidence.late
+    assert after(since, (60.0, 62.0, 30)).evidence == since.evidence
 
 
 def test_one_alone_never_waits_for_us() -> None:
     """What a single request meets is the server's own slowness, or others' traffic: the base line moves towards it."""
-    lim = after(known(1.0), (2.0, 2.2, 1))
+    lim = after(known(1.0), *[(2.0, 2.2, 1)] * SOON)
     assert lim.value > 1.0
-    assert lim.base[0] == pytest.approx(0.2 + ALONE * 1.8)
+    assert (lim.line.usual_s[4] or 0) > 0.3
 
 
-def test_what_did_not_wait_at_the_limit_raises_it_slowly() -> None:
-    """By half a request for each round of answers."""
-    assert after(known(4.0), (0.2, 2.2, 4)).value == 4.125
-    assert after(known(4.9), (0.2, 2.2, 4)).value == pytest.approx(4.9 + 0.5 / 4.9)
-    assert after(known(4.0), (0.2 * SPREAD, 2.2, 4)).value == 4.125
+def test_what_did_not_wait_at_the_limit_raises_it_by_one() -> None:
+    """After a round of answers, of four at least; a large limit by an eighth."""
+    assert after(known(4.0), *[(0.2, 2.2, 4)] * 3).value == 4.0
+    assert after(known(4.0), *[(0.2, 2.2, 4)] * 4).value == 5.0 + HEADROOM
+    assert after(known(2.5), *[(0.2, 2.2, 2)] * 3).value == 2.5
+    assert after(known(2.5), *[(0.2, 2.2, 2)] * 4).value == 3.0 + HEADROOM
+    assert after(known(32.0), *[(0.2, 2.2, 32)] * 32).value == 36.0 + HEADROOM
+    assert after(known(HIGHEST), *[(0.2, 2.2, 512)] * 512).value == HIGHEST
+
+
+def test_the_more_ttfts_differ_the_more_answers_it_takes() -> None:
+    """Where they differ by half of what an answer takes, a round proves nothing."""
+    doubtful = replace(SURE, usual_s=(1.0,) * (len(BOUNDS) + 1), noise=0.5)
+    lim = after(known(4.0, line=doubtful), *[(1.0, 1.5, 4)] * 8)
+    assert lim.value == 4.0
+    assert after(lim, *[(1.0, 1.5, 4)] * 60).value > 4.0
+    assert after(known(4.0, line=doubtful), *[(1.3, 1.8, 4)] * 20).value == 4.0, "perhaps, and perhaps not"
+
+
+def test_one_late_answer_from_the_cache_hides_no_queue() -> None:
+    """It took hundreds of times the usual, which is a second: of prompts that are read that would be minutes."""
+    lim = after(Limit(16.5, found=True), *[(0.002, 1.0, 2)] * 60, tokens=0)
+    lim = after(lim, *[(1.0, 3.0, 2)] * 60, tokens=2000)
+    lim = after(lim, (1.0, 2.0, 2), tokens=0)
+    assert after(lim, *[(5.0, 7.0, 16)] * 16, tokens=2000).value < 10
+
+
+def test_a_limit_that_proved_too_high_is_tried_again_after_a_pause() -> None:
+    """Of two seconds at first, of twenty in the end; where it is not too high any more, without one."""
+    pauses = []
+    lim, now = known(3.5), 1000.0
+    for _ in range(6):
+        lim = after(lim, *[WAITED] * SOON, now=now)
+        assert lim.value < 3.0
+        lim = after(lim, *[(0.2, 2.2, 2)] * 9, now=now + lim.rest_s - 0.1)
+        assert lim.value < 3.0
+        pauses.append(lim.rest_s)
+        now += lim.rest_s + 0.1
+        lim = after(lim, (0.2, 2.2, 2), now=now)
+        assert lim.value == 3.0 + HEADROOM
+    assert pauses == [FIRST_REST, 4.0, 8.0, 16.0, REST, REST]
+    lim = after(lim, *[AT_ONCE] * 9, now=now)
+    assert (lim.value, lim.rest_s) == (4.0 + HEADROOM, 0.0)
 
 
 def test_what_ran_far_from_the_limit_says_nothing() -> None:
     """An idle server's limit does not drift."""
-    assert after(known(8.0), (0.2, 2.2, 7)).value == 8.0
-    assert after(known(8.0), (0.2, 2.2, 4)).answers == 0
-    assert after(Limit(8.0), (0.2, 2.2, 4), (0.2, 2.2, 4)).value == 8.0
+    lim = after(known(8.0), *[(0.2, 2.2, 7)] * 30, *[(3.0, 5.0, 7)] * 30)
+    assert (lim.value, lim.evidence) == (8.0, Evidence())
+    assert after(Limit(8.0), *[(0.2, 2.2, 4)] * 9).value == 8.0
 
 
 def test_before_the_first_cut_it_doubles() -> None:
@@ -138,28 +244,106 @@ def test_before_the_first_cut_it_doubles() -> None:
 
 def test_a_few_milliseconds_are_noise() -> None:
     """A cached prompt's base line of a millisecond does not make fifty a queue."""
-    assert after(known(4.0, base=0.001), *[(0.001 + SLACK, 0.06, 4)] * 9).value > 4.0
-    assert after(known(4.0, base=0.001), *[(0.1 + SLACK, 0.2, 4)] * 9).value < 4.0
+    line = replace(SURE, usual_s=(0.001,) * (len(BOUNDS) + 1))
+    assert after(known(4.0, line=line), *[(0.001 + SLACK, 0.06, 4)] * 9).value > 4.0
+    assert after(known(4.0, line=line), *[(0.1 + SLACK, 0.2, 4)] * 9).value < 4.0
 
 
-def test_a_long_prompt_is_no_queue_and_a_short_one_does_not_excuse_it() -> None:
-    """What a bucket has not shown follows from the others: in proportion upwards, no less downwards."""
-    lim = known(4.0)
-    assert after(lim, *[(0.2 * 2 * SPREAD, 2.0, 4)] * 9, tokens=200).value > 4.0
-    assert after(lim, *[(20.0, 22.0, 4)] * 9, tokens=200).value < 4.0
-    longest = limit.sample(Limit(4.0, cut=True), 3.0, 5.0, 60_000, 1, 100.0)
-    assert longest.base[-2] == 3.0
-    assert after(longest, *[(3.0 * SPREAD, 6.0, 4)] * 9).value > 4.0, "a short prompt is not expected to take less"
+def test_a_base_line_that_is_far_too_high_does_not_weigh_for_ever() -> None:
+    """What lies below it counts as its own length at most."""
+    line = replace(SURE, usual_s=(30.0,) * (len(BOUNDS) + 1))
+    lim = after(known(4.0, line=line), (0.2, 2.2, 4))
+    assert lim.evidence.waiting == pytest.approx(-4 * 0.2)
 
 
 def test_a_server_that_became_slower_for_good_is_not_throttled_for_ever() -> None:
-    """The base line rises by half a percent a second, so that the new normal is learned within minutes."""
-    now, lim = 100.0, known(8.0)
-    for _ in range(600):
+    """What runs beside few others, or alone, shows the new normal."""
+    now, lim = 100.0, known(8.0, drain=Drain(110.0))
+    for _ in range(900):
         now += 1.0
-        lim = limit.sample(lim, 0.8, 1.0, 50, math.floor(lim.value), now)
+        lim = limit.sample(lim, 0.8, 1.0, 50, limit.admitted(lim), now)
     assert lim.value > 4.0
-    assert lim.base[0] == pytest.approx(0.8)
+    assert lim.line.usual_s[4] == pytest.approx(0.8, rel=0.1)
+
+
+# --- drains -------------------------------------------------------------------------------------------
+
+
+def test_it_is_drained_where_nobody_is_ever_nearly_alone() -> None:
+    """To a quarter for a few answers; these show the base line, and what it taught decides when the next is due."""
+    lim = limit.sample(known(8.0, drain=Drain()), 3.0, 5.0, 50, 8, 100.0)
+    assert lim.drain == Drain(100.0 + FIRST_DRAIN)
+    lim = limit.sample(lim, 3.0, 5.0, 50, 8, 100.0 + FIRST_DRAIN)
+    assert (limit.slots(lim), limit.admitted(lim), lim.drain.runs) == (8, 2, True)
+    assert limit.admits(lim, 1) and not limit.admits(lim, 2)
+    other = after(lim, (9.0, 11.0, 8), now=111.0)
+    assert (other.drain, other.evidence, other.line) == (lim.drain, lim.evidence, lim.line), "it was sent before"
+    for shown in range(1, SOON):
+        lim = after(lim, (3.0, 5.0, 2), now=111.0)
+        assert (lim.drain.runs, lim.drain.shown) == (True, shown)
+    lim = after(lim, (3.0, 5.0, 2), now=112.0)
+    assert (limit.admitted(lim), lim.evidence) == (8, Evidence())
+    assert lim.drain.at == 112.0 + DRAIN, "it was off by much: soon again"
+
+
+def test_drains_that_teach_nothing_become_seldom() -> None:
+    """From a quarter of a minute to five; and only to a half."""
+    now, lim, gaps = 100.0, known(8.0, drain=Drain(100.0)), []
+    for _ in range(7):
+        lim = after(lim, (0.2, 2.2, 8), now=now)
+        assert lim.drain.runs
+        low = limit.admitted(lim)
+        lim = after(lim, *[(0.2, 2.2, low)] * SOON, now=now)
+        assert lim.drain.at is not None and not lim.drain.runs
+        gaps.append(lim.drain.at - now)
+        now = lim.drain.at
+        lim = replace(lim, value=8.0, evidence=Evidence())
+    assert gaps == [30.0, 60.0, 120.0, 240.0, SELDOM, SELDOM, SELDOM]
+    assert low == 4
+
+
+def test_a_large_limit_is_drained_until_a_round_has_answered() -> None:
+    """Of sixteen, four would be too few to tell."""
+    lim = after(known(64.0, drain=Drain(100.0)), (0.2, 2.2, 64))
+    lim = after(lim, *[(0.2, 2.2, 16)] * 15)
+    assert lim.drain.runs
+    assert not after(lim, (0.2, 2.2, 16)).drain.runs
+
+
+def test_a_drain_that_takes_too_long_is_given_up() -> None:
+    """Who is inside does not come out: the limit serves again, and tries it another time."""
+    lim = after(known(8.0, drain=Drain(100.0)), (3.0, 5.0, 8))
+    assert lim.drain.runs
+    lim = after(lim, (3.0, 5.0, 8), now=120.0)
+    assert (lim.drain.runs, lim.drain.at) == (False, 120.0 + DRAIN)
+
+
+def test_a_drain_is_given_up_by_time_alone() -> None:
+    """Where no answer comes any more of which it learns: none at all, only failures, or only such as come whole."""
+    lim = after(known(8.0, drain=Drain(100.0)), (3.0, 5.0, 8))
+    assert lim.drain.runs
+    assert limit.over_in_time(lim, 101.0) is lim
+    given_up = limit.over_in_time(lim, 200.0)
+    assert (given_up.drain.runs, given_up.drain.at, limit.admitted(given_up)) == (False, 200.0 + DRAIN, 8)
+    assert limit.over_in_time(given_up, 300.0) is given_up
+
+
+def test_who_works_beside_few_others_anyhow_needs_no_drain() -> None:
+    """A few such answers are as good as one; one slot needs none, nor does a limit that is not reached."""
+    lim = after(known(8.0, drain=Drain(90.0)), *[(0.2, 2.2, 3)] * SOON)
+    assert lim.drain == Drain(100.0 + 2 * DRAIN, every_s=2 * DRAIN)
+    assert not after(known(8.0, drain=Drain(90.0)), (0.2, 2.2, 7)).drain.runs
+    assert not after(known(1.5, drain=Drain(90.0)), (0.2, 2.2, 1)).drain.runs
+
+
+def test_what_was_sent_under_a_higher_limit_corrects_the_cut_during_a_drain_too() -> None:
+    """It comes out first."""
+    cut = after(known(64.0), *[(60.0, 62.0, 64)] * SOON)
+    drained = replace(cut, drain=Drain(100.0, True))
+    assert after(drained, *[(30.0, 40.0, 40)] * 20).value == pytest.approx(10.5, abs=0.6)
+
+
+# --- what is told, and the bounds ---------------------------------------------------------------------
 
 
 def test_the_server_s_own_word_is_taken() -> None:
@@ -169,6 +353,9 @@ def test_the_server_s_own_word_is_taken() -> None:
     assert limit.slots_known(Limit(), 10**6).value == HIGHEST
     same = Limit(3.0)
     assert limit.slots_known(same, 3) is same
+    drained = Limit(8.0, drain=Drain(100.0, True))
+    assert limit.admitted(limit.slots_known(drained, 6)) == 6
+    assert limit.admitted(limit.slots_known(drained, 8)) == 8
 
 
 def test_it_admits_up_to_the_whole_number_below_it() -> None:
@@ -180,7 +367,7 @@ def test_it_admits_up_to_the_whole_number_below_it() -> None:
 
 samples = st.lists(
     st.tuples(
-        st.floats(0.0, 5.0),  # time that passes
+        st.floats(0.0, 20.0),  # time that passes
         st.floats(1e-6, 60.0),
         st.floats(0.0, 60.0),  # of the rest of the answer
         st.integers(0, 200_000),
@@ -192,20 +379,20 @@ samples = st.lists(
 
 @given(st.floats(LOWEST, HIGHEST), samples)
 def test_any_history_keeps_its_bounds(start: float, history: list[tuple[float, float, float, int, int]]) -> None:
-    """Within 1..512, up by at most one a sample, down only after so many answers; no base line but its own moves."""
+    """Within 1..512, and never below one that is admitted; what is cut rests on enough answers; a rise is a step."""
     lim, now = Limit(start), 1000.0
     for gap, ttft, rest, tokens, inflight in history:
         now += gap
         new = limit.sample(lim, ttft, ttft + rest, tokens, inflight, now)
         assert LOWEST <= new.value <= HIGHEST
-        assert new.value <= lim.value + 1.0
+        assert 1 <= limit.admitted(new) <= limit.slots(new)
         if new.value < lim.value:
-            assert lim.answers + 1 >= SOON and new.cut and new.answers == 0
-        passed = 0.0 if not lim.base_at else now - lim.base_at
-        moved = 0
-        for old, b in zip(lim.base, new.base, strict=True):
-            if old is None or b != pytest.approx(old * (1 + FORGET * passed)):
-                moved += b is not None
-        assert moved <= 1
-        assert 0 <= new.waiting <= max(new.inside, WAITING) + 1e-9
+            assert lim.evidence.answers + 1 >= SOON or lim.evidence.late
+            assert new.found
+        elif not lim.evidence.late:
+            assert new.value <= max(lim.value + 1.0, math.floor(lim.value) * 1.125 + 1.0 + HEADROOM)
+        else:
+            assert new.value <= max(lim.value, lim.too_high, lim.value + 1.0 + HEADROOM)
+        assert 0 <= new.rest_s <= REST
+        assert new.drain.at is not None and new.drain.shown >= 0 and DRAIN <= new.drain.every_s <= SELDOM
         lim = new

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lbd.model.outcome import QuotaReading
 from lbd.state import quota
+from lbd.state.freely import Free
 from lbd.state.need import NOTHING, Ahead, Need
 from lbd.state.quota import LEAST, SOON, UNKNOWN_RESET, Answered, Quota
 
@@ -240,51 +242,70 @@ def test_the_first_view_of_nothing_sent_is_kept() -> None:
     assert q.buckets["requests"].remaining == 7 and q.as_of == 0
 
 
-# --- 429s one after the other -------------------------------------------------------------------------
+# --- 429s ---------------------------------------------------------------------------------------------
 
 
-def test_a_wait_that_nobody_named_is_a_second_until_it_is_plain_that_nothing_is_left() -> None:
-    """Then it doubles with each 429 that comes when the wait is over, up to its longest; an answer ends that."""
-    q, now, waits = Quota(), NOW, []
-    for _ in range(12):
-        q = quota.refused(q, None, now)
-        waits.append(q.blocked_until - now)
-        now = q.blocked_until
-    most = quota.MISTRUSTED
-    assert waits[: most + 2] == [quota.RATE_WAIT] * most + [2 * quota.RATE_WAIT, 4 * quota.RATE_WAIT]
-    assert waits[-1] == quota.LONGEST_RATE_WAIT == max(waits) and waits == sorted(waits)
-    q = quota.answered(q, now)
-    assert q.refusals == 0
-    assert quota.refused(q, None, now).blocked_until - now == quota.RATE_WAIT
+def refused(q: Quota, wait_s: float | None, now: float, **more: object) -> Quota:
+    """A 429 to what was sent 50 ms ago."""
+    return quota.refused(q, wait_s, now, **{"sent_at": now - 0.05, **more})  # type: ignore[arg-type]
 
 
-def test_what_was_under_way_when_it_closed_counts_for_nothing() -> None:
-    """Neither its refusals, which one moment brought, nor an answer to what was sent before it closed."""
-    q = quota.refused(Quota(), None, NOW)
-    for i in range(50):
-        q = quota.refused(q, None, NOW + i / 100)
-    assert q.refusals == 1 and q.blocked_until == NOW + 0.49 + quota.RATE_WAIT
-    q = quota.refused(q, 20.0, NOW + 0.6)
-    assert q.refusals == 1 and q.blocked_until == NOW + 20.6, "a longer wait that is named holds all the same"
-    again = quota.refused(q, None, NOW + 21)
-    assert again.refusals == 2
-    assert quota.answered(again, NOW + 20.5).refusals == 2
-    assert quota.answered(again, NOW + 20.7).refusals == 0
+@pytest.mark.parametrize("told", [None, 0.0])
+def test_a_wait_that_nobody_named_is_drawn(told: float | None) -> None:
+    """Up to a second, and never none: else every request would be tried there."""
+    for draw, wait in ((0.0, quota.LEAST_WAIT), (0.5, 0.55), (1.0, quota.RATE_WAIT)):
+        q = refused(Quota(), told, NOW, draw=draw)
+        assert q.blocked_until - NOW == pytest.approx(wait)
+        assert quota.left(q, NOW) == 0.0 and quota.next_timer(q, NOW) == q.blocked_until
 
 
-def test_one_goes_first_where_nothing_was_left_time_and_again() -> None:
-    """It shuts the account for a second; after that, or an answer, everybody may; a 429 of its own doubles the wait."""
-    q = Quota()
-    now = NOW
-    for _ in range(quota.MISTRUSTED):
-        assert not quota.used(q, Need(1), now).trial
-        q = quota.refused(q, None, now)
-        now = q.blocked_until
-    first = quota.used(q, Need(1), now)
-    assert first.trial and first.blocked_until == now + quota.RATE_WAIT
-    assert quota.left(first, now) == 0.0 and quota.left(first, now + quota.RATE_WAIT) == 1.0
-    second = quota.used(first, Need(1), now + quota.RATE_WAIT)
-    assert second.blocked_until == first.blocked_until, "nobody refused it: the others need not wait for its end"
-    assert quota.left(quota.answered(first, now), now + 0.3) == 1.0
-    refused = quota.refused(first, None, now + 0.1)
-    assert not refused.trial and refused.blocked_until == now + 0.1 + 2 * quota.RATE_WAIT
+def test_a_wait_that_is_named_is_kept_to() -> None:
+    """To the millisecond, also one that is named later and is longer."""
+    q = refused(Quota(), 0.02, NOW)
+    assert quota.when(q, ONE, NOW) == NOW + 0.02
+    q = refused(q, 5.0, NOW + 0.01)
+    assert quota.when(q, ONE, NOW) == NOW + 5.01
+    assert refused(q, None, NOW + 0.01) == q, "what was under way says nothing new"
+
+
+def test_where_it_is_asked_freely_waits_that_nobody_named_are_short() -> None:
+    """They are no more than a moment then."""
+    q = refused(Quota(), None, NOW)
+    assert q.pace is not None
+    q = replace(q, pace=replace(q.pace, free=Free(until=NOW + 20)))
+    q = quota.used(q, ONE, NOW + 2)
+    assert refused(q, None, NOW + 2.05, draw=0.5).blocked_until == pytest.approx(NOW + 2.05 + quota.LEAST_WAIT / 2)
+
+
+def test_after_a_429_one_request_goes_first_and_its_answer_lets_others_follow() -> None:
+    """Until then something is left, but not at this moment: who comes in time waits its turn."""
+    q = refused(Quota(), 1.0, NOW)
+    then = NOW + 1.0
+    assert quota.when(q, ONE, then) == then and quota.left(q, then) == 1.0
+    q = quota.used(q, ONE, then)
+    assert quota.when(q, ONE, then) > then
+    assert quota.left(q, then) == LEAST and quota.next_timer(q, then) is None
+    assert quota.when(quota.answered(q, then, then + 0.04), ONE, then + 0.04) == then + 0.04
+    none = Quota()
+    assert quota.answered(none, NOW, NOW) is none
+
+
+def test_those_before_it_go_first_after_a_429_too() -> None:
+    """Each lets two follow: the fourth behind the first comes in the third round."""
+    q = refused(Quota(), 1.0, NOW)
+    turns = [quota.when(q, ONE, NOW, ahead=Ahead(Need(n))) for n in range(4)]
+    assert turns[0] == NOW + 1.0 and turns == sorted(turns) and turns[3] > turns[1] > turns[0]
+
+
+def test_limits_that_are_told_say_more_than_429s() -> None:
+    """Where headers tell how a limit fills up, no rate is measured; what both allow is sent."""
+    known, unknown = filling(20), Quota()
+    for q, measured in ((known, False), (unknown, True)):
+        after = refused(q, 0.5, NOW)
+        after = quota.used(after, ONE, NOW + 0.5)
+        after = quota.used(quota.answered(after, NOW + 0.5, NOW + 0.6), ONE, NOW + 0.65)
+        after = refused(after, 0.5, NOW + 0.7, sent_at=NOW + 0.65)
+        assert after.pace is not None and (after.pace.rate > 0) is measured
+    q = quota.used(refused(known, 0.5, NOW), ONE, NOW + 0.5)
+    assert q.buckets["requests"].remaining < known.buckets["requests"].remaining and q.pace is not None
+    assert quota.used(q, ONE, NOW + 100).pace is None, "it is forgotten in time"

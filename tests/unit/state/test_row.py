@@ -10,14 +10,14 @@ import pytest
 from lbd.model.outcome import Load, Outcome, Usage, Verdict
 from lbd.model.table import HealthState
 from lbd.state.evidence import observe_probe
-from lbd.state.limit import START
+from lbd.state.limit import START, Drain, Limit
 from lbd.state.row import (
     PENALTY_SPAN,
     READING_FRESH,
     WATCH_GAP,
-    Presence,
     Row,
     capacity,
+    concurrency,
     fold,
     later,
     penalty,
@@ -39,6 +39,33 @@ def test_capacity_is_the_operator_s_word_then_the_adaptive_limit() -> None:
     assert capacity(new(max_concurrency=3)) == 3.0
     assert capacity(new(self_hosted=True)) == math.floor(START)
     assert capacity(new(self_hosted=True, max_concurrency=3)) == 3.0
+
+
+def test_while_it_is_drained_fewer_may_run_but_nobody_waits_for_background_work_to_run_out() -> None:
+    """Only what may run now changes, not how many it is held to run at once."""
+    row = new(self_hosted=True)
+    row.limit = Limit(8.0, drain=Drain(NOW, True))
+    assert (capacity(row), concurrency(row)) == (2.0, 8.0)
+    row.reserve.background = 3
+    assert capacity(row) == 5.0
+    row.reserve.background = 8
+    assert capacity(row) == 8.0
+    set_by_hand = new(self_hosted=True, max_concurrency=3)
+    set_by_hand.limit = Limit(8.0)
+    assert (capacity(set_by_hand), concurrency(set_by_hand)) == (3.0, 3.0)
+    set_by_hand.limit = row.limit  # by a reload, while it was drained
+    assert capacity(set_by_hand) == 3.0
+
+
+def test_a_drain_ends_where_nothing_comes_that_it_could_learn_of() -> None:
+    """Answers that come whole have no first token, and failures say nothing: it would be held low for ever."""
+    row = new(self_hosted=True)
+    row.limit = Limit(8.0, drain=Drain(NOW, True), answer_s=2.0)
+    later(row, Outcome(None, 0, 2.0), 2)
+    fold(row, NOW + 1.0)
+    assert capacity(row) == 2.0
+    fold(row, NOW + 20.0)
+    assert capacity(row) == 8.0
 
 
 def test_a_penalty_decays_to_nothing() -> None:
@@ -80,7 +107,6 @@ def test_time_is_counted_under_the_state_it_was_spent_in() -> None:
     seen = row.presence.over(FIVE_MINUTES, now)
     assert (seen.known_s, seen.out_s) == (4.0 + 1.0 + WATCH_GAP, 1.0 + WATCH_GAP)
     assert seen.share() == pytest.approx(4.0 / 10.0)
-    assert Presence().share() is None
 
 
 def test_the_cached_share_of_a_prompt_is_learned_slowly() -> None:

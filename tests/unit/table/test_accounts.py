@@ -10,6 +10,7 @@ from lbd.state import quota
 from lbd.state.bucket import Bucket
 from lbd.state.claims import Bid
 from lbd.state.need import NOTHING, Need
+from lbd.state.pace import FIRST, MISTRUSTED
 from lbd.state.quota import Quota
 from lbd.table.accounts import group
 from tests.fakes.tables import bad, deployment, good, owned, probe, provider, serve
@@ -133,17 +134,32 @@ def test_what_is_under_way_is_known_by_what_ended() -> None:
     assert owner.accounts._tally("p") == (Need(*(3 * part for part in need)), NOTHING)
 
 
-def test_after_429_upon_429_one_request_goes_first_and_its_answer_opens_the_account() -> None:
-    """All rows of the account wait for it; without a 429 they need not wait for longer than a second."""
+def test_after_a_429_one_request_goes_first_and_its_answer_opens_the_account() -> None:
+    """All rows of the account wait for it."""
     env, owner = owned("p/a", "p/b")
-    for _ in range(quota.MISTRUSTED):
-        serve(owner, env, 0, bad(FailureKind.RATE))
-        assert owner.lease(1, env.now()) == "quota_exhausted"
-        env.advance(quota.RATE_WAIT + 0.01)
+    serve(owner, env, 0, bad(FailureKind.RATE, retry_after_s=1.0))
+    assert owner.lease(1, env.now()) == "quota_exhausted"
+    env.advance(1.01)
     first = owner.lease(0, env.now())
     assert not isinstance(first, str)
     assert owner.lease(0, env.now()) == owner.lease(1, env.now()) == "quota_exhausted"
-    env.advance(0.3)
+    env.advance(0.03)
     first.settle(good())
-    assert owner.accounts.of(owner.rows[0]).refusals == 0
-    serve(owner, env, 1, good())
+    followed = [owner.lease(i, env.now()) for i in (0, 1, 0)]
+    assert [isinstance(lease, str) for lease in followed] == [False, False, True], "two follow"
+
+
+def test_many_that_want_an_account_are_reason_enough_to_try_it() -> None:
+    """Where the ends of waits are not believed, one goes first for some of them."""
+    env, owner = owned("p/a")
+    for _ in range(MISTRUSTED):
+        owner.accounts.wanted("p")
+        while isinstance(lease := owner.lease(0, env.now()), str):
+            env.advance(0.05)
+        env.advance(0.02)
+        lease.settle(bad(FailureKind.RATE, retry_after_s=0.1))
+    env.advance(0.101)
+    for n in range(FIRST):
+        assert owner.lease(0, env.now()) == "quota_exhausted", n
+        owner.accounts.wanted("p")
+    assert not isinstance(owner.lease(0, env.now()), str)

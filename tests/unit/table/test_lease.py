@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.model.outcome import Outcome
+from lbd.state.need import NOTHING
+from lbd.table.accounts import Sent
 from lbd.table.lease import Lease
 from lbd.table.owner import Owner
 from tests.fakes.tables import bad, good, owned
+
+SENT = Sent("p", NOTHING, 10.0, None, NOTHING, NOTHING)
 
 
 class Recorder:
@@ -26,7 +30,7 @@ class Recorder:
 def taken() -> tuple[Recorder, Lease]:
     _, owner = owned("p/a")
     recorder = Recorder()
-    return recorder, Lease(cast("Owner", recorder), owner.rows[0], False, 1, 1)
+    return recorder, Lease(cast("Owner", recorder), owner.rows[0], False, 1, SENT)
 
 
 def test_a_lease_ends_with_what_became_of_the_attempt() -> None:
@@ -82,3 +86,13 @@ def test_a_lease_is_its_own_context() -> None:
     _, lease = taken()
     with lease as inside:
         assert inside is lease
+
+
+def test_it_knows_at_its_end_how_many_there_were_when_it_came() -> None:
+    """Two are sent at once: the one that is done first met nobody, though it was sent last."""
+    _, owner = owned("p/a")
+    recorder = Recorder()
+    first, second = (Lease(cast("Owner", recorder), owner.rows[0], False, n, SENT) for n in (1, 2))
+    second.settle(good())
+    first.settle(good())
+    assert (second.inflight, first.inflight) == (1, 2)

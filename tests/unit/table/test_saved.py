@@ -15,6 +15,7 @@ from lbd.model.secret import Secret
 from lbd.model.table import SIZES, AdminState
 from lbd.state import breaker, health, quota
 from lbd.state.breaker import Phase
+from lbd.state.limit import Limit
 from lbd.state.need import NOTHING
 from lbd.state.outlier import Ejection
 from lbd.state.quota import Answered, Quota
@@ -88,7 +89,15 @@ def test_percentiles_and_counts_survive(gap: float) -> None:
         assert row.volume.over(window, LATER).usage() == old.volume.over(window, env.now()).usage()
     assert row.volume.over(HOUR, LATER).prompt > 0
     assert row.length.usual == old.length.usual > 0
-    assert row.limit.value == old.limit.value
+    assert (row.limit.value, row.limit.found) == (old.limit.value, old.limit.found)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_limit_that_was_found_is_not_sought_from_afar_again(found: bool) -> None:
+    """One that never was is, and what the base line was has to be seen anew."""
+    env, owner = owned("p/a")
+    owner.rows[0].limit = Limit(2.5, found=found)
+    assert restarted(owner, env).limit == Limit(2.5, found=found)
 
 
 def test_uptime_survives_and_the_time_between_two_runs_is_nobody_s() -> None:

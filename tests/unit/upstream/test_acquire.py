@@ -19,7 +19,7 @@ from lbd.upstream.acquire import GRANT, LONGEST_GRANT, MOST_REFUSALS, Acquired, 
 from lbd.upstream.patience import LOOK_AGAIN
 from lbd.upstream.service import Settings
 from tests.fakes.relay import Relay, row
-from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say
+from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say, whole
 from tests.fakes.virtual import START, VirtualEnv, run
 
 K = FailureKind
@@ -985,6 +985,53 @@ def test_a_failed_attempt_is_paid_from_the_budget() -> None:
         first, second = relay.last.attempts
         assert first.failure == K.BROKEN_STREAM and first.cost > 0 and second.cost > 0
         assert relay.flights.purses._purses["surface/s/day"].spent == first.cost + second.cost == relay.last.cost
+        relay.check()
+
+    play(main)
+
+
+# --- after a 429 --------------------------------------------------------------------------------------
+
+
+def limited(wait: str) -> tuple[Any, ...]:
+    """What a provider says whose limit ends then."""
+    return (0.05, *answer(refusal("slow down", "rate_limit_exceeded"), 429, retry_after=wait))
+
+
+def test_after_a_429_a_request_waits_for_another_row_whose_limit_ends_in_time() -> None:
+    """It was refused for twenty seconds; another row that it has not tried is back within three."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b", tier="secondary"))
+        relay.stage.plan(*limited("3"), host="b")
+        relay.owner.order(relay.find("a"), AdminState.DRAIN, by="me", reason="x")
+        first = relay.start("m")
+        await env.sleep(0.1)
+        relay.owner.order(relay.find("a"), AdminState.READY, by="me", reason="x")
+        relay.stage.plan(*limited("20"), host="a")
+        relay.stage.always(0.05, *answer(whole()), host="b")
+        second = relay.start("m")
+        assert (await first).status == 429, "it had nobody else, and three seconds are too long for one more try"
+        asked = await second
+        assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m"
+        assert len(relay.stage.at("a")) == 1 and 2.5 < relay.records[-1].total_s < 4.5
+        relay.check()
+
+    play(main)
+
+
+def test_without_fallback_no_other_model_is_asked_whatever_refuses_the_first() -> None:
+    """One model, or a clear error: also where its twins are there, and do not take it."""
+
+    async def main(env: VirtualEnv) -> None:
+        rows = [*(row(name) for name in "abc"), row("d", model="n", tier="secondary")]
+        relay = Relay(env, *rows, surfaces=[{"name": "alone", "fallback": "none"}])
+        for name in "abcd":
+            relay.stage.always(0.05, *answer(refusal("broken"), 500), host=name)
+        for _ in range(4):
+            await relay.ask(headers={"x-lbd-surface": "alone"})
+            tried = {a.decision.chosen for a in relay.last.attempts if a.refused is None}
+            assert len({str(name).rpartition("/")[2] for name in tried}) <= 1, tried
         relay.check()
 
     play(main)

@@ -6,7 +6,7 @@ from lbd.model.failure import FailureKind
 from lbd.model.outcome import Outcome
 from lbd.table.lease import Lease
 from tests.fakes.relay import Relay, row
-from tests.fakes.stage import answer, refusal, whole
+from tests.fakes.stage import answer, cut, refusal, whole
 from tests.fakes.virtual import VirtualEnv, run
 
 
@@ -32,5 +32,25 @@ def test_the_table_and_the_record_are_told_the_same() -> None:
         assert [round(o.total_s, 3) for o in told] == [round(a.ended_s - a.started_s, 3) for a in (first, second)]
         assert told[1].usage == second.usage and second.usage is not None
         assert told[1].fingerprint == second.fingerprint
+
+    run(main)
+
+
+def test_the_record_has_the_spans_that_providers_were_told() -> None:
+    """Also of an attempt that was sent twice, and none where nothing could be sent."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", tier="primary"), row("b", tier="secondary"))
+        relay.stage.kept["a"] = 1
+        relay.stage.plan(0.1, cut(FailureKind.STALE), host="a")
+        relay.stage.plan(0.5, *answer(refusal("broken"), 500), host="a")
+        relay.stage.plan(0.25, *answer(whole()), host="b")
+        await relay.ask()
+        told = [taken.endpoint.own.split(b"-")[2].decode() for taken in relay.stage.taken]
+        first, second = relay.last.attempts
+        assert first.resent and told == [first.span, first.span, second.span] and first.span != second.span
+        assert len(relay.last.trace) == 32 and all(
+            relay.last.trace.encode() in t.endpoint.own for t in relay.stage.taken
+        )
 
     run(main)

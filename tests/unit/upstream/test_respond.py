@@ -141,7 +141,12 @@ def test_a_clients_rate_limit_names_its_own_wait() -> None:
 def test_own_fields_name_the_request_the_attempts_and_the_time() -> None:
     """On every answer; the rest where it is known."""
     plain = parse(own_fields("req_1", 2, 123.6))
-    assert plain == {"x-request-id": "req_1", "x-lbd-attempts": "2", "x-lbd-overhead-us": "124"}
+    assert plain == {
+        "x-request-id": "req_1",
+        "request-id": "req_1",
+        "x-lbd-attempts": "2",
+        "x-lbd-overhead-us": "124",
+    }
     full = parse(own_fields("req_1", 1, 0, b"x-lbd-deployment: p/m\r\n", "up-\u20ac", slo_at_risk=True))
     assert full["x-lbd-deployment"] == "p/m"
     assert full["x-lbd-upstream-request-id"] == "up-?"

@@ -97,6 +97,7 @@ def test_a_stream_goes_on_as_it_came_with_lbds_own_headers() -> None:
         assert asked.status == 200 and asked.body == stream("hel", "lo")
         assert asked.headers == {
             "x-request-id": relay.last.id,
+            "request-id": relay.last.id,
             "x-lbd-attempts": "1",
             "x-lbd-overhead-us": "0",
             "x-lbd-deployment": "a/m-a",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lbd.state.limit import Limit
+from lbd.state.limit import Drain, Limit
 from lbd.upstream.patience import LOOK_AGAIN
 from lbd.upstream.queue import Place
 from lbd.upstream.service import Settings
@@ -172,12 +172,12 @@ def test_a_slot_that_nobody_was_told_of_goes_to_who_waits() -> None:
     async def main(env: VirtualEnv) -> None:
         relay = Relay(env, row("a", shape="vllm"))
         relay.stage.always(*ANSWER, host="a")
-        relay.find("a").limit = Limit(1.0, cut=True)
+        relay.find("a").limit = Limit(1.0, found=True)
         relay.owner.touch(0, transition=True)
         first, second, third = (relay.start(stream=True) for _ in range(3))
         await env.sleep(0.1)
         assert len(relay.flights.queue) == 2
-        relay.find("a").limit = Limit(3.0, cut=True)
+        relay.find("a").limit = Limit(3.0, found=True)
         relay.owner.touch(0, transition=True)
         fourth = relay.start(stream=True)
         await env.sleep(0.01)
@@ -207,5 +207,25 @@ def test_background_work_looks_again_less_often_the_more_wait() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    play(main)
+
+
+def test_while_it_is_drained_background_work_waits_and_interactive_work_does_not() -> None:
+    """One of each comes beside one background request that runs: the drain is not for who is waited for."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", shape="vllm"))
+        relay.stage.always(*ANSWER, host="a")
+        first = relay.start(stream=True, headers=BACKGROUND)
+        await env.sleep(0.1)
+        relay.find("a").limit = Limit(4.0, found=True, drain=Drain(env.now(), True))
+        relay.owner.touch(0, transition=True)
+        other, user = relay.start(stream=True, headers=BACKGROUND), relay.start(stream=True)
+        await env.sleep(0.1)
+        assert len(relay.flights.queue) == 1
+        took = [(await task).took_s for task in (first, user, other)]
+        assert took[:2] == pytest.approx([SERVICE] * 2, abs=0.1) and took[2] > SERVICE + 0.5, took
+        relay.check()
 
     play(main)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lbd.ports import Endpoint, Origin
 from lbd.upstream.client import head_bytes
-from lbd.upstream.trace import Ids, Trace, traced
+from lbd.upstream.trace import Ids, Trace, span_of, traced
 
 ID, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GOOD = f"00-{ID}-{PARENT}-01"
@@ -38,6 +38,7 @@ def told(trace: Trace) -> tuple[str, str, str, str | None]:
 def test_a_clients_trace_goes_on() -> None:
     """Its id, its flags and its state; the span is new."""
     trace = Ids().trace(Came(GOOD, "vendor=1,other=2"))
+    assert trace.parent == PARENT
     id_, span, flags, state = told(trace)
     assert (trace.id, id_, flags, state) == (ID, ID, "01", "vendor=1,other=2") and span != PARENT
 
@@ -73,6 +74,7 @@ def test_each_attempt_is_a_span_of_its_own() -> None:
 def test_what_is_none_is_replaced(parent: str | None) -> None:
     """A new trace is begun, not sampled, and a state without its parent means nothing."""
     trace = Ids().trace(Came(parent, "vendor=1"))
+    assert trace.parent == ""
     id_, _, flags, state = told(trace)
     assert id_ == trace.id != ID and (flags, state) == ("00", None)
 
@@ -100,6 +102,15 @@ def test_a_state_that_could_do_harm_is_dropped(state: str) -> None:
 def test_whatever_comes_what_goes_out_is_well_formed(parent: str, state: str) -> None:
     """Two lines at most, and nothing else in them."""
     told(Ids().trace(Came(parent, state)))
+
+
+@given(parent=st.sampled_from([None, GOOD]), state=st.sampled_from([None, "vendor=1"]))
+def test_the_id_of_a_span_is_read_from_its_lines(parent: str | None, state: str | None) -> None:
+    """As it stands there; without lines there is none."""
+    lines = Ids().trace(Came(parent, state)).span()
+    found = LINE.fullmatch(lines)
+    assert found is not None and span_of(lines) == found[2].decode()
+    assert span_of(b"") == ""
 
 
 def test_ids_never_repeat_and_are_never_nothing() -> None:

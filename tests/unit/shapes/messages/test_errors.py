@@ -73,6 +73,14 @@ def test_a_client_s_fault_keeps_the_provider_s_status() -> None:
     assert told["error"]["type"] == "overloaded_error"
 
 
+@pytest.mark.parametrize("code", errors.THREADS)
+def test_a_conversation_that_nobody_holds_is_told_so_that_the_sdk_sends_it_whole(code: str) -> None:
+    """It goes by the details; other failures have none."""
+    told = json.loads(errors.encode(Failure(K.UNSUPPORTED, "m", code=code)))
+    assert told["error"]["details"] == {"error_code": code, "unsupported": ["thread"]}
+    assert "details" not in json.loads(errors.encode(Failure(K.UNSUPPORTED, "m", code="unsupported_value")))["error"]
+
+
 def test_the_message_names_the_place_once() -> None:
     """The shape has no field for it."""
     told = json.loads(errors.encode(Failure(K.BAD_REQUEST, "is wrong", param="/n")))

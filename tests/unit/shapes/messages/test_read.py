@@ -245,6 +245,22 @@ def test_what_has_no_place_elsewhere_is_refused(more: dict[str, Any], at: str) -
     assert raised.value.failure.param == at
 
 
+@pytest.mark.parametrize(
+    ("thread", "code"),
+    [
+        ({"type": "create"}, "thread_unsupported_request"),
+        ({"type": "continue", "previous_message_id": "msg_1"}, "thread_not_found"),
+    ],
+)
+def test_a_conversation_that_the_server_holds_is_refused_elsewhere(thread: dict[str, str], code: str) -> None:
+    """With the word on which the SDK sends all of it; none asks for nothing."""
+    with pytest.raises(LbdError) as raised:
+        asked(thread=thread)
+    failure = raised.value.failure
+    assert (failure.kind, failure.param, failure.code) == (FailureKind.UNSUPPORTED, "/thread", code)
+    assert asked(thread=None) == asked()
+
+
 def test_a_thought_that_nobody_signed_has_no_token() -> None:
     """As lbd marks it on its way to the client."""
     content = [{"type": "thinking", "thinking": "hm", "signature": s} for s in ("lbd..", "")]

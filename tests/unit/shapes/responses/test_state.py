@@ -40,3 +40,10 @@ def test_references_are_found_in_structure_only() -> None:
     assert not state.refers(rb'[{"role":"user","content":"{\"type\":\"item_reference\"}"}]')
     assert state.reference().param == "input"
     assert state.reference("/input/3").param == "/input/3"
+
+
+def test_what_cannot_be_referred_to_is_named() -> None:
+    """By as much of its id as fits into a line, and why."""
+    for failure, why in ((state.forgotten("x" * 200), "no longer"), (state.ambiguous("x" * 200), "more than one")):
+        assert (failure.kind, failure.param, failure.code) == (FailureKind.BAD_REQUEST, "input", "unsupported_parameter")
+        assert why in failure.message and "x" * 80 in failure.message and "x" * 81 not in failure.message
