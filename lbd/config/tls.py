@@ -47,10 +47,16 @@ def context(config: TlsConfig, error: Tell) -> SSLContext | None:
 def narrower(before: SSLContext | None, after: SSLContext | None) -> bool:
     """Tell whether somebody who may be connected under ``before`` could not connect any more: a certificate is asked
     for that was not, or an authority is no longer one.
+
+    Which clients' own certificates are trusted (signed by themselves, and of no authority) a context does not tell:
+    where there are any, one of them may be gone.
     """
     if after is None or not after.verify_mode:
         return False
     if before is None or not before.verify_mode:
+        return True
+    held = before.cert_store_stats()
+    if held["x509"] != held["x509_ca"]:
         return True
     return not set(before.get_ca_certs(binary_form=True)) <= set(after.get_ca_certs(binary_form=True))
 

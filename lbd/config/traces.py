@@ -64,8 +64,8 @@ def spec(given: TracesConfig | None, *, follow: Follow, error: Tell, warn: Tell)
             error((*path, "resource", name), f"{name} is set by lbd: the one by service_name, the other by itself")
     if url is None:
         return None
-    if headers and not _safe(url.reveal()):
-        warn((*path, "otlp_url"), "headers go there readable by everybody on the way: use https://")
+    if (headers or _logs_in(url.reveal())) and not _safe(url.reveal()):
+        warn((*path, "otlp_url"), "headers and keys go there readable by everybody on the way: use https://")
     return TracesSpec(
         url,
         headers,
@@ -84,14 +84,22 @@ def _url(ref: SecretRef | str, path: Path_, follow: Follow, error: Tell, warn: T
     if why is not None:
         error(path, why)
         return None
-    parts = urlsplit(url.reveal())
-    if isinstance(ref, str) and parts.password:
+    if isinstance(ref, str) and _logs_in(ref):
         warn(path, "this URL is a key in plain text: use {file: ...}, {env: ...} or {credential: ...}")
-    if parts.query or parts.fragment:
+    if not _ends_with_path(url.reveal()):
         error(path, "a collector's URL ends with its path")
         return None
     text = url.reveal().rstrip("/")
     return Secret(text if text.endswith(PATH) else text + PATH)
+
+
+def _logs_in(url: str) -> bool:
+    return "@" in urlsplit(url).netloc
+
+
+def _ends_with_path(url: str) -> bool:
+    """Tell whether nothing stands behind its path: not even an empty query, behind which more of the path would go."""
+    return not any(mark in url for mark in "?#")
 
 
 def _safe(url: str) -> bool:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from lbd.daemon import listen
+from lbd.ingress.server import HANDSHAKE
 from lbd.model.units import Seconds
 
-HANDSHAKE: Seconds = 10.0  # for a TLS handshake
 AGAIN: Seconds = 0.1  # until it is tried again to accept, where what is under way took the last descriptors
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], object]

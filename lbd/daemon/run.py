@@ -130,7 +130,7 @@ class Daemon:
         self._accepting = [Accepting(server, api, once), Accepting(self._runner.server, admin, once)]
         server.gate.turned = partial(self._turned, server)
         server.gate.spare.take()
-        self._transport.short = server.make_room
+        self._transport.short, self._transport.taken = server.make_room, server.look_ahead
         try:
             await self._accept(self._app.compiled)
         except OSError as e:

@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (
+        "__weakref__",
         "_begun",
         "_body",
         "_body_size",
@@ -92,7 +93,6 @@ class Connection(asyncio.Protocol):
         # asking for the running loop is a system call each time, to see whether the process was forked
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
         self._inbound: Inbound | None = None  # being received
         self._latest: Inbound | None = None  # received last
         self._repeat: Repeat | None = None
@@ -121,6 +121,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        self._parser = httptools.HttpRequestParser(self)  # not before: of a handshake that fails nothing may be left
         if transport.get_extra_info("sslcontext") is not None:
             self.peer = Peer(secure=True, names=names(transport.get_extra_info("peercert")))
         self._since = self._server.env.now()

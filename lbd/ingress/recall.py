@@ -186,7 +186,7 @@ class _Ear:
             if self._held:
                 return
         data = self._seam + data
-        if any(mark in data for mark in _MARKS):  # said in a text it is a mark, too: then more is held
+        if _MARKS[0] in data or _MARKS[1] in data:  # said in a text it is a mark, too: then more is held
             self._hold(data)
         self._seam = data[-_SEAM:]
 

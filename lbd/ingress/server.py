@@ -6,16 +6,19 @@ What a connection does is in :mod:`lbd.ingress.connection`; what all of them tog
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 from lbd.ingress.connection import Connection, Handle
 from lbd.ingress.crowd import GRACE, Room, longest_idle, most_connections, silent, superfluous
 from lbd.ingress.gate import Gate
-from lbd.model.units import Seconds
+from lbd.model.units import Instant, Seconds
 from lbd.ports import Env
 
 SWEEP_EVERY: Seconds = 1.0
 SWEPT_AT_ONCE = 1000  # connections; then others have a turn
+HANDSHAKE: Seconds = 10.0  # for a TLS handshake
+SHARE_COMING = 0.5  # as many as this share of the places may be in the middle of a TLS handshake
 
 
 class Server:
@@ -27,22 +30,28 @@ class Server:
         self.max_body = max_body  # bytes; a reload may change it
         self.closing = False
         self.connections: set[Connection] = set()
+        # accepted, and when; one whose handshake fails goes untold (at once with uvloop, whenever with asyncio's loop)
+        self._coming: weakref.WeakKeyDictionary[Connection, Instant] = weakref.WeakKeyDictionary()
         self.gate = Gate(most_connections())
         self._shedding = False
+        self._shed_at: Instant = 0.0  # when whoever came before the gate was shut has had the time to ask
         self._withdrawn = 0
         self.room = Room(max_body)
 
     def __call__(self) -> Connection:
         """Make a connection; the protocol factory of the listening socket, called at each accept."""
-        if self.gate.open and not self.gate.spare.left():
-            self.make_room()
+        self.look_ahead()
         made = Connection(self)
         made.under = self._withdrawn
+        self._coming[made] = self.env.now()
+        if len(self._coming) > self.gate.places * SHARE_COMING:
+            self._shut()  # else strangers who say nothing hold what the providers of all others need
         return made
 
     def connected(self, connection: Connection) -> None:
         """Know a new connection; where there are too many, others end that do nothing, or newcomers wait."""
         self.connections.add(connection)
+        self._coming.pop(connection, None)
         if connection.under != self._withdrawn:  # its handshake took that long
             connection.abort()
         elif self.gate.open and len(self.connections) > self.gate.places:
@@ -55,8 +64,18 @@ class Server:
     def left(self, connection: Connection) -> None:
         """Know no more of a connection that was lost."""
         self.connections.discard(connection)
-        if not self.gate.open:
+        self._look()
+
+    def _look(self) -> None:
+        if self.gate.open:
+            return
+        if len(self._coming) <= self.gate.places * SHARE_COMING / 2:
             self.gate.look(len(self.connections))
+
+    def look_ahead(self) -> None:
+        """A descriptor was taken: if it was the last, make room before an accept fails for it, which ends newcomers."""
+        if self.gate.open and not self.gate.spare.left():
+            self.make_room()
 
     def make_room(self) -> None:
         """No descriptor is left: those held back may be used, idle connections give way, newcomers wait meanwhile."""
@@ -68,19 +87,27 @@ class Server:
 
     def _shut(self) -> None:
         self.gate.close()
+        self._shed_at = self.env.now() + GRACE
         if not self._shedding:
             self._shedding = True
-            self.env.call_at(self.env.now() + GRACE, self._shed_again)
+            self.env.call_at(self._shed_at, self._shed_again)
 
     def _shed_again(self) -> None:
         """Newcomers wait: close what does nothing, and let them in where that is enough."""
-        self.gate.look(len(self.connections))
+        over = self.env.now() - HANDSHAKE
+        for gone in [c for c, since in self._coming.items() if since < over]:
+            del self._coming[gone]
+        self._look()
         self._shedding = not self.gate.open and not self.closing
         if self._shedding:
             now = self.env.now()
-            for other in {*superfluous(self.connections, self.gate.enough, now), *silent(self.connections, now)}:
+            ending = {*superfluous(self.connections, self.gate.enough, now), *silent(self.connections, now)}
+            if not ending and len(self.connections) <= self.gate.enough:  # it is descriptors that are wanting
+                ending = set(longest_idle(self.connections, 2 * self.gate.spare.most + 1, now))
+            for other in ending:
                 other.abort()
-            self.env.call_at(self.env.now() + GRACE, self._shed_again)
+            # it may have been open meanwhile: then not a whole turn later than need be
+            self.env.call_at(self._shed_at if now < self._shed_at else now + GRACE, self._shed_again)
 
     def withdraw(self) -> None:
         """End what was let in by what no longer lets anybody in: at once, or after the answer that is under way.

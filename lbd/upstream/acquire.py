@@ -255,7 +255,9 @@ class Desk:
         snapshot = self._service.owner.snapshot
         index = snapshot.catalogue.index
         waiting = {index[r] for r in refused if r in index and r not in query.out}
-        waiting |= {e.row for e in ranking.excluded if e.reason in PASSING and e.id not in query.out}
+        # by their names: a reload may have come since they were ranked
+        passing = (e.id for e in ranking.excluded if e.reason in PASSING and e.id not in query.out)
+        waiting |= {index[name] for name in passing if name in index}
         if query.model is not None:
             waiting = {i for i in waiting if snapshot.rows[i].spec.model == query.model}
         return {i: self._turn.time(i, now) for i in waiting}

@@ -325,6 +325,7 @@ class Client:
         self._contexts: dict[str | None, tuple[int, ssl.SSLContext]] = {}
         self._sweeping = False
         self.short: Callable[[], object] = lambda: None  # told when this host is short of something
+        self.taken: Callable[[], object] = lambda: None  # told when a connection has taken a descriptor
 
     def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> Connection | None:
         """Send on an idle connection at once; None where there is none."""
@@ -385,11 +386,17 @@ class Client:
     async def _race(self, origin: Origin) -> socket.socket:
         """Return a connected socket: the first of the name's addresses that answers (RFC 8305). Raises OSError."""
         infos = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        delay = STAGGER if len(infos) > 1 else None
         sock = await aiohappyeyeballs.start_connection(
-            infos, happy_eyeballs_delay=STAGGER if len(infos) > 1 else None, interleave=1, loop=self._loop
+            infos, happy_eyeballs_delay=delay, interleave=1, loop=self._loop, socket_factory=self._socket
         )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
+
+    def _socket(self, info: aiohappyeyeballs.AddrInfoType) -> socket.socket:
+        made = socket.socket(info[0], info[1], info[2])
+        self.taken()
+        return made
 
     def _context(self, origin: Origin) -> ssl.SSLContext:
         file = origin.ca_file

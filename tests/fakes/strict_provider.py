@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ from tests.unit.shapes.amazon import event as message
 HELLO = "Hällo, wörld 🌍!"
 OBJECT = {"said": HELLO}  # what it says where JSON is asked for
 CALLS = ({"city": "Bern"}, {"city": "Röm"})
+_NUMBERS = itertools.count()  # no two answers of a provider bear one id
 THOUGHT, SIGNATURE = "They want the weather.", "c2lnbmF0dXJl"
 
 
@@ -230,7 +232,7 @@ async def openai(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
     )
     form = (body.get("response_format") or {}).get("type", "text")
     text = "Let me see." if calls else " ".join(map(str, results)) or hello(as_json=form != "text")
-    head = {"id": "chatcmpl-strict", "created": 1_700_000_000, "model": body["model"]}
+    head = {"id": f"chatcmpl-strict{next(_NUMBERS)}", "created": 1_700_000_000, "model": body["model"]}
     usage = {
         "prompt_tokens": 20,
         "completion_tokens": 9,
@@ -295,7 +297,7 @@ async def anthropic(request: web.Request, body: dict[str, Any]) -> web.StreamRes
         content += [{"type": "tool_use", "id": f"toolu_{i}", "name": name, "input": c} for i, c in enumerate(CALLS)]
     usage = {"input_tokens": 12, "output_tokens": 9, "cache_read_input_tokens": 8, "cache_creation_input_tokens": 0}
     whole = {
-        "id": "msg_strict",
+        "id": f"msg_strict{next(_NUMBERS)}",
         "type": "message",
         "role": "assistant",
         "model": body["model"],
@@ -371,7 +373,7 @@ async def google(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
         "thoughtsTokenCount": 3,
         "totalTokenCount": 29,
     }
-    head = {"responseId": "gem-strict", "modelVersion": "gemini-2.5"}
+    head = {"responseId": f"gem-strict{next(_NUMBERS)}", "modelVersion": "gemini-2.5"}
     if "stream" not in request.path:
         candidate = {"content": {"role": "model", "parts": told}, "finishReason": "STOP", "index": 0}
         return web.json_response({**head, "candidates": [candidate], "usageMetadata": usage})

@@ -113,6 +113,17 @@ def test_who_would_not_be_let_in_any_more_is_known_from_the_contexts(own: Author
         assert not narrower(before, after)
 
 
+def test_a_certificate_that_is_trusted_itself_may_be_gone(own: Authority) -> None:
+    """A context does not tell which those are that are of no authority: whoever is connected has to connect again."""
+    made = ("req", "-x509", "-new", "-key", own.folder / "api.key", "-subj", "/CN=bot", "-days", "2")
+    leaf = ("-addext", "basicConstraints=critical,CA:FALSE", "-out", own.folder / "leaf.pem")
+    subprocess.run(["openssl", *made, *leaf], check=True, capture_output=True)
+    (own.folder / "both.pem").write_bytes(own.ca.read_bytes() + (own.folder / "leaf.pem").read_bytes())
+    both, one = (told(own, "api.pem", "api.key", ca)[1] for ca in ("both.pem", "ca.pem"))
+    assert narrower(both, one)
+    assert not narrower(one, both)
+
+
 def clients(own: Authority, text: str, *, ca: bool = True) -> str:
     """Return a configuration with these clients behind a certificate."""
     more = f", client_ca_file: {own.folder}/ca.pem" if ca else ""

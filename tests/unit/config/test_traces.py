@@ -71,6 +71,8 @@ def test_whose_they_are_can_be_told() -> None:
     [
         ("{otlp_url: h:4317}", "6:10: traces.otlp_url: must be an http:// or https:// URL"),
         ("{otlp_url: 'http://h/x?key=SECRET'}", "6:10: traces.otlp_url: a collector's URL ends with its path"),
+        ("{otlp_url: 'http://h/v1/traces?'}", "6:10: traces.otlp_url: a collector's URL ends with its path"),
+        ("{otlp_url: 'http://h/#'}", "6:10: traces.otlp_url: a collector's URL ends with its path"),
         ("{otlp_url: {env: GONE}}", "6:10: traces.otlp_url: the environment variable GONE is not set"),
         ("{otlp_url: http://h, keep_share: 1.5}", "6:30: traces.keep_share: expected a number <= 1"),
         ("{otlp_url: http://h, timeout_s: 0}", "6:30: traces.timeout_s: expected a number > 0"),
@@ -96,8 +98,11 @@ def test_what_is_wrong_is_told_at_its_place(text: str, expected: str) -> None:
 
 def test_what_is_doubtful_is_a_warning() -> None:
     """A password in the file, keys that go over a network readable by everybody."""
-    told = warnings(f"{LOCAL}traces: {{otlp_url: 'https://user:SECRET@h'}}\n")
-    assert any("this URL is a key in plain text" in one for one in told) and "SECRET" not in repr(told)
+    for who in ("user:SECRET", "SECRET"):
+        told = warnings(f"{LOCAL}traces: {{otlp_url: 'https://{who}@h'}}\n")
+        assert any("this URL is a key in plain text" in one for one in told) and "SECRET" not in repr(told)
+        told = warnings(f"{LOCAL}traces: {{otlp_url: 'http://{who}@h'}}\n")
+        assert any("readable by everybody" in one for one in told) and "SECRET" not in repr(told)
     header = "headers: {x-scope-orgid: t}"
     for url, doubtful in (("http://h", True), ("https://h", False), (URL, False), ("http://localhost:1", False)):
         told = warnings(f"{LOCAL}traces: {{otlp_url: '{url}', {header}}}\n")

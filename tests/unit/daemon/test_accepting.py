@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +173,8 @@ def test_what_is_shut_while_a_listener_is_made_stays_shut() -> None:
     async def main() -> None:
         sockets = [*listen.bind("127.0.0.1:0"), *listen.bind("127.0.0.1:0")]
         of = Accepting(Greeter, sockets, spawned)
-        beginning = asyncio.ensure_future(of.begin(None))
-        await asyncio.sleep(0)
-        of.turn(open_=False)
-        await beginning
+        asyncio.get_running_loop().call_soon(partial(of.turn, open_=False))
+        await of.begin(None)
         await a_moment(0.02)
         assert not of.accepts
         of.end()

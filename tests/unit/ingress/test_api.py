@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lbd.admit.auth import LOCAL
 from lbd.app import RealEnv
 from lbd.ingress.api import Api, Limits
 from lbd.ingress.feedback import Take
@@ -668,3 +669,46 @@ async def test_openrouter_s_paths_are_known() -> None:
         assert (await f.get("/api/v1/chat/completions")).status == 405
         planned = await f.ask("x-lbd-dry-run: 1", path="/api/v1/chat/completions", provider={"order": ["a"]})
         assert planned.status == 200 and "a/m" in json.dumps(planned.json)
+
+
+async def test_items_that_are_referred_to_count_as_if_they_had_been_sent() -> None:
+    """Towards the largest body, and towards the room that all large ones have; a reference itself is short."""
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "content": "x" * 90_000}
+    async with front(limits=Limits(max_body_bytes=200_000)) as f:
+        with f.api.recall.listening(LOCAL, b"{}", Deaf(), f.relay.env.now()) as heard:
+            heard.send(200, b"", json.dumps({"output": [item]}).encode())
+
+        async def refer(times: int) -> Answer:
+            given = [{"type": "item_reference", "id": "msg_1"}] * times
+            return await f.ask(
+                "x-lbd-dry-run: 1", path="/v1/responses", body=json.dumps({"model": "auto", "input": given}).encode()
+            )
+
+        assert error(await refer(3), 413)["code"] == "body_too_large"
+        room = f.listening.server.room
+        room.held = 10**9
+        assert error(await refer(1), 503)["code"] == "too_many_large_bodies"
+        room.held = 0
+        assert (await refer(2)).status == 200
+        assert room.held == 0, "and it is given back"
+
+
+class Deaf:
+    """A reply that nobody hears."""
+
+    started = False
+
+    def send(self, status: int, headers: bytes, body: bytes) -> None:
+        pass
+
+    def start(self, status: int, headers: bytes) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def end(self, data: bytes = b"") -> None:
+        pass
+
+    def flow(self, pause: object, resume: object) -> None:
+        pass

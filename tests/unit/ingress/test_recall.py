@@ -216,7 +216,9 @@ def test_where_it_is_forbidden_nothing_is_kept(store: bytes) -> None:
     nobody = Failure(FailureKind.UNAUTHORIZED, "no key")
     hears(recall, whole(MESSAGE), client=nobody)
     assert recall.bytes == 0
-    assert recall.restored(nobody, asks(refers("msg_1")), 1.0, LARGEST) == asks(refers("msg_1")), "its refusal comes later"
+    assert recall.restored(nobody, asks(refers("msg_1")), 1.0, LARGEST) == asks(refers("msg_1")), (
+        "its refusal comes later"
+    )
 
 
 def test_what_is_too_old_is_refused_by_name() -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from lbd.app import RealEnv
 from lbd.ingress import server as module
 from lbd.ingress.connection import KEEPALIVE
 from lbd.ingress.crowd import GRACE
@@ -14,6 +18,7 @@ from lbd.ingress.gate import Spare
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from tests.fakes.caller import Listening, get
+from tests.fakes.trust import Authority
 from tests.fakes.wire import LOOPS, on, until
 
 loops = pytest.mark.parametrize("loop", LOOPS)
@@ -316,6 +321,34 @@ def test_without_a_descriptor_the_longest_idle_make_way_and_newcomers_wait(loop:
 
 
 @loops
+def test_while_descriptors_are_wanting_the_idle_go_turn_by_turn(loop: str) -> None:
+    """Else newcomers would wait for as long as others hold what they do not use."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            server = listening.server
+            spare = server.gate.spare = Scarce()
+            spare.most = 1
+            idle = []
+            for _ in range(6):
+                idle.append(await listening.caller())
+                await idle[-1].send(get())
+                await idle[-1].answer()
+                listening.env.advance(1)
+            spare.there = False
+            server.look_ahead()
+            await until(lambda: len(server.connections) == 4)
+            listening.env.advance(GRACE)
+            await until(lambda: len(server.connections) == 1)
+            assert not idle[5].eof and not server.gate.open
+            spare.there = True
+            listening.env.advance(GRACE)
+            assert server.gate.open
+
+    on(loop, main())
+
+
+@loops
 def test_who_would_not_be_let_in_any_more_is_let_go_of(loop: str) -> None:
     """At once, or after the answer that is under way."""
 
@@ -341,3 +374,115 @@ def test_who_would_not_be_let_in_any_more_is_let_go_of(loop: str) -> None:
             assert await busy.closed() == b""
 
     on(loop, main())
+
+
+# --- handshakes -----------------------------------------------------------------------------------------
+
+
+def test_strangers_in_the_middle_of_a_handshake_hold_a_part_of_the_places(tmp_path: Path) -> None:
+    """Who says nothing is no connection yet, and holds a descriptor; newcomers wait until half of them are gone."""
+    own = Authority(tmp_path)
+    context = own.server("own", "IP:127.0.0.1")
+
+    async def main() -> None:
+        async def handle(_inbound: Inbound, reply: HttpReply) -> None:
+            reply.send(200, b"", b"well")
+
+        server = module.Server(handle, RealEnv(), lambda: 1)
+        server.gate.places, server.gate.spare = 8, Plenty()
+        listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=context)
+        port = listener.sockets[0].getsockname()[1]
+        silent = []
+        for count in range(1, 6):
+            silent.append(await asyncio.open_connection("127.0.0.1", port))
+            await until(lambda count=count: len(server._coming) == count)  # type: ignore[misc]
+            assert server.gate.open == (count < 5)
+        for left in (4, 3):
+            silent.pop()[1].close()
+            await until(lambda left=left: len(server._coming) == left)  # type: ignore[misc]
+            server._shed_again()
+            assert not server.gate.open
+        silent.pop()[1].close()
+        await until(lambda: server.gate.open)
+        trust = ssl.create_default_context(cafile=str(own.ca))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+        writer.write(get())
+        assert (await reader.readuntil(b"well")).startswith(b"HTTP/1.1 200 ")
+        assert len(server._coming) == 2 and len(server.connections) == 1
+        for _, other in (*silent, (reader, writer)):
+            other.close()
+        await until(lambda: not server._coming and not server.connections)
+        listener.close()
+
+    on("uvloop", main())
+
+
+def test_a_handshake_that_went_untold_is_over_after_its_time() -> None:
+    """Whatever the loop makes of it: newcomers do not wait for ever."""
+
+    class Env:
+        at = 0.0
+        timers: list[Callable[[], object]] = []
+
+        def now(self) -> float:
+            return self.at
+
+        def call_at(self, _when: float, call: Callable[[], object]) -> None:
+            self.timers.append(call)
+
+    async def main() -> None:
+        env = Env()
+        server = module.Server(None, env, lambda: 1)  # type: ignore[arg-type]
+        server.gate.places, server.gate.spare = 8, Plenty()
+        kept = [server() for _ in range(5)]
+        assert not server.gate.open and len(kept) == 5
+        env.at = module.HANDSHAKE
+        env.timers.pop()()
+        assert not server.gate.open
+        env.at += 0.001
+        env.timers.pop()()
+        assert server.gate.open and not env.timers
+
+    asyncio.run(main())
+
+
+def test_a_gate_that_was_open_in_between_is_looked_at_a_turn_after_it_was_shut_again() -> None:
+    """Not when the turn before is over: who came meanwhile could not have asked by then, and would get a second."""
+
+    class Env:
+        at = 0.0
+        timers: list[tuple[float, Callable[[], object]]] = []
+
+        def now(self) -> float:
+            return self.at
+
+        def call_at(self, when: float, call: Callable[[], object]) -> None:
+            self.timers.append((when, call))
+
+    async def main() -> None:
+        env, spare = Env(), Plenty()
+        server = module.Server(None, env, lambda: 1)  # type: ignore[arg-type]
+        server.gate.spare = spare
+        server._shut()
+        env.at = 0.1
+        server._look()
+        assert server.gate.open
+        server._shut()
+        spare.there = False
+        ((env.at, look),) = env.timers
+        look()
+        assert [when for when, _ in env.timers] == [GRACE, 0.1 + GRACE]
+        env.at = 0.1 + GRACE
+        look()
+        assert env.timers[-1][0] == 0.1 + 2 * GRACE
+
+    asyncio.run(main())
+
+
+class Plenty(Spare):
+    """There is always a descriptor, until there is none."""
+
+    there = True
+
+    def take(self) -> bool:
+        return self.there

@@ -14,6 +14,7 @@ from lbd.decide import explain
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.plan import Query
 from lbd.model.table import AdminState
+from lbd.state.breaker import Phase
 from lbd.state.flight import Flight
 from lbd.upstream.acquire import GRANT, LONGEST_GRANT, MOST_REFUSALS, Acquired, Desk
 from lbd.upstream.patience import LOOK_AGAIN
@@ -653,6 +654,30 @@ def test_a_name_that_a_reload_takes_away_ends_a_wait_in_a_typed_error() -> None:
         relay.configure(row("b", model="other"))
         asked = await waiting
         assert asked.status in (400, 503) and asked.error is not None
+        await holder
+        relay.check()
+
+    play(main)
+
+
+def test_a_row_that_a_reload_took_away_at_the_end_of_a_wait_is_no_crash() -> None:
+    """Just before the deadline: it is not looked at any more, wherever it stood in the table."""
+
+    async def main(env: VirtualEnv) -> None:
+        given = {"deadlines": {"interactive_first_content_s": 5, "interactive_total_s": 60}}
+        busy = row("a", deployment={"max_concurrency": 1})
+        relay = Relay(env, busy, row("b"), **given)
+        relay.stage.always(0.1, head(), say(ROLE, content("hel")), 30.0, say(content("lo"), STOP, DONE), end, host="a")
+        b = relay.find("b")
+        b.breaker = structs.replace(b.breaker, phase=Phase.OPEN, since=env.now(), retry_at=env.now() + 100.0)
+        relay.owner.touch(1, transition=True)
+        holder = relay.start("m", stream=True)
+        await env.sleep(0.2)
+        waiting = relay.start("m", stream=True)
+        await env.sleep(4.95)
+        relay.configure(busy, **given)
+        asked = await waiting
+        assert asked.status == 503 and asked.error is not None and asked.error["code"] == "all_deployments_busy"
         await holder
         relay.check()
 

@@ -338,3 +338,19 @@ async def test_connecting_takes_no_longer_than_what_is_left(bench: Bench) -> Non
     assert f"127.0.0.1:{port}" in caught.value.failure.message
     stuck.close()
     await stuck.wait_closed()
+
+
+async def test_a_descriptor_is_told_of_before_the_connection_stands(bench: Bench) -> None:
+    """Whoever watches over those that are left would else hear of the last one too late."""
+    told: list[str] = []
+    bench.client.taken = lambda: told.append("taken")
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        endpoint = Endpoint(Origin("http", "127.0.0.1", port), "GET", "/", ())
+        task = asyncio.get_running_loop().create_task(bench.client.open(endpoint, b"", Ear(), by=bench.env.now() + 5))
+        while not told:
+            assert not task.done()
+            await asyncio.sleep(0)
+        (await task).close()
+    assert told == ["taken"]

@@ -45,5 +45,9 @@ def test_references_are_found_in_structure_only() -> None:
 def test_what_cannot_be_referred_to_is_named() -> None:
     """By as much of its id as fits into a line, and why."""
     for failure, why in ((state.forgotten("x" * 200), "no longer"), (state.ambiguous("x" * 200), "more than one")):
-        assert (failure.kind, failure.param, failure.code) == (FailureKind.BAD_REQUEST, "input", "unsupported_parameter")
+        assert (failure.kind, failure.param, failure.code) == (
+            FailureKind.BAD_REQUEST,
+            "input",
+            "unsupported_parameter",
+        )
         assert why in failure.message and "x" * 80 in failure.message and "x" * 81 not in failure.message
