@@ -349,8 +349,6 @@ async def test_a_descriptor_is_told_of_before_the_connection_stands(bench: Bench
         port = server.sockets[0].getsockname()[1]
         endpoint = Endpoint(Origin("http", "127.0.0.1", port), "GET", "/", ())
         task = asyncio.get_running_loop().create_task(bench.client.open(endpoint, b"", Ear(), by=bench.env.now() + 5))
-        while not told:
-            assert not task.done()
-            await asyncio.sleep(0)
+        await until(lambda: told)
         (await task).close()
     assert told == ["taken"]
