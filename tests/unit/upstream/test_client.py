@@ -16,7 +16,7 @@ from lbd.ports import Endpoint, Origin
 from lbd.upstream import client as module
 from lbd.upstream.client import KEEPALIVE_MARGIN, MOST_HEAD, SWEEP_EVERY, Client, Connection, head_bytes
 from tests.fakes.env import FakeEnv
-from tests.fakes.wire import Ear
+from tests.fakes.wire import Ear, until
 
 ORIGIN = Origin("http", "h", 8000, keepalive_s=15.0)
 ENDPOINT = Endpoint(ORIGIN, "POST", "/v1/chat/completions", (("authorization", "Bearer k"), ("accept", "x")))
