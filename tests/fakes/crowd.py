@@ -31,7 +31,7 @@ class Crowd:
     async def __aexit__(self, *_exc: object) -> None:
         for _, writer in self.open:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)  # what is closed, by either side, is let go of a turn or two later
 
     async def connect(self, first: bytes = b"", *, receives: int | None = None) -> bool:
         """Open one more connection and send something; ``receives``: its kernel buffer, in bytes. False: refused."""
