@@ -23,9 +23,9 @@ _LONG = {
     "e2e/test_frameworks.py": ("test_a_framework", "test_claude_code"),
     "e2e/test_package.py": ("test_a_service_that_was_stopped", "test_lintian", "test_the_same_tree"),
     "e2e/test_soak.py": ("test_thousands",),
-    "e2e/test_splices.py": ("test_a_text_completion", "test_a_response"),
+    "e2e/test_splices.py": ("test_a_text_completion", "test_a_response", "test_a_message"),
     "e2e/test_real_faults.py": ("test_a_brown_out", "test_back_to_back"),
-    "e2e/test_service.py": ("test_a_killed_daemon_comes_back",),
+    "e2e/test_service.py": ("test_a_killed_daemon_comes_back", "test_killed_again_and_again"),
     "sim/test_quota.py": ("test_others_under", "test_headers_may"),
     "sim/test_calibration.py": ("test_the_chance_of_the_target_is_calibrated[2]",),
 }
