@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -24,7 +24,7 @@ from lbd.model.units import Instant, Seconds
 from lbd.ports import Reply
 from lbd.shapes import edit, loose
 from lbd.shapes.responses import state
-from lbd.upstream.tape import MOST, Taping
+from lbd.upstream.tape import Overheard, Taping
 
 KEPT: Seconds = 24 * 3600.0
 ROOM = 32 * 1024 * 1024  # bytes of all items, where nothing else is configured
@@ -142,67 +142,26 @@ class Recall:
             self.bytes -= len(raw) + BESIDE
 
 
-class _Ear:
-    """Implements :class:`lbd.ports.Reply` around another one, and holds what may say the whole answer."""
+class _Ear(Overheard):
+    """Holds what may say the whole answer: of a stream its end."""
 
     def __init__(self, reply: Reply, taping: Taping) -> None:
-        self._reply = reply
-        self._taping = taping
+        super().__init__(reply, taping)
         self._seam = b""
-        self._held: list[bytes] = []
-        self._size = 0
 
-    @property
-    def started(self) -> bool:
-        """Tell whether a head went out."""
-        return self._reply.started
-
-    def send(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send a whole answer."""
-        self._reply.send(status, headers, body)
-        self._hold(body)
-
-    def start(self, status: int, headers: bytes) -> None:
-        """Send the head of a streamed answer."""
-        self._reply.start(status, headers)
-
-    def write(self, data: bytes) -> None:
-        """Send a piece of a streamed answer."""
-        self._reply.write(data)
-        self._hear(data)
-
-    def end(self, data: bytes = b"") -> None:
-        """Send the last piece and finish."""
-        self._reply.end(data)
-        self._hear(data)
-
-    def flow(self, pause: Callable[[], object], resume: Callable[[], object]) -> None:
-        """Say whom to stop while the client cannot take more."""
-        self._reply.flow(pause, resume)
-
-    def _hear(self, data: bytes) -> None:
-        if self._held:
-            self._hold(data)
-            if self._held:
+    def _hear(self, data: bytes, *, whole: bool = False) -> None:
+        if whole or self._kept:
+            self._keep(data)
+            if whole or self._kept:
                 return
         data = self._seam + data
         if _MARKS[0] in data or _MARKS[1] in data:  # said in a text it is a mark, too: then more is held
-            self._hold(data)
+            self._keep(data)
         self._seam = data[-_SEAM:]
-
-    def _hold(self, data: bytes) -> None:
-        self._held.append(data)
-        self._size += len(data)
-        self._taping.bytes += len(data)
-        if self._size > MOST or self._taping.bytes > self._taping.most:
-            self.close()
 
     def close(self) -> bytes:
         """Return what is held, and forget it."""
-        held = b"".join(self._held)
-        self._taping.bytes -= self._size
-        self._held, self._size = [], 0
-        return held
+        return self._forget()
 
 
 def _read(raw: msgspec.Raw) -> _Item | None:

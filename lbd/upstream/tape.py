@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from lbd.ports import Reply
@@ -17,13 +18,12 @@ class Taping:
         self.bytes = 0
 
 
-class Tape:
-    """Implements :class:`lbd.ports.Reply` around another one."""
+class Overheard(ABC):
+    """Implements :class:`lbd.ports.Reply` around another one, and hears what that is told."""
 
     def __init__(self, reply: Reply, taping: Taping) -> None:
         self._reply = reply
         self._taping = taping
-        self._lost = False
         self._kept: list[bytes] = []
         self._size = 0
 
@@ -35,7 +35,7 @@ class Tape:
     def send(self, status: int, headers: bytes, body: bytes) -> None:
         """Send a whole answer."""
         self._reply.send(status, headers, body)
-        self._keep(body)
+        self._hear(body, whole=True)
 
     def start(self, status: int, headers: bytes) -> None:
         """Send the head of a streamed answer."""
@@ -44,34 +44,51 @@ class Tape:
     def write(self, data: bytes) -> None:
         """Send a piece of a streamed answer."""
         self._reply.write(data)
-        self._keep(data)
+        self._hear(data)
 
     def end(self, data: bytes = b"") -> None:
         """Send the last piece and finish."""
         self._reply.end(data)
-        self._keep(data)
+        self._hear(data)
 
     def flow(self, pause: Callable[[], object], resume: Callable[[], object]) -> None:
         """Say whom to stop while the client cannot take more."""
         self._reply.flow(pause, resume)
 
-    def _keep(self, data: bytes) -> None:
-        if self._lost:
-            return
+    @abstractmethod
+    def _hear(self, data: bytes, *, whole: bool = False) -> None:
+        """Take a piece of a streamed answer, or a whole one."""
+
+    def _keep(self, data: bytes) -> bool:
+        """Keep a piece; False where that is too much, and all is forgotten."""
         self._size += len(data)
         self._taping.bytes += len(data)
         self._kept.append(data)
         if self._size > MOST or self._taping.bytes > self._taping.most:
-            self._lost = True
             self._forget()
+            return False
+        return True
 
-    def _forget(self) -> None:
+    def _forget(self) -> bytes:
+        """Return what was kept, and keep nothing of it."""
+        kept = b"".join(self._kept)
         self._taping.bytes -= self._size
         self._size = 0
         self._kept.clear()
+        return kept
+
+
+class Tape(Overheard):
+    """Keeps the whole answer."""
+
+    def __init__(self, reply: Reply, taping: Taping) -> None:
+        super().__init__(reply, taping)
+        self._lost = False
+
+    def _hear(self, data: bytes, *, whole: bool = False) -> None:  # noqa: ARG002  all of it counts
+        self._lost = self._lost or not self._keep(data)
 
     def close(self) -> bytes | None:
         """Return all that was sent, and forget it; None where it was too much."""
-        whole = None if self._lost else b"".join(self._kept)
-        self._forget()
-        return whole
+        kept = self._forget()
+        return None if self._lost else kept
