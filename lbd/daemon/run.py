@@ -25,9 +25,11 @@ from lbd.daemon.accepting import Accepting
 from lbd.daemon.notify import Notifier
 from lbd.ingress.admin import Admin
 from lbd.ingress.server import Server
+from lbd.model.failure import Failure
 from lbd.model.problem import ConfigError
 from lbd.model.units import Instant, Seconds
 from lbd.observe import log
+from lbd.upstream import here
 from lbd.upstream.client import Client
 
 STATUS_EVERY: Seconds = 5.0
@@ -130,7 +132,8 @@ class Daemon:
         self._accepting = [Accepting(server, api, once), Accepting(self._runner.server, admin, once)]
         server.gate.turned = partial(self._turned, server)
         server.gate.spare.take()
-        self._transport.short, self._transport.taken = server.make_room, server.look_ahead
+        server.scarce = partial(self._lacking, here.NO_DESCRIPTOR)
+        self._transport.short, self._transport.taken = partial(self._short, server), server.look_ahead
         try:
             await self._accept(self._app.compiled)
         except OSError as e:
@@ -164,6 +167,14 @@ class Daemon:
             for connection in self._runner.server.connections:
                 connection.close()  # after the answer that is under way: it may be that of the reload
                 self._app.env.call_at(self._app.env.now() + ADMIN_SLACK, connection.force_close)
+
+    def _short(self, server: Server, failure: Failure) -> None:
+        """A connection to a provider waits for want of something: make room, and say so."""
+        server.make_room()
+        self._lacking(failure)
+
+    def _lacking(self, failure: Failure) -> None:
+        self._app.owner.blame.lacking(failure, self._app.env.now())
 
     def _turned(self, server: Server) -> None:
         """Accept, or let newcomers wait, as the API's gate is."""

@@ -33,6 +33,7 @@ class Server:
         # accepted, and when; one whose handshake fails goes untold (at once with uvloop, whenever with asyncio's loop)
         self._coming: weakref.WeakKeyDictionary[Connection, Instant] = weakref.WeakKeyDictionary()
         self.gate = Gate(most_connections())
+        self.scarce: Callable[[], object] = lambda: None  # told when descriptors are wanting, and while they are
         self._shedding = False
         self._shed_at: Instant = 0.0  # when whoever came before the gate was shut has had the time to ask
         self._withdrawn = 0
@@ -80,6 +81,7 @@ class Server:
     def make_room(self) -> None:
         """No descriptor is left: those held back may be used, idle connections give way, newcomers wait meanwhile."""
         if self.gate.open:
+            self.scarce()
             self.gate.spare.give()
             self._shut()
             for other in longest_idle(self.connections, self.gate.spare.most + 1, self.env.now()):
@@ -103,6 +105,7 @@ class Server:
             now = self.env.now()
             ending = {*superfluous(self.connections, self.gate.enough, now), *silent(self.connections, now)}
             if not ending and len(self.connections) <= self.gate.enough:  # it is descriptors that are wanting
+                self.scarce()
                 ending = set(longest_idle(self.connections, 2 * self.gate.spare.most + 1, now))
             for other in ending:
                 other.abort()

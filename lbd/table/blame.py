@@ -93,7 +93,7 @@ class Blame:
             return Whose.ROW
         kind = failure.kind
         if kind is FailureKind.LOCAL:
-            self._lacking(failure, now)
+            self.lacking(failure, now)
             return Whose.NOBODY
         if self._excused(row, kind, now - outcome.total_s, now):
             return Whose.NOBODY
@@ -108,7 +108,7 @@ class Blame:
             self._reached(row, now, fresh=True)
             return Whose.ROW
         if kind is FailureKind.LOCAL:
-            self._lacking(Failure(kind, result.detail), now)
+            self.lacking(Failure(kind, result.detail), now)
             return Whose.NOBODY
         if kind is None or kind not in SIGNS:
             return Whose.ROW
@@ -238,7 +238,8 @@ class Blame:
 
     # --- shortages, and what is told -----------------------------------------------------------------
 
-    def _lacking(self, failure: Failure, now: Instant) -> None:
+    def lacking(self, failure: Failure, now: Instant) -> None:
+        """Note that this host is short of something, also where whoever wants it waits and is served in the end."""
         self.short, self.short_at = failure, now
         if self._again("local_fault", now):
             self._emit("local_fault", "lbd", "short", level="error", evidence={"error": failure.message})

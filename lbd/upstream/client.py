@@ -324,7 +324,7 @@ class Client:
         self._pool: Pool[Connection] = Pool()
         self._contexts: dict[str | None, tuple[int, ssl.SSLContext]] = {}
         self._sweeping = False
-        self.short: Callable[[], object] = lambda: None  # told when this host is short of something
+        self.short: Callable[[Failure], object] = lambda _: None  # told when this host is short of something
         self.taken: Callable[[], object] = lambda: None  # told when a connection has taken a descriptor
 
     def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> Connection | None:
@@ -347,7 +347,7 @@ class Client:
             except LbdError as e:
                 if e.failure.kind is not FailureKind.LOCAL:
                     raise
-                self.short()
+                self.short(e.failure)
                 if self._env.now() + TRY_AGAIN > until:
                     raise
             await self._env.sleep(TRY_AGAIN)

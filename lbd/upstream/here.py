@@ -22,6 +22,9 @@ _SHORT = {
 }
 
 
+NO_DESCRIPTOR = Failure(FailureKind.LOCAL, _SHORT[errno.EMFILE], retry_after_s=WAIT)
+
+
 def shortage(error: BaseException | None) -> Failure | None:
     """Return the failure that this host's being short of something is, None where that is not what ``error`` says."""
     if not isinstance(error, OSError) or isinstance(error, socket.gaierror):  # whose numbers are others

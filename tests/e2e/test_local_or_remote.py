@@ -105,14 +105,18 @@ def test_without_descriptors_no_provider_is_blamed_and_it_is_said_how_to_get_som
         highest = max(int(fd) for fd in os.listdir(f"/proc/{service.pid}/fd"))
         resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (highest + 3, limits[1]))
         together(callers, "first=0.6")  # probes go on meanwhile, each on a connection of its own
+        time.sleep(0.6)
+        ready, health = admin(inside, "/readyz"), json.loads(admin(inside, "/health"))
         for caller in callers:
             caller.join(30)
         resource.prlimit(service.pid, resource.RLIMIT_NOFILE, limits)
+        assert "out of file descriptors: raise LimitNOFILE=" in ready
+        assert any("LimitNOFILE=" in note for note in health["notes"])
         ended = [caller.said[1] for caller in callers]
         refused = [told["error"] for status, told in ended if status != 200]
         assert len(refused) < CLIENTS
         assert {(e["code"], "LimitNOFILE=" in e["message"]) for e in refused} <= {("local_fault", True)}
-        assert len(service.events("local_fault")) <= 1
+        assert len(service.events("local_fault")) == 1
         told = [e["remedy"] for e in map(json.loads, service.log().splitlines()) if e["event"] == "newcomers_wait"]
         assert told and all("LimitNOFILE=" in text for text in told)
         assert set(health_of(service.rows()).values()) == {("up", "closed", 0.0)}

@@ -335,11 +335,14 @@ def test_while_descriptors_are_wanting_the_idle_go_turn_by_turn(loop: str) -> No
                 await idle[-1].send(get())
                 await idle[-1].answer()
                 listening.env.advance(1)
+            told: list[int] = []
+            server.scarce = lambda: told.append(len(server.connections))
             spare.there = False
             server.look_ahead()
             await until(lambda: len(server.connections) == 4)
             listening.env.advance(GRACE)
             await until(lambda: len(server.connections) == 1)
+            assert told == [6, 4], "as long as it lasts"
             assert not idle[5].eof and not server.gate.open
             spare.there = True
             listening.env.advance(GRACE)
