@@ -128,7 +128,7 @@ def scarce(
         asyncio.run(main(running))
     finally:
         assert running.stop() == 0
-    assert "Too many open files" not in running.log() and "out of file descriptors" not in running.log()
+    assert "Too many open files" not in running.log(), "no accept failed; that few are left is told"
 
 
 def test_slow_requests_slow_nobody_down(daemon: Daemon) -> None:
