@@ -1,6 +1,6 @@
 """All state of one deployment: the state machines gathered, and their statistics.
 
-What moves it is in :mod:`lbd.state.evidence`, what readers see of it in :mod:`lbd.state.health`.
+What moves it: :mod:`lbd.state.evidence`; what readers see of it: :mod:`lbd.state.health`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lbd.state.reserve import Reserve
 from lbd.state.volume import Length, volumes
 from lbd.state.window import Counts, Rolling
 
-# A single 5xx is a score penalty decaying over this time.
-PENALTY_SPAN: Seconds = 5.0
+PENALTY_SPAN: Seconds = 5.0  # a single 5xx is a score penalty decaying over this time
 READING_FRESH: Seconds = 3.0  # a load reading this young still describes the server
 LIVENESS = "liveness"
 CACHED_STEP = 0.05  # each answer moves the share of its prompt that is held to be cached by a twentieth
+FOLDED: Seconds = 0.1  # good answers are taken in at most this late
 WATCH_GAP: Seconds = 5.0  # the longest step between two looks; what lies beyond it nobody watched
 
 
@@ -177,6 +177,11 @@ class Row:
 _OUT = frozenset({HealthState.DOWN, HealthState.LOCKED})
 
 
+def silent_since(row: Row, at: Instant) -> bool:
+    """Tell whether it has answered nobody since ``at``."""
+    return row.heard <= at + FOLDED and not row.pending
+
+
 def capacity(row: Row) -> float | None:
     """Return how many requests may run there now, None for no limit of lbd's own.
 
@@ -264,8 +269,7 @@ def _watch(row: Row, now: Instant) -> None:
     if row.state is not HealthState.UNKNOWN:
         slot = row.presence.at(now)
         slot.known_s += step
-        if row.state in _OUT:
-            slot.out_s += step
+        slot.out_s += step if row.state in _OUT else 0.0
 
 
 def _slots_told(row: Row) -> bool:

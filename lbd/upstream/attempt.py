@@ -468,7 +468,7 @@ class Attempt:
             self._cut_at = now + LOOK_AGAIN
             if self.manner is WHOLE:
                 self._host.silent(self)
-                self._leave_at = min(self._leave_at, self.sent_at + self._host.longest(self))
+                self._leave_at = max(now, min(self.bounds.leave_at, self.sent_at + self._host.longest(self)))
             elif self._host.may_move():
                 return True
             # nobody else could take it now; one may have come back in a second

@@ -14,6 +14,10 @@ from lbd.state.flight import Flight
 from lbd.state.health import PRIOR_TPOT
 from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 
+# A row that is alive, and since the request was sent has answered nobody: few answers are so much longer than most, and
+# none of the others came.
+MUTE_FACTOR = 5.0
+MUTE_LEAST: Seconds = 10.0
 LONGEST_OUTPUT = 8192  # tokens of an answer whose client sets no bound; few are longer
 
 
@@ -73,6 +77,11 @@ def longest(ask: Ask, view: DeploymentView | None, usual_s: Seconds | None) -> S
     tpot = PRIOR_TPOT if view is None else max(PRIOR_TPOT, view.tpot_s)
     by_tokens = ask.first_content_s + 2 * (ask.output_tokens or LONGEST_OUTPUT) * ask.choices * tpot
     return max(by_tokens, 2 * (usual_s or 0.0))
+
+
+def overdue(usual_s: Seconds) -> Seconds:
+    """Return how long a whole answer may take at a row that answers nobody else either, by the p95 of its answers."""
+    return max(MUTE_LEAST, MUTE_FACTOR * usual_s)
 
 
 def exceeded(manner: Manner, bounds: Bounds, ask: Ask, candidate: Candidate, total_s: Seconds) -> bool:

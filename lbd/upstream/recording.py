@@ -1,17 +1,19 @@
-"""What is told of an attempt: to the table, and to those who look at it afterwards."""
+"""What is told of an attempt and of a request: to the table, and to those who look at it afterwards."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Outcome, Usage
 from lbd.model.plan import Candidate, Decision
-from lbd.model.record import AttemptRecord
+from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.table import size_bucket
-from lbd.model.units import Instant, NanoUsd
+from lbd.model.units import DeploymentId, Instant, Micros, NanoUsd, Seconds, WallTime
 from lbd.upstream.attempt import Attempt
 from lbd.upstream.bounds import exceeded
 from lbd.upstream.ticket import Ticket
-from lbd.upstream.trace import span_of
+from lbd.upstream.trace import span_of, state_of
 
 
 def outcome_of(ticket: Ticket, attempt: Attempt, candidate: Candidate) -> Outcome:
@@ -62,4 +64,61 @@ def attempt_record(
         None if attempt.line.spec.prompt is None else attempt.line.spec.prompt.version,
         hedge,
         span_of(attempt.own),
+    )
+
+
+class Served(NamedTuple):
+    """What a request came to. ``ttft_s`` is from its arrival; ``waited_s`` was spent waiting for slots and limits."""
+
+    by: DeploymentId | None
+    ttft_s: Seconds | None
+    overhead_us: Micros
+    usage: Usage | None
+    cost: NanoUsd
+    waited_s: Seconds
+    moves: int
+    splices: tuple[str, ...]
+
+
+def request_record(
+    ticket: Ticket,
+    attempts: tuple[AttemptRecord, ...],
+    outcome: str,
+    status: int,
+    served: Served,
+    wall: WallTime,
+    now: Instant,
+) -> RequestRecord:
+    """Return the record of a request that ends ``now``."""
+    ask, head, trace = ticket.ask, ticket.body.head, ticket.trace
+    by, ttft_s, overhead_us, usage, cost, waited_s, moves, splices = served
+    return RequestRecord(  # by position: by name it takes half as long again
+        ticket.id,
+        wall,
+        ticket.client,
+        ask.surface,
+        head.model,
+        ask.target,
+        ticket.body.shape,
+        head.stream,
+        ask.urgency,
+        attempts,
+        outcome,
+        status,
+        by,
+        ttft_s,
+        now - ticket.arrived,
+        overhead_us,
+        usage,
+        cost,
+        ask.slo_s is not None and ttft_s is not None and ttft_s > ask.slo_s,
+        waited_s,
+        moves,
+        ticket.judged,
+        ticket.arms,
+        splices,
+        trace.id,
+        trace.parent,
+        trace.flags,
+        state_of(trace.state),
     )

@@ -12,7 +12,7 @@ import math
 from operator import attrgetter
 
 from lbd.decide import pick
-from lbd.model.failure import Failure, FailureKind, Retry
+from lbd.model.failure import TIMEOUTS, Failure, FailureKind, Retry
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
 from lbd.model.plan import Candidate, Choice, Query
@@ -24,15 +24,16 @@ from lbd.shapes.validate.check import judged
 from lbd.shapes.wire import Wire
 from lbd.state import flight as flights
 from lbd.state.flight import Flight, Next, Step
+from lbd.state.row import silent_since
 from lbd.upstream import hedging
 from lbd.upstream.acquire import SHUT_DOWN, Acquired, Desk
 from lbd.upstream.attempt import Attempt
-from lbd.upstream.bounds import bounds_of, longest
+from lbd.upstream.bounds import bounds_of, longest, overdue
 from lbd.upstream.headers import event_stream
 from lbd.upstream.hedging import SOONER, Hedge
 from lbd.upstream.line import Line, Way, forwarding, put
 from lbd.upstream.manner import FORWARD, WHOLE, Manner, following, manner_of
-from lbd.upstream.recording import attempt_record, outcome_of
+from lbd.upstream.recording import Served, attempt_record, outcome_of, request_record
 from lbd.upstream.respond import answer, own_fields
 from lbd.upstream.service import Service
 from lbd.upstream.splicing import Splicing
@@ -299,9 +300,14 @@ class Run:
         return Attempt(self._env, self._service.wheel, line, wire, manner, self, bounds)
 
     def longest(self, attempt: Attempt) -> Seconds:
-        """Return how long the longest answer that was asked for takes at half the usual speed."""
-        view = self._service.owner.snapshot.row(attempt.line.spec.id)
-        return longest(self._ticket.ask, view, attempt.bounds.usual_s)
+        """Return how long even the longest answer may take there before it is overdue."""
+        view, acquired = self._service.owner.snapshot.row(attempt.line.spec.id), self._acquired
+        usual = attempt.bounds.usual_s
+        # once a request: where the answer is as long as that, the next row will not be quicker
+        slow = any(f.kind in TIMEOUTS for _, f in self._flight.failures)
+        mute = acquired is not None and not slow and silent_since(acquired.lease.row, attempt.sent_at)
+        most = longest(self._ticket.ask, view, usual)
+        return min(most, overdue(usual)) if mute and usual is not None else most
 
     def may_move(self) -> bool:
         """Tell whether another candidate is left, and could go on with what the client has."""
@@ -464,37 +470,10 @@ class Run:
     def _close(self, outcome: str, status: int) -> RequestRecord:
         self._closed = True
         splices = () if self._splicing is None else self._splicing.over(gone=outcome == FailureKind.CLIENT_GONE)
-        ticket, ask, head, ttft = self._ticket, self._ticket.ask, self._ticket.body.head, self._ttft_s
-        late = ask.slo_s is not None and ttft is not None and ttft > ask.slo_s
         if self._hedged:
             self._records.sort(key=_started)
         attempts = (*self._desk.refusals, *self._records) if self._desk.refusals else tuple(self._records)
-        return RequestRecord(
-            ticket.id,
-            self._env.wall(),
-            ticket.client,
-            ask.surface,
-            head.model,
-            ask.target,
-            ticket.body.shape,
-            head.stream,
-            ask.urgency,
-            attempts,
-            outcome,
-            status,
-            self._served_by,
-            ttft,
-            self._env.now() - ticket.arrived,
-            self._overhead_us,
-            self._usage,
-            self._spent,
-            late,
-            self._desk.waited_s,
-            self._flight.moves,
-            ticket.judged,
-            ticket.arms,
-            splices,
-            ticket.trace.id,
-            ticket.trace.parent,
-            ticket.trace.flags,
-        )
+        usage, spent, waited_s = self._usage, self._spent, self._desk.waited_s
+        told = (self._served_by, self._ttft_s, self._overhead_us, usage, spent, waited_s, self._flight.moves, splices)
+        now, wall = self._env.now(), self._env.wall()
+        return request_record(self._ticket, attempts, outcome, status, Served(*told), wall, now)

@@ -22,6 +22,7 @@ from lbd.state.row import (
     later,
     penalty,
     silence_counts,
+    silent_since,
 )
 from lbd.state.window import FIVE_MINUTES
 from tests.fakes.tables import TIERS, deployment, probe, provider
@@ -39,6 +40,16 @@ def test_capacity_is_the_operator_s_word_then_the_adaptive_limit() -> None:
     assert capacity(new(max_concurrency=3)) == 3.0
     assert capacity(new(self_hosted=True)) == math.floor(START)
     assert capacity(new(self_hosted=True, max_concurrency=3)) == 3.0
+
+
+def test_a_row_is_silent_until_an_answer_of_its_own_came_also_one_that_is_not_taken_in_yet() -> None:
+    """Answers are taken in up to a tenth of a second late: one of just before counts as of before."""
+    row = new()
+    assert silent_since(row, NOW)
+    later(row, Outcome(None, 0, 1.0), 1)
+    assert not silent_since(row, NOW)
+    fold(row, NOW + 0.05)
+    assert silent_since(row, NOW) and not silent_since(row, NOW - 1.0)
 
 
 def test_while_it_is_drained_fewer_may_run_but_nobody_waits_for_background_work_to_run_out() -> None:

@@ -6,7 +6,8 @@ from lbd.model.event import Event
 from lbd.model.experiment import Arm
 from lbd.model.table import ALL
 from lbd.state.quality import Phase
-from lbd.table.owner import PUBLISH_EVERY, Owner
+from lbd.table.owner import Owner
+from lbd.table.published import PUBLISH_EVERY
 from lbd.table.scoring import Scoring
 from tests.fakes.env import FakeEnv
 from tests.fakes.records import record

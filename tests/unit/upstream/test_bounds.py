@@ -14,7 +14,7 @@ from lbd.model.plan import Candidate
 from lbd.model.table import DeploymentView
 from lbd.state.flight import Flight
 from lbd.state.health import PRIOR_TPOT
-from lbd.upstream.bounds import LONGEST_OUTPUT, Bounds, bounds_of, exceeded, longest, silence
+from lbd.upstream.bounds import LONGEST_OUTPUT, MUTE_LEAST, Bounds, bounds_of, exceeded, longest, overdue, silence
 from lbd.upstream.manner import Manner
 from tests.fakes.tables import ask, view
 
@@ -125,6 +125,12 @@ def test_the_longest_answer_takes_its_tokens_at_half_the_speed() -> None:
     assert longest(bound, view(tpot_s=0.5), None) == pytest.approx(10.0 + 2 * 100 * 3 * 0.5)
     assert longest(bound, view(tpot_s=0.001), None) == pytest.approx(10.0 + 2 * 100 * 3 * PRIOR_TPOT)
     assert longest(bound, None, 400.0) == 800.0
+
+
+def test_where_nobody_is_answered_an_answer_is_overdue_at_five_times_what_most_take() -> None:
+    """Not before ten seconds: very short ones say little."""
+    assert overdue(0.01) == overdue(2.0) == MUTE_LEAST == 10.0
+    assert overdue(6.0) == 30.0
 
 
 @pytest.mark.parametrize(

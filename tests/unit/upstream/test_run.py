@@ -1006,6 +1006,54 @@ def test_a_unary_request_leaves_a_row_that_is_alive_but_does_not_answer(wish: di
     play(main)
 
 
+@pytest.mark.parametrize("others", ["none are answered", "others are answered"])
+def test_a_unary_request_leaves_a_row_that_answers_nobody_by_how_long_its_answers_take(others: str) -> None:
+    """The client bounds nothing, so an answer may be long: but then that of another would have come."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b", tier="secondary"))
+        for _ in range(20):
+            relay.stage.plan(3.0, *answer(whole("hi")), host="a")
+            await relay.ask()
+        relay.stage.always(0.2, *answer(whole("hi")), host="b")
+        began = env.now()
+        mute = relay.start()
+        await env.sleep(0.01)
+        while others == "others are answered" and env.now() < began + 60:
+            relay.stage.plan(0.1, *answer(whole("hi")), host="a")
+            await env.sleep(1.0)
+            await relay.ask()
+        asked = await mute
+        assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m"
+        if others == "none are answered":
+            assert 14.5 <= asked.took_s < 15.2 + 2 * LOOK_AGAIN
+        else:
+            assert asked.took_s > 60
+        relay.check()
+
+    play(main)
+
+
+def test_a_unary_answer_that_is_long_for_every_row_is_moved_once() -> None:
+    """The second row gets the time that the longest answer takes."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b"), row("c"))
+        for host in "abc":
+            relay.stage.always(3.0, *answer(whole("hi")), host=host)
+        while any(view.total_p95_s is None for view in relay.owner.snapshot.rows):
+            await asyncio.gather(*(relay.ask() for _ in range(4)))
+        for host in "abc":
+            relay.stage.always(100.0, *answer(whole("long")), host=host)
+        asked = await relay.ask()
+        assert asked.status == 200 and "long" in asked.text
+        assert len(relay.last.attempts) == 2
+        assert 114 <= asked.took_s < 115 + 2 * LOOK_AGAIN + 1
+        relay.check()
+
+    play(main)
+
+
 def test_a_stream_that_does_not_call_itself_one_does_so_to_the_client() -> None:
     """Its bytes showed what it is."""
 
