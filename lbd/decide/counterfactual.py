@@ -54,8 +54,30 @@ def compared(snapshot: Snapshot, ask: Ask, asked: str, baseline: str | None) -> 
     return Compared(
         None if found is None else found.spec.id,
         None if found is None else found.spec.price,
-        tuple({row.spec.price for row in served if row.spec.price is not None and _good(row, ask)}),
+        _undercut({row.spec.price for row in served if row.spec.price is not None and _good(row, ask)}),
     )
+
+
+def _undercut(prices: set[Price]) -> tuple[Price, ...]:
+    """Return the prices of which any may be the least, by what is asked: those that no other undercuts in all."""
+    told = {price: _each(price) for price in prices}
+    least = [p for p, own in told.items() if not any(o != own and _below(o, own) for o in told.values())]
+    return tuple(least)
+
+
+def _each(price: Price) -> tuple[float, ...]:
+    """Return what a token costs: plain input, cached, written to the cache, output."""
+    plain, cached, written = price.input_usd_per_mtok, price.cached_input_usd_per_mtok, price.cache_write_usd_per_mtok
+    return (
+        plain,
+        plain if cached is None else cached,
+        plain if written is None else written,
+        price.output_usd_per_mtok,
+    )
+
+
+def _below(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def _able(snapshot: Snapshot, stage: Stage, ask: Ask) -> list[DeploymentView]:

@@ -6,6 +6,7 @@ cannot be written waits, up to a bound, and is then counted as lost; so is what 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 from lbd.decide.counterfactual import Compared, compared
@@ -31,7 +32,8 @@ class Ledger:
         self._pending: list[RequestRecord] = []
         self._made: list[Entry] = []
         self._known: dict[tuple[object, ...], Compared] = {}
-        self._known_of: tuple[object, str | None] = (None, None)
+        self._known_of: tuple[object, str | None, int] = (None, None, 0)
+        self._contexts: list[int] = []  # of the table, the smallest first
         self.baseline: str | None = None
         self.lost = 0
 
@@ -146,11 +148,14 @@ class Ledger:
 
     def _compared(self, ask: Ask, asked: str) -> Compared:
         snapshot = self._snapshot()
-        of = (snapshot.catalogue, self.baseline)
-        if of[0] is not self._known_of[0] or of[1] != self._known_of[1] or len(self._known) > REMEMBERED:
+        of = (snapshot.catalogue, self.baseline, int(snapshot.at))  # quality moves; once a second is often enough
+        if of[0] is not self._known_of[0] or of[1:] != self._known_of[1:] or len(self._known) > REMEMBERED:
             self._known.clear()
             self._known_of = of
-        key = (ask.target, ask.shape, ask.needs, ask.quality_floor, ask.allow, ask.input_tokens, ask.variant, asked)
+            self._contexts = sorted({n for row in snapshot.rows if (n := row.spec.context_tokens) is not None})
+        fits = bisect_left(self._contexts, ask.input_tokens)  # in all but so many
+        floor = (ask.quality_floor, ask.family, ask.excess, ask.doubt) if ask.quality_floor > 0 else ()
+        key = (ask.target, ask.shape, ask.needs, floor, ask.allow, fits, ask.variant, asked)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = compared(snapshot, ask, asked, self.baseline)

@@ -230,3 +230,32 @@ def test_what_like_requests_are_compared_with_is_remembered_until_something_chan
     for n in range(REMEMBERED + 10):
         ledger.entries(record(asked=f"name-{n}"))
     assert len(ledger._known) <= REMEMBERED + 1
+
+
+def test_prompts_of_any_length_that_fit_the_same_contexts_are_like_requests() -> None:
+    """What each is compared with is worked out once for all of them."""
+    small = tables.deployment("p/b", model="small", price=Price(0.1, 0.1), context_tokens=1000)
+    ledger = made(tables.view(tables.deployment("p/a", price=DEAR)), tables.view(small))
+
+    def cheapest(tokens: int) -> int | None:
+        sent = attempt("p/a", usage=USAGE, cost=paid(USAGE, DEAR))
+        asked = replace(sent.decision, ask=replace(sent.decision.ask, input_tokens=tokens))
+        return ledger.entries(record(attempts=(replace(sent, decision=asked),)))[0].cheapest
+
+    told = [cheapest(n) for n in (10, 999, 1000, 1001, 5000)]
+    assert told == [paid(USAGE, Price(0.1, 0.1))] * 3 + [paid(USAGE, DEAR)] * 2
+    assert len(ledger._known) == 2
+
+
+def test_under_a_floor_the_family_of_a_prompt_counts() -> None:
+    """Good enough for one kind of prompt is not good enough for another."""
+    cheap = tables.deployment("p/b", model="cheap", price=Price(0.1, 0.1), quality={"default": 0.9, "math": 0.2})
+    ledger = made(tables.view(tables.deployment("p/a", price=DEAR, quality={"default": 0.9})), tables.view(cheap))
+
+    def cheapest(family: str) -> int | None:
+        sent = attempt("p/a", usage=USAGE, cost=paid(USAGE, DEAR))
+        asked = replace(sent.decision, ask=replace(sent.decision.ask, family=family, quality_floor=0.5))
+        return ledger.entries(record(attempts=(replace(sent, decision=asked),)))[0].cheapest
+
+    assert cheapest("") == paid(USAGE, Price(0.1, 0.1))
+    assert cheapest("math") == paid(USAGE, DEAR)
