@@ -1,196 +1,162 @@
-"""Bifrost's ``governance``: virtual keys with budgets and limits become clients, routing rules in CEL ours."""
+"""Bifrost's routing rules: what each is about becomes ``when``, its targets and fallbacks groups of models."""
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 from typing import Any
 
+from lbd.adapt import bifrost_cel
+from lbd.adapt.bifrost_clients import names
+from lbd.adapt.bifrost_pools import Pools, Row
 from lbd.adapt.draft import Draft
-from lbd.adapt.words import budget, maps, number, slug, texts, variable, whole
+from lbd.adapt.words import listed, literal, maps, number, slug
 from lbd.config.tree import Path_
 
-_TERM = re.compile(
-    r"""\(?\s*(?:
-        (?P<true>true)
-      | (?P<name>model|virtual_key_name|headers\["(?P<header>[^"]+)"\]|headers\['(?P<header2>[^']+)'\])\s*
-        (?: ==\s*(?P<quote>["'])(?P<equal>[^"']*)(?P=quote)
-          | \.(?P<method>startsWith|endsWith|contains)\((?P<quote2>["'])(?P<part>[^"']*)(?P=quote2)\) )
-    )\s*\)?\Z""",
-    re.VERBOSE,
-)
-_LOST = {
-    "auth_config": "see `admin`: changes need its token or the unix socket",
-    "customers": "customers and teams are clients and surfaces of ours",
-    "teams": "customers and teams are clients and surfaces of ours",
-    "model_configs": "budgets are of clients, surfaces and providers",
-    "providers": "give providers a `budget`",
-}
-_MINUTE = {"1m": 1.0, "60s": 1.0, "1h": 60.0, "60m": 60.0, "1d": 1440.0, "24h": 1440.0}
+_SCOPES = {"virtual_key": 0, "team": 1, "customer": 2}  # are asked before those of all, in this order
+Target = tuple[str | None, str | None, frozenset[str] | None, float]  # provider, model, keys, share
 
 
-def apply(governance: dict[str, Any], draft: Draft) -> None:
-    """Take over what is said of keys and rules."""
-    budgets = _by_id(governance.get("budgets"))
-    limits = _by_id(governance.get("rate_limits"))
-    for i, key in enumerate(maps(governance.get("virtual_keys"))):
-        _client(key, ("governance", "virtual_keys", i), budgets, limits, draft)
-    rules = sorted(enumerate(maps(governance.get("routing_rules"))), key=lambda r: number(r[1].get("priority")) or 0.0)
+def apply(governance: dict[str, Any], pools: Pools, draft: Draft) -> None:
+    """Take over the rules, in the order in which they are asked."""
+    rules = sorted(
+        enumerate(maps(governance.get("routing_rules"))),
+        key=lambda r: (_SCOPES.get(str(r[1].get("scope")), 3), number(r[1].get("priority")) or 0.0),
+    )
     for i, rule in rules:
-        _rule(rule, ("governance", "routing_rules", i), draft)
+        _Rule(rule, ("governance", "routing_rules", i), names(governance), pools, draft).add()
     if any("when" in rule for rule in draft.rules.values()):
-        _as_asked(draft)
-    for word, remedy in _LOST.items():
-        if governance.get(word):
-            draft.lost(("governance", word), "no counterpart", remedy)
+        _as_asked(pools, draft)
 
 
-def _by_id(value: object) -> dict[str, dict[str, Any]]:
-    return {str(v.get("id")): v for v in maps(value)}
-
-
-def _client(
-    key: dict[str, Any],
-    path: Path_,
-    budgets: dict[str, dict[str, Any]],
-    limits: dict[str, dict[str, Any]],
-    draft: Draft,
-) -> None:
-    name = slug(str(key.get("name") or key.get("id") or "client"))
-    if key.get("is_active") is False:
-        draft.lost(path, f"virtual key {name} is not active: it is left out")
-        return
-    made: dict[str, Any] = {
-        "name": name,
-        "key": draft.secret(key.get("value"), (*path, "value"), f"LBD_KEY_{variable(name)}"),
-    }
-    if any(c["name"] == name for c in draft.clients):
-        draft.lost(path, f"a second virtual key {name!r}: it is left out", "give it a name of its own")
-        return
-    configs = maps(key.get("provider_configs"))
-    allowed = [str(m) for c in configs for m in texts(c.get("allowed_models"))]
-    if allowed and "*" not in allowed:
-        mine = [f"{c.get('provider')}/{m}" for c in configs for m in texts(c.get("allowed_models"))]
-        made["models"] = list(dict.fromkeys([*allowed, *mine]))
-    if configs:
-        draft.lost(
-            (*path, "provider_configs"),
-            "which providers and keys a client gets is not bound to it",
-            "`models` of a client bounds what it may ask for; surfaces can pin a model or a deployment",
-        )
-    bound = _budgets(key, budgets, path, draft)
-    if bound:
-        made["budget"] = bound
-    rates = _rates(key, limits, path, draft)
-    if rates:
-        made["limit"] = rates
-    draft.clients.append(made)
-
-
-def _budgets(key: dict[str, Any], budgets: dict[str, dict[str, Any]], path: Path_, draft: Draft) -> dict[str, float]:
-    mine = {str(key.get("budget_id"))} - {"None"}
-    given = [b for i, b in budgets.items() if i in mine or (key.get("id") and b.get("virtual_key_id") == key["id"])]
-    bound: dict[str, float] = {}
-    for one in [*maps(key.get("budgets")), *given]:
-        found = budget(one.get("max_limit"), one.get("reset_duration"))
-        if found is None:
-            draft.lost(path, "a budget that is not of an hour, a day or a month: it is left out")
-        bound |= found or {}
-    return bound
-
-
-def _rates(key: dict[str, Any], limits: dict[str, dict[str, Any]], path: Path_, draft: Draft) -> dict[str, int]:
-    own = key.get("rate_limit")
-    limit = own if isinstance(own, dict) else limits.get(str(key.get("rate_limit_id")), {})
-    rates: dict[str, int] = {}
-    for word, ours in (("request", "requests_per_min"), ("token", "tokens_per_min")):
-        most, span = whole(limit.get(f"{word}_max_limit")), str(limit.get(f"{word}_reset_duration"))
-        minutes = _MINUTE.get(span)
-        if most is not None and minutes is not None:
-            rates[ours] = max(1, round(most / minutes))
-            if minutes > 1:
-                draft.note("changed", path, f"a limit of {span} is spread evenly over minutes")
-        elif most is not None:
-            draft.lost(path, f"a limit of {word}s that is not of a minute, an hour or a day: it is left out")
-    return rates
-
-
-def _rule(rule: dict[str, Any], path: Path_, draft: Draft) -> None:
-    name = slug(str(rule.get("name") or rule.get("id") or "rule"))
-    if rule.get("enabled") is False:
-        draft.lost(path, f"rule {name} is not enabled: it is left out")
-        return
-    when = _when(str(rule.get("cel_expression") or "true"), rule)
-    if when is None:
-        draft.lost((*path, "cel_expression"), f"rule {name}: this condition has no counterpart",
-                   "see `when` of routing_rules; the rule can be asked for by its name")  # fmt: skip
-    targets = sorted(maps(rule.get("targets")), key=lambda t: -(number(t.get("weight")) or 0.0))
-    wanted = [_offered(t.get("provider"), t.get("model"), when, draft) for t in targets]
-    wanted += [_offered(*_split(f), when, draft) for f in texts(rule.get("fallbacks"))]
-    models = list(dict.fromkeys(m for found in wanted for m in found))
-    if not models:
-        draft.lost((*path, "targets"), f"rule {name}: none of its targets is a model that is offered; it is left out")
-        return
-    if len(targets) > 1 or any(not t.get("model") for t in targets):
-        draft.note("changed", (*path, "targets"), f"rule {name}: a rule chooses models in order; which provider serves"
-                   " each, and with what share, is the scorer's and `weight` of the deployments")  # fmt: skip
-    made: dict[str, Any] = {"primary": models[0], "fallback": models[1:]}
-    if when is not None:
-        made["when"] = when or {"input_tokens_min": 1}  # a rule needs a condition to be taken by itself
-    draft.rules[name] = made
-
-
-def _as_asked(draft: Draft) -> None:
+def _as_asked(pools: Pools, draft: Draft) -> None:
     """Have every request judged by the rules, and those that fit none stay at the model that they name."""
     draft.note("changed", ("governance", "routing_rules"), "rules are for requests that leave the choice to lbd: every"
                " name means auto, and the rules named as models keep what fits no other at its model")  # fmt: skip
-    for model in sorted(draft.models):
-        names = [model, *(name for name, meaning in draft.aliases.items() if meaning == model)]
-        draft.rules.setdefault(model, {"primary": model, "when": {"model": names}})
+    for model in sorted(draft.models - pools.names):
+        mine = [model, *(name for name, meaning in draft.aliases.items() if meaning == model)]
+        draft.rules.setdefault(model, {"primary": model, "when": {"model": mine}})
     draft.aliases = {"*": "auto"}
 
 
-def _split(text: str) -> tuple[str, str | None]:
-    provider, slash, model = text.partition("/")
-    return provider, model if slash else None
+class _Rule:
+    """One rule."""
 
+    def __init__(self, rule: dict[str, Any], path: Path_, clients: dict[str, str], pools: Pools, draft: Draft) -> None:
+        self.rule, self.path, self.clients, self.pools, self.draft = rule, path, clients, pools, draft
+        self.name = slug(str(rule.get("name") or rule.get("id") or "rule"))
 
-def _offered(provider: object, model: object, when: dict[str, Any] | None, draft: Draft) -> list[str]:
-    """Return the models that a target means: its own, or those that its condition is about at this provider."""
-    if model:
-        return [str(model)] if str(model) in draft.models else []
-    mine = [
-        row["model"] for p in draft.providers.values()
-        if str(p["name"]).startswith(slug(str(provider))) for row in p["deployments"] if "serves" not in row
-    ]  # fmt: skip
-    patterns = (when or {}).get("model", [])
-    return [m for m in dict.fromkeys(mine) if not patterns or any(fnmatchcase(m, p) for p in patterns)]
+    def add(self) -> None:
+        """Add what the rule becomes."""
+        draft, path, name = self.draft, self.path, self.name
+        if self.rule.get("enabled") is False:
+            draft.lost(path, f"rule {name} is not enabled: it is left out")
+            return
+        if self.rule.get("chain_rule"):
+            draft.lost((*path, "chain_rule"), f"rule {name}: the rules are not asked again with what it chose",
+                       "Write what the next rule would choose into this one")  # fmt: skip
+        whens = self._whens()
+        if whens is None:
+            draft.lost((*path, "cel_expression"), f"rule {name}: this condition has no counterpart",
+                       "see `when` of routing_rules; the rule can be asked for by its name")  # fmt: skip
+        elif any("difficulty_min" in w or "difficulty_below" in w for w in whens):
+            draft.note("changed", (*path, "cel_expression"), "complexity is judged by lbd's own measure, 0 to 1",
+                       "Try `lbd explain` with prompts of yours, set difficulty_min and difficulty_below")  # fmt: skip
+        targets = [_target(t) for t in maps(self.rule.get("targets")) or [self.rule]]
+        fallbacks = [f for f in map(_fallback, listed(self.rule.get("fallbacks"))) if f is not None]
+        made = 0
+        for when in [None] if whens is None else whens:
+            for model in self._asked(targets, when):
+                made += self._add(targets, fallbacks, when, model)
+        if not made:
+            draft.lost((*path, "targets"), f"rule {name}: none of its targets is a model that is offered, or it leaves"
+                       " the model to the request and its condition names none; it is left out",
+                       "Where keys are for every model, convert again with --model PROVIDER/NAME")  # fmt: skip
+        elif len(targets) > 1:
+            draft.note("changed", (*path, "targets"), f"rule {name}: shares are weights of deployments: health and load"
+                       " count beside them, and what fails goes on to another of them")  # fmt: skip
 
-
-def _when(expression: str, rule: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what an expression means, empty where it always holds, None where it cannot be said."""
-    out: dict[str, Any] = {}
-    scope = rule.get("scope")
-    if scope == "virtual_key":
-        out["client"] = [slug(str(rule.get("scope_id")))]
-    elif scope not in (None, "global"):
-        return None
-    for term in expression.split("&&"):
-        found = _TERM.match(term.strip())
-        if found is None:
+    def _whens(self) -> list[dict[str, Any]] | None:
+        """Return the alternatives of the condition and the scope; None where they cannot be said."""
+        scope = self.rule.get("scope")
+        found = bifrost_cel.conditions(str(self.rule.get("cel_expression") or "true"), self.clients)
+        if found is None or scope in (None, "global"):
+            return found
+        if scope != "virtual_key":
             return None
-        if found["true"]:
-            continue
-        if found["equal"] is not None:
-            pattern = found["equal"]
-        else:
-            text = found["part"]
-            pattern = {"startsWith": f"{text}*", "endsWith": f"*{text}", "contains": f"*{text}*"}[found["method"]]
-        header = found["header"] or found["header2"]
-        if header:
-            out.setdefault("header", {})[header.lower()] = pattern
-        elif found["name"] == "model":
-            out["model"] = [pattern, f"*/{pattern}"]
-        else:
-            out["client"] = [slug(pattern) if "*" not in pattern else pattern]
-    return out
+        whose = str(self.rule.get("scope_id"))
+        return bifrost_cel.both(found, [{"client": [self.clients.get(whose, slug(whose))]}])
+
+    def _asked(self, targets: list[Target], when: dict[str, Any] | None) -> list[str | None]:
+        """Return the models that a rule without models of its own is for; None for one that has its own."""
+        if all(model is not None for _, model, _, _ in targets):
+            return [None]
+        if when is None:
+            return []
+        found = dict.fromkeys(
+            row.deployment["model"]
+            for provider, model, _, _ in targets
+            for row in self.pools.of(provider, model)
+            if "serves" not in row.deployment
+        )
+        patterns = when.get("model", [])
+        return [m for m in found if not patterns or any(fnmatchcase(m, p) for p in patterns)]
+
+    def _add(
+        self, targets: list[Target], fallbacks: list[Target], when: dict[str, Any] | None, asked: str | None
+    ) -> int:
+        """Add one rule; tell how many were."""
+        rows: list[Row] = []
+        for provider, model, keys, share in targets:
+            mine = self.pools.of(provider, model or asked, keys)
+            if not mine:
+                self._missing("targets", provider, model or asked)
+            rows += [row._replace(weight=share / len(mine)) for row in mine]
+        first = self.pools.model(rows, (*self.path, "targets"))
+        if first is None:
+            return 0
+        order = [first]
+        for provider, model, keys, _ in fallbacks:
+            mine = self.pools.of(provider, model or asked or self._own(targets), keys)
+            if model is None and asked is None:
+                self.draft.note("changed", (*self.path, "fallbacks"), f"rule {self.name}: a fallback without a model"
+                                " keeps the one that was asked for there, and that of the targets here")  # fmt: skip
+            then = self.pools.model(mine, (*self.path, "fallbacks"))
+            if then is None:
+                self._missing("fallbacks", provider, model or asked)
+            elif then not in order:
+                order.append(then)
+        made: dict[str, Any] = {"primary": order[0], "fallback": order[1:]}
+        if when is not None:
+            when = when if asked is None else {**when, "model": [literal(asked), f"*/{literal(asked)}"]}
+            made["when"] = when or {"input_tokens_min": 1}  # a rule needs a condition to be taken by itself
+        self.draft.rule(self.name if asked is None else f"{self.name}-{slug(asked)}", made, self.path)
+        return 1
+
+    def _missing(self, word: str, provider: str | None, model: str | None) -> None:
+        self.draft.lost((*self.path, word), f"rule {self.name}: {provider or 'any'}/{model or 'the same model'} is not"
+                        " offered, and is left out of it", "Convert again with --model PROVIDER/NAME")  # fmt: skip
+
+    def _own(self, targets: list[Target]) -> str | None:
+        """Return the one model of the targets, which a fallback without a model keeps."""
+        mine = {model for _, model, _, _ in targets}
+        return next(iter(mine)) if len(mine) == 1 else None
+
+
+def _target(given: dict[str, Any]) -> Target:
+    keys = {str(given[w]) for w in ("key_id", "provider_key_name") if given.get(w)}
+    share = number(given.get("weight"))
+    return (
+        str(given["provider"]) if given.get("provider") else None,
+        str(given["model"]) if given.get("model") else None,
+        frozenset(keys) or None,
+        1.0 if share is None else share,
+    )
+
+
+def _fallback(given: object) -> Target | None:
+    if isinstance(given, dict):
+        return _target(given)
+    if not isinstance(given, str) or not given:
+        return None
+    provider, _, model = given.partition("/")
+    return provider, model or None, None, 1.0

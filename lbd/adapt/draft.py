@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -9,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from lbd.adapt import houses
 from lbd.adapt.source import Source
-from lbd.adapt.words import free, slug, variable
+from lbd.adapt.words import REFERENCE, free, references, slug, variable
 from lbd.config.tree import Path_, dotted
 from lbd.decide.names import AUTO
 from lbd.model.problem import Place
@@ -17,10 +18,11 @@ from lbd.shapes.bridge import wires
 from lbd.shapes.providers import PROVIDERS
 
 Level = Literal["changed", "secret", "todo", "lost"]
+NOT_AUTO = "auto-model"  # what is called auto there, which is lbd's own choice here
 TIERS = ("primary", "secondary", "tertiary")
-_REFERENCE = re.compile(r"(?:os\.environ/|env\.|env:|\$\{\{? ?|\$|\{\{ ?)([A-Za-z_][A-Za-z0-9_]*)(?: ?\}\}?)?\Z")
 _SECRET_WORD = re.compile(r"key|token|secret|auth|cookie|password|credential", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"\b(?:sk|pk|rk|xai|gsk|hf|ghp|AIza|eyJ|AKIA|Bearer|Basic)[-_ A-Za-z0-9]{12,}")
+_URL = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?(/[!-~]*)?\Z", re.IGNORECASE)
 _USER = re.compile(r"//[^/@]*@")
 
 
@@ -77,7 +79,9 @@ class Draft:
         self.aliases: dict[str, str] = {}
         self.clients: list[dict[str, Any]] = []
         self.more: dict[str, Any] = {}  # further keys of the configuration
-        self._referred = _references(source.value)  # variables that the source itself speaks of
+        self.under: Path_ = ()  # where in the source the paths of notes begin
+        self._ruled: dict[str, Path_] = {}  # a rule's name -> where it stands
+        self._referred = references(source.value)  # variables that the source itself speaks of
         self._named: dict[str, str] = {}  # inline secret -> the variable that takes its place
         self._read: dict[str, None] = {}  # variables that the configuration reads, in order
 
@@ -85,7 +89,15 @@ class Draft:
 
     def note(self, level: Level, path: Path_, reason: str, remedy: str = "") -> None:
         """Keep a note."""
-        self.notes.append(Note(self._source.place(path), dotted(path), level, reason, remedy))
+        path = (*self.under, *path)
+        note = Note(self._source.place(path), dotted(path), level, reason, remedy)
+        if note not in self.notes:  # a key of many models is looked at for each of them
+            self.notes.append(note)
+
+    def once(self, level: Level, path: Path_, reason: str, remedy: str = "") -> None:
+        """Keep a note that need not be told again of other places."""
+        if not any(n.reason == reason for n in self.notes):
+            self.note(level, path, reason, remedy)
 
     def lost(self, path: Path_, reason: str, remedy: str = "") -> None:
         """Note what has no counterpart."""
@@ -95,7 +107,7 @@ class Draft:
 
     def secret(self, value: object, path: Path_, usual: str) -> dict[str, str]:
         """Return a reference in place of a secret: the source's own, or ``usual``, the variable that it is put into."""
-        if isinstance(value, str) and (found := _REFERENCE.match(value.strip())) is not None:
+        if isinstance(value, str) and (found := REFERENCE.match(value.strip())) is not None:
             return self._env(found[1])
         if not isinstance(value, str) or not value.strip():
             return self._env(free(usual, self._named.values(), "_"))
@@ -116,12 +128,12 @@ class Draft:
         if not isinstance(value, str) or not value.strip():
             return None
         value = value.strip()
-        found = _REFERENCE.match(value)
+        found = REFERENCE.match(value)
         if found is None:
             return value
         if (set_to := self._environ.get(found[1], "").strip()) and not _SECRET_TEXT.search(set_to):
             return set_to
-        self.note("todo", path, f"{what} is in the environment as {found[1]}, which is not set here",
+        self.once("todo", path, f"{what} is in the environment as {found[1]}, which is not set here",
                   "Write it where the configuration says set-..., or set the variable and convert again")  # fmt: skip
         return f"set-{slug(found[1]).replace('_', '-')}"
 
@@ -137,6 +149,9 @@ class Draft:
         bare = _USER.sub("//", text).partition("?")[0].partition("#")[0]
         if bare != text:
             self.note("secret", path, "a user or a query in an address was left out", "Give a key by api_key")
+        if _URL.match(bare) is None:
+            self.lost(path, "no address that can be asked", "Write one, as http(s)://host:port/path")
+            return None
         return bare
 
     def headers(self, given: object, path: Path_) -> dict[str, str]:
@@ -144,7 +159,7 @@ class Draft:
         out: dict[str, str] = {}
         for name, value in (given if isinstance(given, dict) else {}).items():
             text = str(value)
-            if _SECRET_WORD.search(name) or _SECRET_TEXT.search(text) or _REFERENCE.match(text):
+            if _SECRET_WORD.search(name) or _SECRET_TEXT.search(text) or REFERENCE.match(text):
                 self.note("secret", (*path, name), "a header that carries a secret, or a reference, was left out",
                           "Keys go by api_key; headers of ours hold plain texts only")  # fmt: skip
             else:
@@ -181,10 +196,15 @@ class Draft:
         self, provider: dict[str, Any], model: str, upstream: str, path: Path_, **more: Any
     ) -> dict[str, Any] | None:
         """Add a deployment; None, with a note, where its shape cannot serve what it is for."""
+        if not model.strip() or not model.isprintable():
+            self.lost(path, f"a model needs a name, and {model!r} is none: it is left out")
+            return None
         if model == AUTO:
             self.note("changed", path, f"a model cannot be called {AUTO}, which is lbd's own choice; it is auto-model")
-            model = "auto-model"
+            model = NOT_AUTO
         more = {k: v for k, v in more.items() if v not in (None, [], {})}
+        if not 0 <= more.get("weight", 1) < math.inf:
+            self.lost(path, f"a weight of {more.pop('weight')} is none: its share is that of the others")
         if provider["shape"] in ("vertex", "vertex-anthropic"):
             publisher, upstream = houses.published(upstream)
             if publisher not in ("google", "anthropic"):
@@ -205,6 +225,12 @@ class Draft:
             made["upstream_model"] = upstream
         rows.append({**made, **more})
         return rows[-1]
+
+    def rule(self, name: str, made: dict[str, Any], path: Path_) -> None:
+        """Add a rule, under the first form of its name that is free; ``path`` is what it was made of."""
+        name = free(name, self.rules, "-")
+        self.rules[name] = made
+        self._ruled[name] = path
 
     @property
     def models(self) -> set[str]:
@@ -233,12 +259,26 @@ class Draft:
         models = self.models
         rules: dict[str, Any] = {}
         for name, rule in self.rules.items():
-            groups = [m for m in dict.fromkeys([*_list(rule["primary"]), *_list(rule.get("fallback"))]) if m in models]
+            given = [rule["primary"], *rule.get("fallback", ())]
+            named = list(dict.fromkeys(NOT_AUTO if m == AUTO else m for m in given))
+            groups = [m for m in named if m in models]
+            path = self._ruled.get(name, ())
+            missing = ", ".join(m for m in named if m not in models)
+            again = f"Where it is to be, convert again with --model {missing.partition(',')[0]}, or offer it"
             if not groups:
-                self.lost((), f"rule {name}: none of its models is offered; it is left out")
+                self.lost(path, f"rule {name}: none of its models is offered ({missing}); it is left out", again)
                 continue
+            if missing:
+                self.lost(path, f"rule {name}: {missing} is not offered, and is left out of it", again)
             rest = {k: v for k, v in rule.items() if k not in ("primary", "fallback")}
-            rules[name] = {"primary": groups[0], **({"fallback": groups[1:]} if groups[1:] else {}), **rest}
+            if not name.strip() or not name.isprintable():
+                self.lost(path, f"a rule needs a name, and {name!r} is none: it is left out")
+                continue
+            rules[NOT_AUTO if name == AUTO else name] = {
+                "primary": groups[0],
+                **({"fallback": groups[1:]} if groups[1:] else {}),
+                **rest,
+            }
         known = {AUTO, *models, *rules}
         for name, meaning in self.aliases.items():
             if meaning not in known:
@@ -257,16 +297,3 @@ class Draft:
         parts = {"providers": providers, "clients": self.clients, "routing_rules": rules, "models": aliases}
         config = {key: value for key, value in parts.items() if value or key == "providers"}
         return Result({**config, **self.more}, tuple(self.notes), tuple(self._read))
-
-
-def _references(value: object) -> set[str]:
-    """Return the environment variables that a value speaks of."""
-    if isinstance(value, dict | list):
-        inner = value.values() if isinstance(value, dict) else value
-        return set().union(*map(_references, inner)) if inner else set()
-    found = _REFERENCE.match(value.strip()) if isinstance(value, str) else None
-    return set() if found is None else {found[1]}
-
-
-def _list(value: object) -> list[str]:
-    return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lbd.adapt.words import slug
+
 
 class House(NamedTuple):
     """A provider. ``base_url`` None: each account has its own; ``path``: what it ends with, where it names none."""
@@ -90,7 +92,9 @@ def serves(model: str) -> list[str] | None:
     """Return what a model is for, as its name tells; None for conversations."""
     name = model.lower()
     for sign, what in (
-        ("embed", "embeddings"), ("dall-e", "images"), ("gpt-image", "images"), ("whisper", "transcriptions"),
+        ("rerank", "rerank"), ("embed", "embeddings"), ("dall-e", "images"), ("gpt-image", "images"),
+        ("nova-canvas", "images"), ("titan-image", "images"), ("stable-diffusion", "images"), ("imagen-", "images"),
+        ("whisper", "transcriptions"),
         ("transcribe", "transcriptions"), ("tts", "speech"), ("moderation", "moderations"),
         ("turbo-instruct", "completions"), ("davinci-002", "completions"), ("babbage-002", "completions"),
     ):  # fmt: skip
@@ -108,13 +112,20 @@ def ended(base: str, house: House) -> str:
     return base if after_host else base + house.path
 
 
+def claude_on_azure(base: str) -> str:
+    """Return where a resource of Azure's speaks as Anthropic does, which is how it serves Claude."""
+    root = base.rstrip("/").removesuffix("/v1").removesuffix("/openai").removesuffix("/messages").removesuffix("/v1")
+    return f"{root.removesuffix('/anthropic')}/anthropic/v1"
+
+
 def bedrock(region: str) -> str:
     """Return the address of Bedrock in a region."""
-    return f"https://bedrock-runtime.{region}.amazonaws.com"
+    return f"https://bedrock-runtime.{slug(region)}.amazonaws.com"
 
 
 def vertex(project: str, region: str, publisher: str) -> str:
     """Return the address of a publisher's models on Vertex AI."""
+    region = slug(region)
     host = "aiplatform.googleapis.com" if region == "global" else f"{region}-aiplatform.googleapis.com"
     return f"https://{host}/v1/projects/{project}/locations/{region}/publishers/{publisher}"
 

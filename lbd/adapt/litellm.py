@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbd.adapt import ADAPTERS, houses, litellm_settings
+from lbd.adapt import ADAPTERS, houses, litellm_entry, litellm_settings
 from lbd.adapt.draft import Draft
 from lbd.adapt.houses import HOUSES
 from lbd.adapt.source import Source, SourceError
@@ -23,24 +23,7 @@ _MODES = {
     "moderation": ["moderations"], "moderations": ["moderations"], "responses": ["responses"],
 }  # fmt: skip
 _ROUTES = frozenset({"converse", "invoke", "converse_like", "responses", "chat", "converse_stream"})
-_PARAMS = frozenset({
-    "model", "custom_llm_provider", "api_key", "api_base", "base_url", "api_version", "weight", "order", "rpm", "tpm",
-    "max_parallel_requests", "organization", "extra_headers", "region_name", "input_cost_per_token",
-    "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost", "aws_region_name",
-    "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_project", "vertex_location",
-    "vertex_credentials", "litellm_credential_name", "timeout", "stream_timeout", "max_retries", "num_retries",
-    "drop_params", "tags", "max_budget", "budget_duration", "litellm_params",
-})  # fmt: skip
-_NO_PARAM = {
-    "timeout": "bounds are one for all: `deadlines`, and x-lbd-max-latency-ms of a request",
-    "stream_timeout": "silence is bounded by `deadlines.interactive_first_content_s` and `limits.idle_gap_s`",
-    "max_retries": "attempts are bounded by the deadline and a retry budget, not by a number",
-    "num_retries": "attempts are bounded by the deadline and a retry budget, not by a number",
-    "drop_params": "list in the deployment's `ignores` what the model does not take",
-    "tags": "write a rule whose `when: {header: ...}` chooses it",
-    "max_budget": "budgets are of clients, surfaces and providers: give the provider a `budget`",
-    "budget_duration": "see max_budget",
-}
+_AUTO = "auto_router"  # the word before models that LiteLLM itself chooses among
 
 
 @ADAPTERS.add("litellm")
@@ -78,6 +61,7 @@ class _Entry:
     ) -> None:
         self.draft = draft
         self.path: Path_ = (*path, "litellm_params")
+        self.entry = entry
         self.name = str(entry["model_name"])
         given = entry["litellm_params"]
         self.params: dict[str, Any] = {**credentials.get(str(given.get("litellm_credential_name")), {}), **given}
@@ -87,9 +71,32 @@ class _Entry:
     def add(self) -> None:
         draft, path = self.draft, self.path
         word, upstream = self._split(str(self.params.get("model", "")))
+        if word == _AUTO:
+            draft.lost(
+                (*path, "model"),
+                f"{self.name} leaves the choice to LiteLLM: lbd chooses by itself for the name auto",
+                f"Map {self.name} to auto in `models`; rules with `when: {{difficulty_min: ...}}` say what is hard",
+            )
+            return
+        house = self._house(word)
+        if house is None:
+            return
+        mode = self.info.get("mode")
+        if mode is not None and str(mode) not in _MODES:
+            draft.lost((*path[:-1], "model_info", "mode"), f"mode {mode!r} is not served: {self.name} is left out",
+                       "lbd keeps batches itself, for any deployment" if mode == "batch" else "")  # fmt: skip
+            return
+        litellm_entry.left(draft, path[:-1], self.entry, self.params, self.info)
+        if "*" in self.name or "*" in upstream:
+            self._wildcard(house, upstream)
+        else:
+            self._deploy(house, self.name, upstream, explicit=mode is not None)
+
+    def _house(self, word: str) -> str | None:
+        """Return whose model it is in our words, None with a note where nothing can be asked for it."""
+        draft, path = self.draft, self.path
         house = houses.find(word) if word else None
-        base = self.params.get("api_base", self.params.get("base_url"))
-        if house is None and base is not None:
+        if house is None and self.params.get("api_base", self.params.get("base_url")) is not None:
             house = "openai"  # what else it may be, it has an address, and most speak as OpenAI does
             draft.note("changed", (*path, "model"), f"provider {word or 'unnamed'!r} is not known; taken for one that"
                        " speaks as OpenAI does", "If it does not, take the provider out")  # fmt: skip
@@ -99,25 +106,7 @@ class _Entry:
                 f"provider {word or self.params.get('model')!r} is not served by lbd: {self.name} is left out",
                 "etc/shapes.md lists what is; one that speaks as OpenAI does needs its api_base",
             )
-            return
-        mode = self.info.get("mode")
-        if mode is not None and mode not in _MODES:
-            draft.lost((*path[:-1], "model_info", "mode"), f"mode {mode!r} is not served: {self.name} is left out")
-            return
-        for key in sorted(self.params):
-            if key in _NO_PARAM:
-                draft.lost((*path, key), "no counterpart for one deployment", _NO_PARAM[key])
-            elif key not in _PARAMS:
-                draft.lost((*path, key), "no counterpart: lbd sends on what the client says")
-        for key in ("rpm", "tpm"):
-            if key in self.params:
-                draft.note("changed", (*path, key), "no limit of a deployment: lbd learns limits from the answers'"
-                           " headers, and shares of traffic from `weight`",
-                           "Where the provider tells none, set max_concurrency; clients have limit")  # fmt: skip
-        if "*" in self.name or "*" in upstream:
-            self._wildcard(house, upstream)
-        else:
-            self._deploy(house, self.name, upstream, explicit=mode is not None)
+        return house
 
     def _split(self, model: str) -> tuple[str, str]:
         """Return whose model it is and its name there."""
@@ -155,6 +144,10 @@ class _Entry:
             self._deploy(house, model, upstream.replace("*", bare) if "*" in upstream else upstream, explicit=False)
 
     def _deploy(self, house: str, model: str, upstream: str, *, explicit: bool) -> None:
+        if not upstream:
+            upstream = model
+            self.draft.note("todo", (*self.path, "model"), f"no deployment is named: taken for {model}",
+                            "Write its name in `upstream_model`")  # fmt: skip
         provider = self._provider(house, upstream)
         if provider is None:
             return
@@ -167,11 +160,15 @@ class _Entry:
             "cache_write_usd_per_mtok": per_mtok(costs.get("cache_creation_input_token_cost")),
         }
         priced = price["input_usd_per_mtok"] is not None
-        price["output_usd_per_mtok"] = price["output_usd_per_mtok"] or 0.0
         order = whole(params.get("order"))
+        half = priced and price["output_usd_per_mtok"] is None
         serves = _MODES.get(str(info.get("mode"))) if explicit else houses.serves(info.get("base_model") or upstream)
         if str(params.get("model")).startswith("text-completion-"):
             serves = ["completions"]
+        if half and not {"embeddings", "moderations"}.intersection(serves or ()):
+            self.draft.note("todo", self.path, f"{model} has a price of its input alone: its output counts as free",
+                            "Write output_usd_per_mtok: LiteLLM knows it from its own list")  # fmt: skip
+        price["output_usd_per_mtok"] = price["output_usd_per_mtok"] or 0.0
         self.draft.deploy(
             provider,
             model,
@@ -206,6 +203,10 @@ class _Entry:
             if base is None:
                 draft.lost((*path, "model"), f"Azure has an address for each resource: {self.name} has no api_base")
                 return None
+            if upstream.startswith("claude"):
+                own = draft.secret(params.get("api_key"), (*path, "api_key"), known.env)
+                name = f"azure-anthropic-{_host(base)}"
+                return draft.provider(name, "anthropic", houses.claude_on_azure(base), key=own, more=more)
             version = str(params.get("api_version") or API_VERSION)
             newer = version in ("v1", "preview", "latest") or ".services.ai.azure.com" in base
             root = base.rstrip("/").removesuffix("/v1").removesuffix("/openai")
@@ -218,6 +219,9 @@ class _Entry:
         keyed = params.get("api_key") or not (known.keyless or (base or known.base_url) != known.base_url)
         if house == "azure":
             keyed = True
+        elif not keyed and not known.keyless:
+            draft.note("changed", (*path, at), f"no api_key: LiteLLM sends {known.env} there where it is set, lbd sends"
+                       " none", f"Write api_key: {{env: {known.env}}} where the server asks for it")  # fmt: skip
         usual = known.env if name == house else f"{variable(name)}_API_KEY"
         key = (
             draft.secret(params.get("api_key"), (*path, "api_key"), usual if params.get("api_key") else known.env)
@@ -244,7 +248,7 @@ class _Entry:
         publisher = "anthropic" if claude else "google"
         if project is None:
             project = draft.plain("os.environ/VERTEXAI_PROJECT", path, "the project") or ""
-        draft.note("todo", path, "Vertex AI is asked with an access token, which is good for an hour",
+        draft.once("todo", path, "Vertex AI is asked with an access token, which is good for an hour",
                    "Keep it fresh from outside: {file: ...} in api_key, and lbd ctl reload")  # fmt: skip
         key = draft.secret(None, path, HOUSES[house].env)
         shape = "vertex-anthropic" if claude else "vertex"

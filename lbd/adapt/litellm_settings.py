@@ -20,6 +20,8 @@ _SAME = frozenset({"simple-shuffle", "usage-based-routing", "usage-based-routing
 # Key, or its beginning, to what a person should know. The first that fits.
 _REMEDIES: tuple[tuple[str, str], ...] = (
     ("redis", "one lbd keeps its state itself, in `store`; several hosts do not share one in this version"),
+    ("coordination_redis", "one lbd keeps its state itself, in `store`"),
+    ("use_redis", "one lbd keeps its state itself, in `store`"),
     ("cache", "there is no response cache in lbd; providers' prompt caches are kept warm by affinity"),
     ("num_retries", "attempts are bounded by the deadline and a retry budget, not by a number"),
     ("max_retries", "attempts are bounded by the deadline and a retry budget, not by a number"),
@@ -43,7 +45,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ("store_model_in_db", "models that were added in the UI are not in this file: export them, and add them"),
     ("proxy_b", "spend is written down by the ledger at once"),
     ("pass_through_endpoints", "only the endpoints of DESIGN's list are served; point such clients at the provider"),
-    ("alerting", "alert on /metrics: lbd's own alerts are not in this version"),
+    ("alert", "see `alerts`: a webhook, Alertmanager or Slack is told"),
+    ("slack", "see alerts.slack"),
     ("health_check", "probes run by themselves: see `probes`"),
     ("background_health_checks", "probes run by themselves: see `probes`"),
     ("telemetry", "lbd sends none"),
@@ -53,8 +56,32 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ("finetune_settings", "files and batches are lbd's own; fine-tuning goes to the provider directly"),
     ("files_settings", "files and batches are lbd's own and go to any deployment"),
     ("environment_variables", "set them where lbd runs, such as Environment= or LoadCredential= of the unit"),
-    ("include", "convert the included files too: put them into conf.d beside the main file"),
+    ("enable_tag_filtering", "write rules whose `when: {header: ...}` chooses"),
     ("tag_filtering", "write rules whose `when: {header: ...}` chooses"),
+    ("policies", "`validate` of a surface holds answers to a schema, a length, a language"),
+    ("policy_attachments", "see policies"),
+    ("prompt", "prompts that LiteLLM keeps: applications send their own"),
+    ("search_tools", "lbd runs no tools: applications do, or the model's provider"),
+    ("websearch_interception", "lbd runs no tools: applications do, or the model's provider"),
+    ("sandbox_tools", "lbd runs no tools: applications do, or the model's provider"),
+    ("code_interpreter", "lbd runs no tools: applications do, or the model's provider"),
+    ("vector_store", "lbd keeps no documents"),
+    ("otel", "see `traces`"),
+    ("custom_auth", "clients have a `key`, or a `certificate`"),
+    ("enable_jwt_auth", "clients have a `key`, or a `certificate`"),
+    ("litellm_jwtauth", "clients have a `key`, or a `certificate`"),
+    ("allowed_ips", "bind `listen` where only they reach it, or ask clients for certificates: `tls`"),
+    ("key_management", "secrets are references: {env: X}, {file: X} or {credential: X}"),
+    ("require_auth_for_metrics", "/metrics is at `admin`, which has its own address and token"),
+    ("max_request_size_mb", "see limits.max_body_bytes"),
+    ("disable_end_user_cost_tracking", "costs are told of clients and surfaces, not of their users"),
+    ("include_cost_in_streaming_usage", "what a stream cost is in its decision: lbd explain"),
+    ("model_group_retry_policy", "attempts are bounded by the deadline and a retry budget, not by a number"),
+    ("turn_off_message_logging", "lbd never logs prompts and answers"),
+    ("team_metadata", "teams are clients and surfaces of ours"),
+    ("custom_team", "teams are clients and surfaces of ours"),
+    ("reject_clientside_metadata_tags", "lbd takes no tags from requests"),
+    ("adaptive", "lbd learns latency, errors and cost of each deployment by itself"),
     ("ui_", "lbd has no user interface for keys"),
 )  # fmt: skip
 
@@ -78,6 +105,8 @@ def apply(root: dict[str, Any], draft: Draft) -> None:
 
 def remedy(key: str) -> str:
     """Return what to do about a key that has no counterpart, nothing where there is nothing to say."""
+    if key == "include":
+        return "convert the included files too: put them into conf.d beside the main file"
     return next((text for start, text in _REMEDIES if key.startswith(start)), "")
 
 
@@ -97,9 +126,13 @@ def _aliases(value: Any, _path: Path_, draft: Draft) -> None:
 
 
 def _deadline(key: str) -> Callable[[Any, Path_, Draft], None]:
-    def take(value: Any, _path: Path_, draft: Draft) -> None:
+    def take(value: Any, path: Path_, draft: Draft) -> None:
         if (seconds := number(value)) is not None and seconds > 0:
             draft.more.setdefault("deadlines", {})[key] = seconds
+            draft.note("changed", path, f"there it bounds each try, here {key} bounds all of them together, from"
+                       " arrival; streams to their end, too" if key == "interactive_total_s" else
+                       f"there it bounds each try, here {key} bounds all of them together, from arrival",
+                       "Raise it where answers take longer, and where others are to be asked after one")  # fmt: skip
 
     return take
 
@@ -133,12 +166,14 @@ def _pairs(value: object) -> Iterator[tuple[str, list[str]]]:
     """Yield the fallbacks of each group, however they are written."""
     for one in value if isinstance(value, list) else [value]:
         for group, others in mapping(one).items():
-            yield str(group), [str(m) for m in (others if isinstance(others, list) else [others])]
+            given = others if isinstance(others, list) else [others]
+            yield str(group), [str(m.get("model")) if isinstance(m, dict) else str(m) for m in given]
 
 
 def _fallbacks(root: dict[str, Any], draft: Draft) -> None:
     found: dict[str, list[str]] = {}
     every: list[str] = []
+    places: dict[str, Path_] = {}  # where the first of a group's fallbacks stand
     for section in ("router_settings", "litellm_settings"):
         given = root.get(section)
         given = mapping(given)
@@ -149,6 +184,7 @@ def _fallbacks(root: dict[str, Any], draft: Draft) -> None:
                     every += others
                 else:
                     found.setdefault(group, []).extend(others)
+                    places.setdefault(group, (section, key))
         if given.get("context_window_fallbacks"):
             draft.note("changed", (section, "context_window_fallbacks"), "they are fallbacks like others: lbd takes the"
                        " next one that the prompt fits into, where deployments have context_tokens")  # fmt: skip
@@ -158,7 +194,7 @@ def _fallbacks(root: dict[str, Any], draft: Draft) -> None:
         order = [m for m in dict.fromkeys([*others, *every]) if m != group]
         group_is = draft.aliases.get(group, group)
         if order:
-            draft.rules[group] = {"primary": group_is, "fallback": order}
+            draft.rule(group, {"primary": group_is, "fallback": order}, places.get(group, ()))
             if group != group_is:  # the alias would be asked first
                 draft.aliases.pop(group)
 

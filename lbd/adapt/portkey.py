@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbd.adapt import ADAPTERS, houses, portkey_when
-from lbd.adapt.draft import Draft
-from lbd.adapt.portkey_target import Leaf, Targets
-from lbd.adapt.source import Source, SourceError
-from lbd.adapt.words import listed, mapping, maps, number, slug
+from lbd.adapt import ADAPTERS, houses
+from lbd.adapt.draft import Draft, Level
+from lbd.adapt.portkey_branches import AT, branches, strategy
+from lbd.adapt.portkey_target import OF_A_TARGET, Leaf, Targets
+from lbd.adapt.source import Source, SourceError, read
+from lbd.adapt.words import listed, mapping, maps, number, slug, snake
 from lbd.config.tree import Path_
 
 RULE = "portkey"
@@ -26,29 +27,49 @@ _LOST = {
     "after_request_hooks": "`validate` of a surface holds answers to a schema, a length, a language",
     "forward_headers": "headers of clients are not passed on; `headers` of a provider are sent with every request",
     "rate_limits": "limits are of clients: `limit`; those of providers are learnt from their answers",
+    "usage_limits": "give the provider, or clients, a `budget`",
     "plugins_enabled": "lbd has no guardrail plugins",
+    "credentials": "lbd has no guardrail plugins",
+    "cb_config": "a breaker opens by itself: three failures in a row, or half of twenty; probes close it again",
+    "default_params": "lbd sends what the client says",
+    "drop_params": "list in the deployment's `ignores` what the model does not take",
+    "strict_open_ai_compliance": "answers have the client's shape",
+    "prompt_id": "prompts that are kept at Portkey: applications send their own",
+    "deployments": "write one deployment for each, with its name in `upstream_model`",
 }
-
+_OF_THE_WHOLE = frozenset({"targets", "strategy", "integrations", "name", "id", "weight", "request_timeout", "version"})
+_FIRST_CONTENT_S = 600.0  # what a whole answer has, where nothing else is said
+_OF_A_STRATEGY: dict[str, tuple[Level, str, str]] = {
+    "cb_config": ("lost", "no counterpart", _LOST["cb_config"]),
+    "sticky_session": (
+        "changed", "who asks again is kept where it was by x-lbd-session, or by the beginning of the prompt",
+        "Send x-lbd-session with what the hash was made of; scorer.weights.affinity says how much it counts",
+    ),
+}  # fmt: skip
 
 Groups = list[list[Leaf]]  # in the order in which they are asked
+_ASKS = frozenset({"provider", "virtual_key"})
 
 
 @ADAPTERS.add("portkey")
 def adapt(source: Source, draft: Draft) -> None:
     """Fill the draft."""
-    root = source.root()
-    root = _snake(root)
+    root = snake(source.root())
     if isinstance(root.get("config"), dict):
-        root = _snake(root["config"])
-    if not {"targets", "strategy", "provider", "virtual_key", "integrations"}.intersection(root):
-        raise SourceError(f"{source.place(())}: no config of Portkey's: it has neither targets nor a provider")
+        root, draft.under = snake(root["config"]), ("config",)
+    elif isinstance(root.get("config"), str):  # as the API of the app tells it
+        root = snake(read(root["config"], f"{source.file}: config").root())
+    if not (_ASKS | {"targets", "strategy", "integrations"}).intersection(root) and not _named(root):
+        words = ", ".join(sorted(_LOST.keys() & root.keys()))
+        more = f"; there is nothing to convert in {words} alone" if words else ""
+        raise SourceError(f"{source.place(())}: no config of Portkey's: it has neither targets nor a provider{more}")
     slugs = _integrations(draft, root.get("integrations"))
     _Tree(draft, slugs).add(root)
 
 
-def _snake(given: dict[str, Any]) -> dict[str, Any]:
-    """Return a map with Portkey's own names of keys: the SDKs write them in camel case, too."""
-    return {"".join(f"_{c.lower()}" if c.isupper() else c for c in key): value for key, value in given.items()}
+def _named(node: dict[str, Any]) -> bool:
+    """Tell whether a target says whose it is in the name of its model."""
+    return str(mapping(node.get("override_params")).get("model") or "").startswith("@")
 
 
 def _integrations(draft: Draft, given: object) -> dict[str, str]:
@@ -56,17 +77,27 @@ def _integrations(draft: Draft, given: object) -> dict[str, str]:
     found: dict[str, str] = {}
     for i, raw in enumerate(given if isinstance(given, list) else []):
         path: Path_ = ("integrations", i)
-        one = _snake(raw) if isinstance(raw, dict) else {}
+        one = snake(raw) if isinstance(raw, dict) else {}
         name = str(one.get("slug") or one.get("provider"))
         found[name] = str(one.get("provider"))
         credentials = mapping(one.get("credentials"))
-        target = {**_snake(credentials), "provider": one.get("provider"), "name": name}
-        models = [str(m.get("slug")) for m in maps(one.get("models")) if m.get("slug")]
+        target = {**snake(credentials), "provider": one.get("provider"), "name": name}
+        models = [
+            str(m["slug"]) for m in maps(one.get("models")) if m.get("slug") and m.get("status") in (None, "active")
+        ]
+        if any(m.get("pricing_config") for m in maps(one.get("models"))):
+            draft.lost((*path, "models"), "prices are not taken over", "Give the deployments a `price`")
+        models += [m.partition("/")[2] for m in draft.expanded(f"{name}/*")]
+        if not models:
+            draft.note("todo", path, f"{name} serves every model; lbd offers models by name",
+                       f"Convert again with --model {name}/NAME for each that is used")  # fmt: skip
+            continue
         provider = Targets(draft, {}).provider(Leaf(path, target, 1.0))
         for model in models if provider is not None else []:
             draft.deploy(provider or {}, model, model, (*path, "models"), serves=houses.serves(model))
-        if "rate_limits" in one:
-            draft.lost((*path, "rate_limits"), "no counterpart", _LOST["rate_limits"])
+        for word in ("rate_limits", "usage_limits"):
+            if one.get(word):
+                draft.lost((*path, word), "no counterpart", _LOST[word])
     return found
 
 
@@ -81,55 +112,72 @@ class _Tree:
     def add(self, root: dict[str, Any]) -> None:
         """Make rules of a config."""
         self._settings(root, ())
-        if not {"targets", "provider", "virtual_key"}.intersection(root):
+        if not (_ASKS | {"targets"}).intersection(root) and not _named(root):
             return
-        strategy = self._strategy(root)
-        if strategy.get("mode") == "conditional":
-            self._conditional(root, strategy)
+        found = [(b, self.groups(b.node, (), {})) for b in branches(root, (), self.draft)]
+        self._bound(root, max((len(groups) for _, groups in found), default=1))
+        if [b.when for b, _ in found] == [None]:
+            open_, closed = self._rule(RULE, found[0][1], None)
+            if closed and not open_:
+                self.draft.aliases["*"] = RULE  # whatever is asked for, the targets say what is served
             return
-        open_, closed = self._rule(RULE, self.groups(root, (), {}), None)
-        if closed and not open_:
-            self.draft.aliases["*"] = RULE  # whatever is asked for, the targets say what is served
-
-    def _strategy(self, node: dict[str, Any]) -> dict[str, Any]:
-        given = node.get("strategy")
-        return _snake(given) if isinstance(given, dict) else {"mode": given} if isinstance(given, str) else {}
+        for branch, groups in found:
+            # a rule needs a condition to be taken by itself, and this one always holds
+            self._rule(branch.name, groups, branch.when or {"input_tokens_min": 1})
+        self.draft.aliases["*"] = "auto"
+        self.draft.note("changed", ("strategy",), "whatever model is asked for, the conditions choose: every name means"
+                        " auto, which takes the first rule whose `when` holds")  # fmt: skip
 
     def _settings(self, node: dict[str, Any], path: Path_) -> None:
-        for key, remedy in _LOST.items():
-            if node.get(key) not in (None, False, [], {}):
-                self.draft.lost((*path, key), "no counterpart", remedy)
-        if (limit := number(node.get("request_timeout"))) is not None and limit > 0:
-            if not path:
-                self.draft.more["deadlines"] = {"interactive_total_s": limit / 1000}
-                if limit < 10_000:
-                    self.draft.more["deadlines"]["interactive_first_content_s"] = limit / 1000
-            else:
-                self.draft.lost((*path, "request_timeout"), "bounds are one for all", "see `deadlines`")
+        """Note what has no counterpart, of a target and all below it."""
+        for key, value in node.items():
+            if key in _LOST and value not in (None, False, [], {}):
+                self.draft.lost((*path, key), "no counterpart", _LOST[key])
+            elif key not in _LOST and key not in _OF_THE_WHOLE and key not in OF_A_TARGET and value not in (None, {}):
+                self.draft.lost((*path, key), "not known: no counterpart")
+        for key, remedy in _OF_A_STRATEGY.items():
+            if key in strategy(node):
+                self.draft.note(*remedy[:1], (*path, "strategy", key), *remedy[1:])
+        if path and number(node.get("request_timeout")) is not None:
+            self.draft.lost((*path, "request_timeout"), "bounds are one for all", "see `deadlines`")
+        for i, target in enumerate(listed(node.get("targets"))):
+            if isinstance(target, dict):
+                self._settings(snake(target), (*path, "targets", i))
+
+    def _bound(self, root: dict[str, Any], tries: int) -> None:
+        """Take over the bound of a try as one of all tries up to the first content."""
+        limit = number(root.get("request_timeout"))
+        if limit is None or limit <= 0:
+            return
+        seconds = limit / 1000 * max(1, tries)
+        self.draft.more["deadlines"] = {"interactive_first_content_s": seconds}
+        if seconds > _FIRST_CONTENT_S:
+            self.draft.more["deadlines"]["interactive_total_s"] = seconds
+        self.draft.note("changed", ("request_timeout",), "there it bounds each try, of a stream up to its first piece;"
+                        " here a stream's first content has this long for all tries together",
+                        "whole answers are bounded by interactive_total_s, which bounds streams to their end, too;"
+                        " a request by x-lbd-max-latency-ms")  # fmt: skip
 
     # --- groups --------------------------------------------------------------------------------------
 
     def groups(self, node: dict[str, Any], path: Path_, above: dict[str, Any]) -> Groups:
         """Return the groups of a target, in the order in which they are asked."""
-        own = {k: v for k, v in node.items() if k not in ("targets", "strategy", "weight", "name")}
-        told = {**above, **own}
+        path = node.get(AT, path)
+        told = {**above, **{k: v for k, v in node.items() if k in OF_A_TARGET}}
         given = node.get("targets")
         if not isinstance(given, list) or not given:
             weight = number(node.get("weight"))
+            if node.get("passthrough") and not _ASKS.intersection(told):
+                self.draft.lost((*path, "passthrough"), "requests that name their provider themselves: the target is"
+                                " left out", "Applications ask for the models of those providers by name")  # fmt: skip
+                return []
             return [[Leaf(path, {**told, "name": node.get("name")}, 1.0 if weight is None else weight)]]
-        strategy = self._strategy(node)
-        mode = strategy.get("mode", "single")
-        nodes = [(_snake(t), (*path, "targets", i)) for i, t in enumerate(given) if isinstance(t, dict)]
-        for of, at in nodes:
-            self._settings(of, at)
-        if mode == "conditional":
-            self.draft.lost((*path, "strategy"), "a condition below the top: its default is taken",
-                            "write a rule with `when` for each branch")  # fmt: skip
-            nodes = [n for n in nodes if n[0].get("name") == strategy.get("default")] or nodes[:1]
-        inner = [(self.groups(of, at, told), number(of.get("weight"))) for of, at in nodes]
+        told_of = strategy(node)
+        mode = told_of.get("mode", "single")
+        inner = [(self.groups(of, path, told), number(of.get("weight"))) for of in given]
         if mode == "loadbalance":
             return self._balanced(inner, path)
-        if "on_status_codes" in strategy:
+        if "on_status_codes" in told_of:
             self.draft.note(
                 "changed",
                 (*path, "strategy", "on_status_codes"),
@@ -142,6 +190,8 @@ class _Tree:
         rest: Groups = []
         for groups, weight in inner:
             share = 1.0 if weight is None else weight
+            if not groups:
+                continue
             own = sum(leaf.weight for leaf in groups[0]) or 1.0
             single = len(groups) == 1 and len(groups[0]) == 1
             first += [leaf if single else leaf._replace(weight=share * leaf.weight / own) for leaf in groups[0]]
@@ -149,7 +199,7 @@ class _Tree:
         if rest:
             self.draft.note("changed", (*path, "targets"), "targets that fall back by themselves inside a balanced one:"
                             " the first of each are balanced, all others follow in order")  # fmt: skip
-        return [first, *rest]
+        return [first, *rest] if first else rest
 
     # --- rules ---------------------------------------------------------------------------------------
 
@@ -172,7 +222,7 @@ class _Tree:
             if when is not None:
                 rule["when"] = {"model": [client_model], **when} if open_ and "model" not in when else when
             if when is not None or made[1:] or label != made[0]:
-                self.draft.rules[label] = rule
+                self.draft.rule(label, rule, groups[0][0].path)
         return open_, not open_
 
     def _group(self, group: list[Leaf], client_model: str) -> str | None:
@@ -199,39 +249,11 @@ class _Tree:
             if provider is None:
                 continue
             weight = round(leaf.weight / most, 4)
-            upstream = str(leaf.target.get("deployment_id") or model)
+            named = leaf.target.get("deployment_id") or leaf.target.get("azure_deployment_id")
+            upstream = str(named or model)
             row = self.draft.deploy(provider, name, upstream, leaf.path, serves=houses.serves(model),
                                     weight=None if weight == 1 else weight)  # fmt: skip
             offered = offered or row is not None
         if offered:
             self._made[identity] = name
         return name if offered else None
-
-    def _conditional(self, root: dict[str, Any], strategy: dict[str, Any]) -> None:
-        targets = {
-            str(t.get("name")): (i, _snake(t)) for i, t in enumerate(listed(root.get("targets"))) if isinstance(t, dict)
-        }
-        above = {k: v for k, v in root.items() if k not in ("targets", "strategy", "name")}
-        order: list[tuple[str, Any, Path_]] = [
-            (str(c.get("then")), c.get("query"), ("strategy", "conditions", i))
-            for i, c in enumerate(listed(strategy.get("conditions")))
-            if isinstance(c, dict)
-        ]
-        for then, query, path in order:
-            if then not in targets:
-                self.draft.lost((*path, "then"), f"there is no target {then!r}: the condition is left out")
-                continue
-            i, target = targets[then]
-            groups = self.groups(target, ("targets", i), above)
-            for n, when in enumerate(portkey_when.conditions(query, (*path, "query"), self.draft)):
-                self._rule(slug(then) + (f"-{n + 1}" if n else ""), groups, when)
-        default = str(strategy.get("default"))
-        if default in targets:
-            i, target = targets[default]
-            # a rule needs a condition to be taken by itself, and this one always holds
-            self._rule(
-                f"{slug(str(default))}-default", self.groups(target, ("targets", i), above), {"input_tokens_min": 1}
-            )
-        self.draft.aliases["*"] = "auto"
-        self.draft.note("changed", ("strategy",), "whatever model is asked for, the conditions choose: every name means"
-                        " auto, which takes the first rule whose `when` holds")  # fmt: skip

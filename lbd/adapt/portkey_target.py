@@ -10,6 +10,14 @@ from lbd.adapt.houses import HOUSES
 from lbd.adapt.words import mapping, variable
 from lbd.config.tree import Path_
 
+OF_A_TARGET = frozenset({
+    "provider", "virtual_key", "api_key", "override_params", "custom_host", "resource_name", "deployment_id",
+    "api_version", "azure_model_name", "azure_resource_name", "azure_deployment_id", "azure_deployment_name",
+    "azure_api_version", "azure_region", "azure_deployment_type", "azure_endpoint_name", "aws_access_key_id",
+    "aws_secret_access_key", "aws_region", "aws_session_token", "vertex_project_id", "vertex_region",
+    "vertex_service_account_json", "openai_organization", "openai_project", "passthrough", "metadata",
+})  # fmt: skip
+
 
 class Leaf(NamedTuple):
     """A target that is asked: where it stands, what it says with all above it, and its share."""
@@ -55,11 +63,16 @@ class Targets:
             return None
         house = house or "openai"
         known = HOUSES[house]
-        own = word if word and houses.find(word) is None else str(target.get("name") or house)
+        kept = bool(target.get("virtual_key")) or any(
+            str(name or "").startswith("@")
+            for name in (target.get("provider"), mapping(target.get("override_params")).get("model"))
+        )  # a name of an account that is kept at Portkey
+        own = word if word and (kept or houses.find(word) is None) else str(target.get("name") or house)
         usual = known.env if own == house else f"{variable(own)}_API_KEY"
         given = target.get("api_key")
-        if given is None and (target.get("virtual_key") or str(target.get("provider", "")).startswith("@")):
-            draft.note("todo", path, f"the key behind {word!r} is at Portkey", f"Put the provider's own into {usual}")
+        if given is None and kept:
+            into = usual if house != "bedrock" else "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            draft.note("todo", path, f"the key behind {word!r} is at Portkey", f"Put the provider's own into {into}")
         ignored = [k for k in mapping(target.get("override_params")) if k != "model"]
         if ignored:
             draft.lost(
@@ -73,19 +86,25 @@ class Targets:
             region = draft.plain(target.get("vertex_region"), path, "the region") or "us-central1"
             if project == "set-project":
                 draft.note("todo", path, "the project on Vertex AI is at Portkey", "Write it where set-project stands")
+            draft.once("todo", path, "Vertex AI is asked with an access token, which is good for an hour",
+                       "Keep it fresh from outside: {file: ...} in api_key, and lbd ctl reload")  # fmt: skip
             claude = houses.published(self.model(leaf) or "")[0] == "anthropic"
             base = houses.vertex(project, region, "anthropic" if claude else "google")
             return draft.provider(own, "vertex-anthropic" if claude else "vertex", base, key=key)
         if house == "azure":
-            resource = draft.plain(target.get("resource_name"), (*path, "resource_name"), "the resource")
+            named = "resource_name" if target.get("resource_name") else "azure_resource_name"
+            resource = draft.plain(target.get(named), (*path, named), "the resource")
             if resource is None and host is None:
                 draft.note("todo", path, "the resource on Azure is at Portkey", "Write its address in base_url")
                 resource = "set-resource"
             base = host or f"https://{resource}.openai.azure.com/openai"
-            version = str(target.get("api_version") or "2024-10-21")
+            version = str(target.get("api_version") or target.get("azure_api_version") or "2024-10-21")
             return draft.provider(own, "azure", base, key=key, more={"api_version": version})
         base = houses.ended(host, known) if host else known.base_url or ""
-        return draft.provider(own, known.shape, base, key=key)
+        sent = {"OpenAI-Organization": "openai_organization", "OpenAI-Project": "openai_project"}
+        headers = {h: draft.plain(target.get(w), (*path, w), "the name") for h, w in sent.items()}
+        more = {"headers": {h: text for h, text in headers.items() if text is not None}}
+        return draft.provider(own, known.shape, base, key=key, more=more)
 
     def _bedrock(self, leaf: Leaf, own: str) -> dict[str, Any]:
         draft, target, path = self.draft, leaf.target, leaf.path
@@ -93,6 +112,7 @@ class Targets:
         if region is None:
             draft.note("todo", path, "the region is at Portkey", "Write it in base_url")
             region = "us-east-1"
-        names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
-        more = {k: draft.secret(target.get(k), (*path, k), env) for k, env in names.items()}
+        names = ["aws_access_key_id", "aws_secret_access_key"]
+        names += ["aws_session_token"] if target.get("aws_session_token") else []
+        more = {k: draft.secret(target.get(k), (*path, k), k.upper()) for k in names}
         return draft.provider(own, "bedrock", houses.bedrock(region), key=None, more=more)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from lbd.adapt.draft import Draft
-from lbd.adapt.words import slug
+from lbd.adapt.words import literal, slug
 from lbd.config.tree import Path_
 
 When = dict[str, Any]
@@ -74,23 +74,17 @@ def _part(key: str, value: object, path: Path_, draft: Draft) -> list[When] | No
 def _patterns(value: object) -> list[str] | None:
     """Return the patterns that a comparison means, any of which fits; None for what is no such comparison."""
     if not isinstance(value, dict):
-        return [_literal(value)]
+        return [literal(value)]
     if len(value) != 1:
         return None
     operator, wanted = next(iter(value.items()))
     if operator == "$eq":
-        return [_literal(wanted)]
+        return [literal(wanted)]
     if operator == "$in" and isinstance(wanted, list) and wanted:
-        return [_literal(w) for w in wanted]
+        return [literal(w) for w in wanted]
     if operator == "$regex" and (found := _SIMPLE.fullmatch(str(wanted))) is not None:
         body = found[2].replace("\\", "")
         before = "" if found[1] else "*"
         after = "" if found[3] == "$" else "*"
-        return [f"{before}{_literal(body)}{after}"]
+        return [f"{before}{literal(body)}{after}"]
     return None
-
-
-def _literal(value: object) -> str:
-    """Return a pattern that fits this value alone."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return re.sub(r"([*?\[])", r"[\1]", text)

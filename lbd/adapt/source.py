@@ -33,6 +33,11 @@ class Source:
         self.file = file
         self._places = places
 
+    def also(self, path: Path_, name: Path_) -> None:
+        """Have what is at ``path`` be found under another name, too."""
+        found = {p: place for p, place in self._places.items() if p[: len(path)] == path}
+        self._places = {**self._places, **{(*name, *p[len(path) :]): place for p, place in found.items()}}
+
     def place(self, path: Path_) -> Place:
         """Return where ``path`` stands, or the nearest part above it."""
         for end in range(len(path), -1, -1):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+REFERENCE = re.compile(r"(?:os\.environ/|env\.|env:|\$\{\{? ?|\$|\{\{ ?)([A-Za-z_][A-Za-z0-9_]*)(?: ?\}\}?)?\Z")
 _NOT_SLUG = re.compile(r"[^a-z0-9._-]+")
 _NOT_ENV = re.compile(r"[^A-Z0-9]+")
 
@@ -19,6 +20,17 @@ def variable(text: str) -> str:
     """Return a text as the name of an environment variable."""
     name = _NOT_ENV.sub("_", text.upper()).strip("_") or "KEY"
     return f"KEY_{name}" if name[0].isdigit() else name
+
+
+def literal(value: object) -> str:
+    """Return a pattern that fits this value alone, written as JSON writes it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return re.sub(r"([*?\[])", r"[\1]", text)
+
+
+def snake(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a map with its keys in snake case: SDKs and charts write them in camel case, too."""
+    return {"".join(f"_{c.lower()}" if c.isupper() else c for c in str(key)): value for key, value in given.items()}
 
 
 def number(value: object) -> float | None:
@@ -38,9 +50,9 @@ def whole(value: object) -> int | None:
 
 
 def per_mtok(usd_per_token: object) -> float | None:
-    """Return USD per million tokens."""
+    """Return USD per million tokens, None for what is no price: ours are at most a dollar for a token."""
     found = number(usd_per_token)
-    return None if found is None or found < 0 else round(found * 1e6, 6)
+    return None if found is None or not 0 <= found <= 1 else round(found * 1e6, 6)
 
 
 def budget(usd: object, period: object) -> dict[str, float] | None:
@@ -83,3 +95,12 @@ def mapping(value: object) -> dict[str, Any]:
 def listed(value: object) -> list[Any]:
     """Return a list, an empty one for what is none."""
     return value if isinstance(value, list) else []
+
+
+def references(value: object) -> set[str]:
+    """Return the environment variables that a value speaks of."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return set().union(*map(references, inner)) if inner else set()
+    found = REFERENCE.match(value.strip()) if isinstance(value, str) else None
+    return set() if found is None else {found[1]}

@@ -55,9 +55,9 @@ def test_publishers_on_vertex_ai_stand_in_the_address(convert: Any, levels: Any)
 
 
 def test_providers_of_one_s_own_and_without_keys(convert: Any) -> None:
-    """By the kind that they say they are."""
+    """By the kind that they say they are, at the address with the /v1 that Bifrost adds by itself."""
     made = named(convert("bifrost", "bifrost.json"))
-    assert (made["our-own"]["shape"], made["our-own"]["base_url"]) == ("openai", "https://llm.example.net")
+    assert (made["our-own"]["shape"], made["our-own"]["base_url"]) == ("openai", "https://llm.example.net/v1")
     assert "api_key" not in made["ollama"] and made["ollama"]["base_url"] == "http://localhost:11434/v1"
 
 
@@ -104,6 +104,62 @@ def test_the_older_form_has_a_meta_config(convert: Any) -> None:
     made = named(convert("bifrost", text))
     assert made["azure"]["deployments"] == [{"model": "gpt-4o", "upstream_model": "aug"}]
     assert made["bedrock"]["aws_secret_access_key"] == {"env": "S"}
+
+
+def test_the_chart_s_values_hold_the_same(convert: Any, levels: Any) -> None:
+    """Under ``bifrost``, in camel case; notes name the places that they have there."""
+    text = """
+    image: {tag: v1}
+    bifrost:
+      logLevel: info
+      client: {maxRequestBodySizeMb: 1, requiredHeaders: [x-tenant]}
+      providers: {openai: {keys: [{name: a, value: env.A, models: [gpt-4o]}]}}
+      governance:
+        rateLimits: [{id: r, request_max_limit: 60, request_reset_duration: 1h}]
+        virtualKeys:
+          - {id: v, name: V, value: env.V, rate_limit_id: r, team_id: t, provider_configs: [{provider: openai}]}
+    """
+    result = convert("bifrost", text)
+    assert result.config["clients"] == [{"name": "v", "key": {"env": "V"}, "limit": {"requests_per_min": 1}}]
+    assert result.config["limits"] == {"max_body_bytes": 1048576}
+    lost = levels(result)["lost"]
+    assert {"bifrost.log_level", "bifrost.client.required_headers"} <= set(lost)
+    note = next(n for n in result.notes if n.path == "bifrost.governance.virtual_keys[0].team_id")
+    assert note.place.line == 10
+
+
+def test_empty_lists_mean_what_the_version_says(convert: Any, levels: Any) -> None:
+    """Everything before 1.5, which ``version: 1`` asks for; nothing since: taken for everything, and said."""
+    text = "{%s providers: {openai: {keys: [{name: a, value: env.A, models: []}]}}}"
+    assert "providers.openai.keys[0].models" in levels(convert("bifrost", text % "", "openai/m"))["changed"]
+    assert "changed" not in levels(convert("bifrost", text % "version: 1,", "openai/m"))
+
+
+def test_requests_without_a_key_are_no_longer_served(convert: Any, levels: Any) -> None:
+    """As soon as there are clients; where keys were asked for there is nothing to say."""
+    text = """
+    client: {enforce_auth_on_inference: %s}
+    providers: {openai: {keys: [{value: env.A, models: [m]}]}}
+    governance: {virtual_keys: [{name: v, value: env.V, allow_all_providers: true}]}
+    """
+    assert "client" in levels(convert("bifrost", text % "false"))["changed"]
+    assert "changed" not in levels(convert("bifrost", text % "true"))
+
+
+def test_two_keys_that_are_one_account_stay_one(convert: Any) -> None:
+    """Its deployments count once, under either name."""
+    text = """
+    providers:
+      bedrock:
+        keys:
+          - {name: a, models: [m], bedrock_key_config: {region: us-east-1}}
+          - {name: b, models: [n], bedrock_key_config: {region: us-east-1}}
+    governance:
+      virtual_keys: [{name: v, value: env.V, provider_configs: [{provider: bedrock, key_ids: [b]}]}]
+    """
+    config = convert("bifrost", text).config
+    assert [r["model"] for r in config["providers"][0]["deployments"]] == ["m", "n"]
+    assert "models" not in config["clients"][0] and "surfaces" not in config
 
 
 def test_another_file_is_refused(convert: Any) -> None:

@@ -13,6 +13,7 @@ from lbd.adapt import adapt
 from lbd.adapt.draft import Choices, Draft
 from lbd.adapt.source import SourceError, read
 from lbd.adapt.write import yaml_text
+from lbd.cli.adapt import faults
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.*"))
 FILES = [p for p in EXAMPLES if p.suffix in (".yaml", ".json")]
@@ -41,7 +42,7 @@ def test_inline_secrets_get_names_that_are_free() -> None:
     kept = draft("{a: os.environ/K}")
     assert kept.secret("one", (), "K") == kept.secret("one", (), "K") == {"env": "K_2"}
     assert kept.secret("two", (), "K") == {"env": "K_3"} and kept.secret(None, (), "L") == {"env": "L"}
-    assert [n.level for n in kept.notes] == ["secret"] * 3 and "one" not in str(kept.notes[0]).split()
+    assert [n.level for n in kept.notes] == ["secret"] * 2 and "one" not in str(kept.notes[0]).split()
     assert kept.finish().environment == ("K_2", "K_3", "L")
 
 
@@ -135,3 +136,71 @@ def test_whatever_stands_in_a_source_it_is_converted_or_refused(path: Path) -> N
             assert str(e).startswith(path.name)
         else:
             yaml_text(result.config, map(str, result.notes))
+
+
+def test_a_note_is_kept_once() -> None:
+    """Of one place; and where it need not be told again of others, once at all. Paths begin where they are said to."""
+    kept = draft("{part: {a: 1, b: 2}}")
+    kept.under = ("part",)
+    for path in (("a",), ("a",), ("b",)):
+        kept.lost(path, "gone")
+        kept.once("todo", path, "look")
+    assert [(n.path, n.level) for n in kept.notes] == [("part.a", "lost"), ("part.a", "todo"), ("part.b", "lost")]
+
+
+def test_rules_have_names_of_their_own_and_lose_nothing_silently() -> None:
+    """The second of a name gets a number; what nobody offers is said at the rule's place."""
+    kept = draft("{r: 1, s: 2}")
+    provider = kept.provider("p", "openai", "https://p.example.net", key=None)
+    kept.deploy(provider, "m", "m", ())
+    kept.rule("a", {"primary": "gone", "fallback": ["m"]}, ("r",))
+    kept.rule("a", {"primary": "gone"}, ("s",))
+    result = kept.finish()
+    assert result.config["routing_rules"] == {"a": {"primary": "m"}}
+    assert [(n.path, n.reason) for n in result.notes if n.level == "lost"] == [
+        ("r", "rule a: gone is not offered, and is left out of it"),
+        ("s", "rule a-2: none of its models is offered (gone); it is left out"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of", "text", "lost"),
+    [
+        ("bifrost", "providers: {openai: {keys: [{models: [m], weight: -1}]}}", "providers.openai.keys[0]"),
+        (
+            "bifrost",
+            "providers: {openai: {keys: [{models: [m]}], network_config: {base_url: 'https://'}}}",
+            "providers.openai.network_config.base_url",
+        ),
+        ("openrouter", '{models: [m, "a\\u0007"]}', ""),
+        ("openrouter", '{"a\\u0007": {model: m}}', ""),
+        (
+            "litellm",
+            """model_list: [{model_name: m, litellm_params: {model: openai/m}},
+              {model_name: n, litellm_params: {model: openai/n}, model_info: {mode: {}}}]""",
+            "model_list[1].model_info.mode",
+        ),
+        (
+            "portkey",
+            "{strategy: {mode: fallback}, targets: [7, {provider: openai, override_params: {model: m}}]}",
+            "targets[0]",
+        ),
+    ],
+)
+def test_what_lbd_check_would_refuse_is_left_out_and_said(of: str, text: str, lost: str) -> None:
+    """The rest is accepted."""
+    result = adapt(text, "x", of, Choices(), {})
+    assert [r["model"] for p in result.config["providers"] for r in p["deployments"]] == ["m"]
+    assert lost in {n.path for n in result.notes if n.level == "lost"}
+    assert faults(yaml_text(result.config), result.environment) == []
+
+
+def test_what_is_called_auto_has_another_name_here() -> None:
+    """As a model, as a rule, and in a rule."""
+    text = """
+    model_list: [{model_name: auto, litellm_params: {model: openai/m}}, {model_name: b, litellm_params: {model: gpt-b}}]
+    litellm_settings: {fallbacks: [{auto: [b]}]}
+    """
+    result = adapt(text, "x", "litellm", Choices(), {})
+    assert result.config["routing_rules"] == {"auto-model": {"primary": "auto-model", "fallback": ["b"]}}
+    assert faults(yaml_text(result.config), result.environment) == []

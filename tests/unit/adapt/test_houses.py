@@ -71,3 +71,24 @@ def test_addresses_end_as_ours_do() -> None:
     assert houses.ended("https://h/v1/messages", anthropic) == "https://h/v1"
     assert houses.ended("https://h/proxy/v2", anthropic) == "https://h/proxy/v2"
     assert houses.vertex("p", "global", "google").startswith("https://aiplatform.googleapis.com/")
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://r.services.ai.azure.com", "https://r.services.ai.azure.com/", "https://r.services.ai.azure.com/openai/v1",
+        "https://r.services.ai.azure.com/anthropic", "https://r.services.ai.azure.com/anthropic/v1/messages",
+    ],
+)  # fmt: skip
+def test_claude_on_azure_has_one_address(base: str) -> None:
+    """However it is written."""
+    assert houses.claude_on_azure(base) == "https://r.services.ai.azure.com/anthropic/v1"
+
+
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [("rerank-v3", ["rerank"]), ("amazon.nova-canvas-v1:0", ["images"]), ("amazon.nova-pro-v1:0", None)],
+)
+def test_a_name_tells_what_is_no_conversation(model: str, what: list[str] | None) -> None:
+    """So that it is not offered for one."""
+    assert houses.serves(model) == what

@@ -112,6 +112,46 @@ def test_a_bare_name_tells_whose_it_is(convert: Any) -> None:
     assert not convert("litellm", "model_list: [{model_name: b, litellm_params: {model: what}}]").usable
 
 
+def one(params: str, more: str = "") -> str:
+    return f"model_list: [{{model_name: m, litellm_params: {{{params}}}{more}}}]"
+
+
+def test_a_price_of_the_input_alone_is_said(convert: Any, levels: Any) -> None:
+    """The output would count as free; of embeddings there is none."""
+    half = "input_cost_per_token: 0.000001"
+    result = convert("litellm", one(f"model: openai/m, {half}"))
+    assert "model_list[0].litellm_params" in levels(result)["todo"]
+    assert "todo" not in levels(convert("litellm", one(f"model: openai/text-embedding-3, {half}")))
+
+
+def test_claude_on_azure_speaks_as_anthropic_does(convert: Any) -> None:
+    """At its own path, whichever of the ways to write the address it is."""
+    for base in ("https://r.services.ai.azure.com", "https://r.services.ai.azure.com/anthropic/v1/messages"):
+        made = convert("litellm", one(f"model: azure_ai/claude-opus-4-5, api_base: '{base}'")).config["providers"][0]
+        assert (made["shape"], made["base_url"]) == ("anthropic", "https://r.services.ai.azure.com/anthropic/v1")
+        assert made["api_key"] == {"env": "AZURE_API_KEY"}
+
+
+def test_an_address_of_one_s_own_gets_no_key_unasked(convert: Any, levels: Any) -> None:
+    """LiteLLM would send the one of the environment; that lbd does not is said."""
+    result = convert("litellm", one("model: openai/m, api_base: 'https://llm.example.net/v1'"))
+    assert "api_key" not in result.config["providers"][0]
+    assert "model_list[0].litellm_params.api_base" in levels(result)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("params", "level", "path"),
+    [
+        ("model: cohere/rerank-english-v3.0", "lost", "litellm_params"),
+        ("model: auto_router/complexity_router", "lost", "litellm_params.model"),
+        ("model: azure/, api_base: 'https://r.openai.azure.com'", "todo", "litellm_params.model"),
+    ],
+)
+def test_what_is_no_deployment_is_said(convert: Any, levels: Any, params: str, level: str, path: str) -> None:
+    """Rerankers, LiteLLM's own choice, a deployment without a name."""
+    assert f"model_list[0].{path}" in levels(convert("litellm", one(params)))[level]
+
+
 def test_another_file_is_refused(convert: Any) -> None:
     """With the place and what is missing."""
     with pytest.raises(SourceError, match=r"source:1:1: none of LiteLLM's"):

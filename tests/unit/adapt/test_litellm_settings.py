@@ -61,6 +61,24 @@ def test_budgets_of_providers_need_one_provider_and_a_period(convert: Any, level
     assert "router_settings.provider_budget_config.openai" in levels(result)["lost"]
 
 
+def test_a_fallback_that_nobody_offers_is_said(convert: Any) -> None:
+    """With its place: a rule that lost its first model would send everything to the next."""
+    text = """
+    model_list: [{model_name: b, litellm_params: {model: gpt-x}}, {model_name: "*", litellm_params: {model: openai/*}}]
+    litellm_settings: {fallbacks: [{a: [b, {model: c}]}]}
+    """
+    result = convert("litellm", text)
+    note = next(n for n in result.notes if "rule a" in n.reason)
+    assert (note.path, note.level) == ("litellm_settings.fallbacks", "lost") and "a, c is not offered" in note.reason
+    assert "--model a" in note.remedy
+    assert convert("litellm", text, "a", "c").config["routing_rules"]["a"] == {"primary": "a", "fallback": ["b", "c"]}
+
+
+def test_bounds_of_a_try_become_bounds_of_all(convert: Any, levels: Any) -> None:
+    """Which is said."""
+    assert "router_settings.timeout" in levels(convert("litellm", "litellm-groups.yaml"))["changed"]
+
+
 def test_everything_else_is_said_with_what_to_do(convert: Any) -> None:
     """Each with its place and a remedy."""
     notes = {n.path: n for n in convert("litellm", "litellm-proxy.yaml").notes}
@@ -70,4 +88,5 @@ def test_everything_else_is_said_with_what_to_do(convert: Any) -> None:
     ):  # fmt: skip
         assert notes[path].level == "lost" and notes[path].remedy, path
     assert notes["litellm_settings.cache"].place.line == 60
-    assert remedy("never_heard_of") == ""
+    assert remedy("never_heard_of") == "" and "conf.d" in remedy("include")
+    assert "lbd explain" in remedy("include_cost_in_streaming_usage")

@@ -49,6 +49,35 @@ def test_wishes_without_a_model_need_names(convert: Any) -> None:
     assert convert("openrouter", '{"provider": {"sort": "price"}}', "a/b").usable
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"chatRequest": {"model": "a/b", "provider": {"dataCollection": "deny"}}}',
+        '{"model": "a/b", "extra_body": {"provider": {"data_collection": "deny"}}}',
+        '{"model": "a/b", "provider": {"dataCollection": "deny"}}',
+    ],
+)
+def test_bodies_may_be_written_as_the_sdks_do(convert: Any, levels: Any, text: str) -> None:
+    """Wrapped, in camel case, with what OpenAI's SDK calls extra_body."""
+    result = convert("openrouter", text)
+    assert [r["model"] for r in result.config["providers"][0]["deployments"]] == ["a/b"]
+    assert "provider.data_collection" in levels(result)["changed"] and "lost" not in levels(result)
+
+
+def test_fallbacks_of_the_anthropic_endpoint_are_models(convert: Any, levels: Any) -> None:
+    """And where requests go on naming them OpenRouter falls back as well."""
+    text = '{"model": "a/b", "fallbacks": [{"model": "c/d"}], "max_tokens": 9, "session_id": "s"}'
+    result = convert("openrouter", text)
+    assert result.config["routing_rules"]["a/b"]["fallback"] == ["c/d"]
+    assert {"fallbacks", "session_id", ""} <= set(levels(result)["changed"])
+
+
+def test_models_that_are_sorted_together_are_said(convert: Any, levels: Any) -> None:
+    """lbd asks them in their order."""
+    text = '{"models": ["a/b", "c/d"], "provider": {"sort": {"by": "price", "partition": "none"}}}'
+    assert "provider.sort.partition" in levels(convert("openrouter", text))["lost"]
+
+
 @pytest.mark.parametrize("text", ["[]", "7", "{}", '{"model_list": []}', '{"a": {"b": 1}}'])
 def test_another_file_is_refused(convert: Any, text: str) -> None:
     """With what is missing."""

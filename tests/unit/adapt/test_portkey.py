@@ -46,9 +46,11 @@ def test_conditions_are_rules_for_every_name(convert: Any, levels: Any) -> None:
 
 
 def test_bounds_of_the_whole_are_deadlines(convert: Any) -> None:
-    """Milliseconds there."""
-    deadlines = convert("portkey", "portkey-conditional.json").config["deadlines"]
-    assert deadlines == {"interactive_total_s": 8.0, "interactive_first_content_s": 8.0}
+    """Milliseconds of each try there, of a stream up to its first piece: a stream that has begun is not cut."""
+    assert convert("portkey", "portkey-conditional.json").config["deadlines"] == {"interactive_first_content_s": 16.0}
+    text = '{"provider": "openai", "request_timeout": %d, "override_params": {"model": "m"}}'
+    assert convert("portkey", text % 2000).config["deadlines"] == {"interactive_first_content_s": 2.0}
+    assert convert("portkey", text % 900_000).config["deadlines"]["interactive_total_s"] == 900.0
 
 
 def test_a_single_provider_needs_no_strategy(convert: Any) -> None:
@@ -81,7 +83,71 @@ def test_the_gateway_s_own_file_offers_its_integrations(convert: Any, levels: An
     assert {"plugins_enabled", "integrations[0].rate_limits"} <= set(levels(result)["lost"])
 
 
+def test_one_condition_may_choose_what_another_does(convert: Any) -> None:
+    """Each keeps its rule; a name that is taken gets a number."""
+    text = """
+    {strategy: {mode: conditional, default: a, conditions: [
+      {query: {metadata.x: "1"}, then: a}, {query: {metadata.x: "2"}, then: a}]},
+     targets: [{name: a, provider: openai, override_params: {model: m}}]}
+    """
+    rules = convert("portkey", text).config["routing_rules"]
+    assert [rules[n]["when"] for n in ("a", "a-2", "a-default")] == [
+        {"header": {"x-meta-x": "1"}}, {"header": {"x-meta-x": "2"}}, {"input_tokens_min": 1},
+    ]  # fmt: skip
+
+
+def test_accounts_are_known_by_their_slugs(convert: Any, levels: Any) -> None:
+    """Wherever they stand; one account has one key, and it is at Portkey."""
+    text = """
+    {strategy: {mode: fallback}, targets: [
+      {name: first, override_params: {model: "@openai/gpt-4o"}}, {name: second, provider: "@openai"}]}
+    """
+    result = convert("portkey", text, "gpt-4.1")
+    assert [(p["name"], p["api_key"]) for p in result.config["providers"]] == [("openai", {"env": "OPENAI_API_KEY"})]
+    assert {"targets[0]", "targets[1]"} <= set(levels(result)["todo"])
+
+
+def test_what_a_target_says_beside_is_told(convert: Any, levels: Any) -> None:
+    """At any depth, each key at its place; what nobody knows, too."""
+    text = """
+    {strategy: {mode: fallback, cb_config: {failure_threshold: 3}, sticky_session: {ttl: 1}}, targets: [
+      {passthrough: true},
+      {strategy: {mode: loadbalance}, default_params: {n: 1}, targets: [
+        {provider: openai, drop_params: [x], what: 1, openai_project: p, override_params: {model: m}}]}]}
+    """
+    result = convert("portkey", text)
+    told = levels(result)
+    assert {
+        "strategy.cb_config", "targets[0].passthrough", "targets[1].default_params",
+        "targets[1].targets[0].drop_params", "targets[1].targets[0].what",
+    } <= set(told["lost"])  # fmt: skip
+    assert "strategy.sticky_session" in told["changed"]
+    assert result.config["providers"][0]["headers"] == {"OpenAI-Project": "p"}
+
+
+def test_a_config_may_be_inside_of_a_text(convert: Any) -> None:
+    """As the API of the app tells it."""
+    text = '{"id": "x", "config": "{\\"provider\\": \\"openai\\", \\"override_params\\": {\\"model\\": \\"m\\"}}"}'
+    assert convert("portkey", text).config["providers"][0]["deployments"] == [{"model": "m"}]
+
+
+def test_integrations_offer_what_is_active(convert: Any, levels: Any) -> None:
+    """One without models needs names, with its own before them."""
+    text = """
+    integrations:
+      - {provider: openai, slug: o, credentials: {apiKey: k}, usage_limits: [{}], models: [{slug: a, status: active},
+         {slug: b, status: disabled}]}
+      - {provider: groq, slug: g, credentials: {apiKey: k2}}
+    """
+    result = convert("portkey", text)
+    assert [r["model"] for p in result.config["providers"] for r in p["deployments"]] == ["a"]
+    assert "integrations[1]" in levels(result)["todo"] and "integrations[0].usage_limits" in levels(result)["lost"]
+    assert convert("portkey", text, "g/llama").config["providers"][1]["deployments"] == [{"model": "llama"}]
+
+
 def test_another_file_is_refused(convert: Any) -> None:
     """With what is missing."""
     with pytest.raises(SourceError, match="no config of Portkey's"):
         convert("portkey", "{model_list: []}")
+    with pytest.raises(SourceError, match="nothing to convert in retry alone"):
+        convert("portkey", "{retry: {attempts: 3}}")

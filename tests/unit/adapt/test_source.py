@@ -15,6 +15,13 @@ def test_values_remember_their_places() -> None:
     assert source.place(("a", 0, "nothing")) == source.place(("a", 0))
 
 
+def test_a_part_may_have_a_second_name() -> None:
+    """With all that is in it."""
+    source = read("a:\n  bC:\n    - d\n", "f")
+    source.also(("a", "bC"), ("a", "b_c"))
+    assert source.place(("a", "b_c", 0)) == source.place(("a", "bC", 0)) != source.place(("a",))
+
+
 def test_merge_keys_and_days_are_as_their_owners_read_them() -> None:
     """What is written wins over what is merged; a day stays as it was written."""
     source = read("x: &x {a: 1, b: 2}\ny: {<<: *x, b: 3, v: 2024-02-01}\nz: {<<: [*x, {c: 4}]}\n", "f")

@@ -14,6 +14,12 @@ def test_names_become_ours() -> None:
     assert words.free("a", ["a", "a-2"], "-") == "a-3"
 
 
+def test_patterns_and_keys_of_others() -> None:
+    """A value that fits itself alone; camel case as snake case."""
+    assert words.literal("a*[b]?") == "a[*][[]b][?]" and words.literal(True) == "true"
+    assert words.snake({"apiKey": {"aB": 1}, "x": 2}) == {"api_key": {"aB": 1}, "x": 2}
+
+
 @pytest.mark.parametrize(("value", "found"), [(1, 1.0), ("2.5", 2.5), (True, None), ("x", None), (None, None)])
 def test_numbers_may_be_written_as_texts(value: object, found: float | None) -> None:
     """Truth is none."""
@@ -23,7 +29,7 @@ def test_numbers_may_be_written_as_texts(value: object, found: float | None) -> 
 def test_counts_and_prices() -> None:
     """At least one; per million."""
     assert (words.whole("3"), words.whole(0), words.whole(2.9)) == (3, None, 2)
-    assert (words.per_mtok("0.0000015"), words.per_mtok(-1)) == (1.5, None)
+    assert (words.per_mtok("0.0000015"), words.per_mtok(-1), words.per_mtok(7)) == (1.5, None, None)
 
 
 @pytest.mark.parametrize(
