@@ -12,6 +12,7 @@ from urllib.parse import quote
 from lbd.cli import admin_client
 from lbd.cli.admin_address import AdminError
 from lbd.cli.admin_client import Client
+from lbd.cli.quantities import whole
 from lbd.display import alerts, paint, provider_table
 from lbd.display.paint import Cell, Column, Row
 
@@ -84,7 +85,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _shared(actions.add_parser("config", help=text, description=text))
     text = "show the last requests and where they went"
     decisions = actions.add_parser("decisions", help=text, description=text)
-    decisions.add_argument("-n", type=int, default=20, metavar="N", help="so many (20; at most 1000)")
+    decisions.add_argument("-n", type=whole(1, 1000), default=20, metavar="N", help="so many (20; at most 1000)")
     _shared(decisions)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from lbd.cli.quantities import above_zero, port
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -14,9 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--outage", action="store_true", help="freeze, kill and revive servers under traffic")
     parser.add_argument("--savings", action="store_true", help="send a mixed workload and show choices and money")
-    parser.add_argument("--api-port", type=int, default=8080, help="port of the API (another one if taken)")
-    parser.add_argument("--admin-port", type=int, default=8081, help="port of the admin API (another one if taken)")
-    parser.add_argument("--seconds", type=float, default=None, help="end after so many seconds")
+    parser.add_argument("--api-port", type=port, default=8080, help="port of the API (another one if taken)")
+    parser.add_argument("--admin-port", type=port, default=8081, help="port of the admin API (another one if taken)")
+    parser.add_argument("--seconds", type=above_zero, default=None, help="end after so many seconds")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"file": str(path), "parts": sorted(parts.texts), "errors": parts.errors}, indent=2))
     else:
-        left = f"; {len(parts.errors)} parts could not be had (errors.json)" if parts.errors else ""
+        lost = len(parts.errors)
+        left = f"; {lost} part{'s' * (lost != 1)} could not be had (errors.json)" if lost else ""
         print(f"{path}: {len(parts.texts)} parts, no secrets and no prompts{left}. Look before you send it")
     return 0
 
@@ -111,7 +112,7 @@ class Parts:
             self.tree: Any = read(config).value
         except Exception as e:  # noqa: BLE001  a configuration that is broken is why one dumps
             self.tree = None
-            self.errors["configuration file"] = f"{config}: {e}"
+            self.errors["configuration file"] = str(e) if str(config) in str(e) else f"{config}: {e}"
         self.secrets = scrub.known(self.tree, os.environ)
 
     def add(self, name: str, get: Callable[[], Any]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from lbd.cli import admin_client
 from lbd.cli.admin_address import UNREACHABLE, AdminError
 from lbd.cli.admin_client import Client
+from lbd.cli.quantities import whole
 from lbd.display import paint
 from lbd.display.paint import Cell
 from lbd.display.provider_table import local
@@ -30,16 +31,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="go on; a lost connection is made again")
     parser.add_argument("--subject", metavar="ID", help="only of one deployment (provider/name), provider or part")
     parser.add_argument(
-        "-n", type=_count, default=COUNT, metavar="N", help=f"so many of the last events ({COUNT}; at most {MOST})"
+        "-n",
+        type=whole(0, MOST),
+        default=COUNT,
+        metavar="N",
+        help=f"so many of the last events ({COUNT}; at most {MOST})",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     admin_client.arguments(parser)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) > MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number in 0..{MOST}")
-    return int(text)
 
 
 @admin_client.told

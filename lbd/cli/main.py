@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from lbd import __version__
+from lbd.config.hint import meant
 
 DEFAULT_CONFIG = "/etc/lbd/lbd.yaml"
 # command -> (module, what it does); modules are imported when their command is asked for
@@ -76,11 +77,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         atexit.register(gc.freeze)
     elif chosen == ["run"]:  # which begins to collect when it serves
         gc.disable()
+    if words and not chosen and not words[0].startswith("-"):
+        parser().error(f"there is no command {words[0]!r}{meant(words[0], COMMANDS)}; lbd --help says what there is")
     try:
-        args = parser(*chosen).parse_args(words)
-        return _run(args)
+        return _run(_parsed(parser(*chosen), words))
     finally:
         gc.enable()
+
+
+def _parsed(top: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """Return the arguments. What nobody takes is told by the command that was given it, with the usage of that."""
+    args, rest = top.parse_known_args(words)
+    if rest:
+        told, below = top, words
+        while below and (found := _below(told).get(below[0])) is not None:
+            told, below = found, below[1:]
+        told.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
+
+
+def _below(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in of._actions:  # noqa: SLF001  argparse has no other way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            return dict(action.choices)
+    return {}
 
 
 def _run(args: argparse.Namespace) -> int:

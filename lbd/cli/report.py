@@ -11,6 +11,7 @@ from typing import Any
 
 from lbd.cli import admin_client, experiments
 from lbd.cli.admin_address import AdminError
+from lbd.cli.quantities import whole
 from lbd.cli.waiting import Waiting
 from lbd.display import paint, report_page
 from lbd.display.money import headline, money
@@ -19,6 +20,7 @@ from lbd.display.paint import Cell, Column, Row
 GROUPS = ("client", "surface", "rule", "model", "provider", "deployment", "urgency", "hour")
 PAGE = ("hour", "surface", "model", "provider")  # what a page shows
 LONGEST_S = 120.0  # for a ledger of years
+MOST_ROWS = 10_000  # of one answer
 COLUMNS = (
     Column("requests", "REQUESTS", right=True),
     Column("cost", "COST", right=True),
@@ -37,7 +39,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--until", metavar="WHEN", help="the end of the period; now when not given")
     parser.add_argument("--by", metavar="GROUP", type=_groups, help=f"one or more of {', '.join(GROUPS)}")
-    parser.add_argument("--rows", type=int, metavar="N", help="the last N attempts behind the sums, not the sums")
+    parser.add_argument(
+        "--rows", type=whole(1, MOST_ROWS), metavar="N", help="the last N attempts behind the sums, not the sums"
+    )
     parser.add_argument("--experiments", action="store_true", help="how experiments stand, not what was saved")
     form = parser.add_mutually_exclusive_group()
     form.add_argument(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lbd.cli import check
 from lbd.cli.main import DEFAULT_CONFIG
 from lbd.cli.progress import Progress
+from lbd.cli.quantities import above_zero, whole
 from lbd.display import paint
 from lbd.model.problem import ConfigError
 
@@ -38,9 +39,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a scenario (YAML: traffic, deployments, providers, events), or a journal's folder: its requests again",
     )
-    parser.add_argument("--hours", type=_positive, metavar="N", help=f"how long ({HOURS:g}, or what the journal holds)")
-    parser.add_argument("--rate", type=_positive, default=RATE, metavar="N", help=f"requests a second, mean ({RATE:g})")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of all chance (1): the same gives the same")
+    parser.add_argument(
+        "--hours", type=above_zero, metavar="N", help=f"how long ({HOURS:g}, or what the journal holds)"
+    )
+    parser.add_argument(
+        "--rate", type=above_zero, default=RATE, metavar="N", help=f"requests a second, mean ({RATE:g})"
+    )
+    parser.add_argument(
+        "--seed", type=whole(0, 2**63), default=1, metavar="N", help="of all chance (1): the same gives the same"
+    )
     for what in EVENTS:
         more = {"brownout": "x5", "errors": "x0.3"}.get(what, "")
         text = f"provider@9.5h+20m{more}; may be repeated"
@@ -48,13 +55,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page with drawings, beside")
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} must be above 0")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,6 +24,10 @@ def run(args: argparse.Namespace) -> int:
     if find_spec("numpy") is None:
         print("lbd: training needs its extra: pip install 'lbd[train]'", file=sys.stderr)
         return 1
+    for place in (args.out, args.card):  # told before the minutes that training takes
+        if place is not None and not os.access(place if place.exists() else place.parent, os.W_OK):
+            print(f"lbd: {place}: cannot be written: check the folder and its rights", file=sys.stderr)
+            return 1
     # the order in which threads add up would change the last bits: the same data must give the same bytes
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     from lbd.train import card, rows, run

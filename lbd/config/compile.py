@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lbd.config import alerts, answers, choosing, evaluate, journal, money, schema, tls, traces
+from lbd.config import alerts, answers, caps, choosing, evaluate, journal, money, schema, tls, traces
 from lbd.config.compiled import Compiled
 from lbd.config.hint import meant, unknown
 from lbd.config.offers import Offers
@@ -114,6 +114,7 @@ class _Compiler:
         surfaces = self._surfaces(models, {d.id for d in deployments})
         if not self.problems:
             choosing.unkept(rules, surfaces.values(), deployments, self.warn)
+            caps.unmet(config, deployments, self.warn)
         self._daemon()
         if (premium := config.ledger.baseline) is not None and premium not in models:
             self.error(("ledger", "baseline"), f"no provider offers {premium!r}{unknown(premium, models)}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from lbd.observe.keeping import Keeping
 from lbd.observe.spans import Seen, spans
 from lbd.ports import Env
 from lbd.table.owner import Owner
+from lbd.upstream.line import hidden
 
 EVERY: Seconds = 1.0
 TOGETHER = 256  # requests of one body: some half MB
@@ -234,7 +236,8 @@ class Tracing:
         row = None if chosen is None else self._owner.find(chosen)
         if chosen is None or row is None:
             return Seen()
-        return Seen(row.provider.shape, row.spec.upstream_model, row.spec.tier, self._score(decision).get(chosen))
+        hide = partial(hidden, provider=row.provider)
+        return Seen(row.provider.shape, row.spec.upstream_model, row.spec.tier, self._score(decision).get(chosen), hide)
 
     def _score(self, decision: Decision) -> dict[str, Ratio]:
         """Return the scores that a decision was made by: the ranking is made again."""

@@ -70,6 +70,7 @@ class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     trace: str = ""  # id of the trace that it is part of, 32 hexadecimal digits
     parent: str = ""  # id of its client's span, 16 digits; "" where the trace begins here
     flags: str = "00"  # of the trace, as its client set them
+    trace_state: str = ""  # what tracing systems on the way note in it, as its client told it
 
     @property
     def spliced(self) -> int:

@@ -54,7 +54,7 @@ class SpanEvent(NamedTuple):
 class Span(NamedTuple):
     """One span as OTLP has it. Ids are hexadecimal digits; ``parent`` is empty for the first of a trace.
 
-    ``remote``: its parent is not lbd's. ``flags`` are those of the trace context.
+    ``remote``: its parent is not lbd's. ``flags`` and ``state`` are those of the trace context.
     """
 
     trace: str
@@ -69,3 +69,4 @@ class Span(NamedTuple):
     attributes: dict[str, Value]
     failed: bool = False
     events: tuple[SpanEvent, ...] = ()
+    state: str = ""

@@ -5,20 +5,23 @@ later than asked, traces that their client records itself, and a share of the re
 id, as OpenTelemetry's samplers do it: the last 56 bits, which are spread evenly, are at least ``(1 - share) * 2**56``.
 So everybody who keeps a share of the same traces keeps the same ones, and no chance is drawn for it.
 
-A client that leaves is no error, nor is a lease that was refused before another one was taken: both are ordinary.
+What the client itself is to blame for is no error, as in OpenTelemetry a 4xx is none of a server: a bad request, a
+wrong key, too many requests, having left. Nor is a lease that was refused before another one was taken. All of that is
+ordinary.
 """
 
 from __future__ import annotations
 
-from lbd.model.failure import FailureKind
+from lbd.model.failure import CLIENT_FAULTS, FailureKind
 from lbd.model.record import RequestRecord
 from lbd.model.tracing import Keep
 from lbd.model.units import Ratio
 
 _BITS = 56
 _DIGITS = _BITS // 4
-_GONE = FailureKind.CLIENT_GONE
-_ENDS = frozenset({"ok", str(_GONE)})
+# ends that are their client's own doing: its faults, and what is over the limits that it was given
+CALLERS = frozenset(map(str, CLIENT_FAULTS | {FailureKind.RATE_LIMIT, FailureKind.BUDGET}))
+_ENDS = CALLERS | {"ok"}
 _SAMPLED = frozenset({"01", "03"})
 
 
@@ -56,6 +59,6 @@ def _notable(record: RequestRecord) -> Keep | None:
         return Keep.SPLICE
     if any(a.hedge for a in record.attempts):
         return Keep.HEDGE
-    if record.moved or any(a.failure is not None and a.failure is not _GONE for a in record.attempts):
+    if record.moved or any(a.failure is not None and a.failure not in CALLERS for a in record.attempts):
         return Keep.FALLBACK
     return Keep.SLO_MISSED if record.slo_missed else None

@@ -65,6 +65,7 @@ class Parcel:
 
 def _write(out: Message, span: Span) -> None:
     out.trace_id, out.span_id = bytes.fromhex(span.trace), bytes.fromhex(span.id)
+    out.trace_state = span.state
     if span.parent:
         out.parent_span_id = bytes.fromhex(span.parent)
     out.flags = span.flags | _KNOWN | (_REMOTE if span.remote else 0)

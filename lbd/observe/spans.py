@@ -3,7 +3,7 @@
 Names of attributes are OpenTelemetry's for generative AI (``gen_ai.*``), which are still in development, and lbd's own
 facts under ``lbd.*``. Usage stands at attempts only, where it was spent, so that nobody adds it up twice. There is
 nothing of a prompt or an answer in a span, no key, and no word of a provider, who may quote either: of a failure there
-is its kind, of an address the provider's name.
+is its kind, of an address the provider's name. Two ids are a provider's own; keys are taken out of them, too.
 
 The request's own span was told to nobody, so its id is made from the request's when it is needed. Those of attempts
 were: they are in the record.
@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
-from lbd.model.failure import TABLE, Blame, FailureKind
+from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.plan import Decision
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.tracing import CLIENT, SERVER, Keep, Span, SpanEvent, Value
 from lbd.model.units import NANO_PER_USD, Ratio, Seconds, WallTime
+from lbd.observe.keeping import CALLERS
 
 # of client shapes; where the conventions have no word, one like theirs
 OPERATIONS = {
@@ -49,8 +50,8 @@ PROVIDERS = {
 }
 # of attempts: they were stopped, and did not fail
 _STOPPED = frozenset({FailureKind.HEDGED, FailureKind.CLIENT_GONE})
-_CLIENTS = frozenset(str(kind) for kind, row in TABLE.items() if row.blame is Blame.CLIENT)
 _LONGEST_NAME = 200  # characters of a model's name: clients choose it
+_LONGEST_ID = 256  # characters of an id that a provider made up
 _NANO = 1e9
 
 
@@ -61,6 +62,7 @@ class Seen(NamedTuple):
     model: str = ""  # as the provider calls it
     tier: str = ""
     score: Ratio | None = None  # when it was chosen
+    hide: Callable[[str], str] | None = None  # takes the provider's secrets out of what it said
 
 
 def spans(record: RequestRecord, why: Keep, look: Callable[[Decision], Seen]) -> Iterator[Span]:
@@ -70,7 +72,7 @@ def spans(record: RequestRecord, why: Keep, look: Callable[[Decision], Seen]) ->
     own = _made(record.id, record.trace)
     operation = OPERATIONS.get(record.operation, record.operation)
     sent = [a for a in record.attempts if a.refused is None]
-    failed = record.outcome != "ok" and record.outcome not in _CLIENTS
+    failed = record.outcome != "ok" and record.outcome not in CALLERS
     yield Span(
         record.trace,
         own,
@@ -84,6 +86,7 @@ def spans(record: RequestRecord, why: Keep, look: Callable[[Decision], Seen]) ->
         dict(_request(record, operation, sent, why, failed=failed)),
         failed,
         tuple(_refusal(a, began) for a in record.attempts if a.refused is not None),
+        record.trace_state,
     )
     before: AttemptRecord | None = None
     for number, attempt in enumerate(sent):
@@ -102,6 +105,7 @@ def spans(record: RequestRecord, why: Keep, look: Callable[[Decision], Seen]) ->
             _ns(began, max(attempt.started_s, attempt.ended_s)),
             dict(_attempt(record, attempt, seen, operation, moved, failed=broke)),
             broke,
+            state=record.trace_state,
         )
         before = attempt
 
@@ -227,10 +231,11 @@ def _decided(attempt: AttemptRecord, seen: Seen) -> Iterator[tuple[str, Value]]:
     if attempt.resent:
         yield "lbd.resent", True
     yield "lbd.cost_usd", attempt.cost / NANO_PER_USD
-    if attempt.upstream_id is not None:
-        yield "lbd.upstream_request_id", attempt.upstream_id
-    if attempt.fingerprint is not None:
-        yield "lbd.fingerprint", attempt.fingerprint
+    if seen.hide is not None:  # else nobody knows the secrets that a provider may have put there
+        if attempt.upstream_id is not None:
+            yield "lbd.upstream_request_id", seen.hide(attempt.upstream_id)[:_LONGEST_ID]
+        if attempt.fingerprint is not None:
+            yield "lbd.fingerprint", seen.hide(attempt.fingerprint)[:_LONGEST_ID]
     if attempt.prompt is not None:
         yield "lbd.prompt_version", attempt.prompt
 

@@ -91,16 +91,21 @@ def epoch(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()
 
 
-def ago(since: float, now: float) -> Html:
-    """Return how long ago something was, kept true by the page's script; times are seconds since the epoch."""
-    return el("time", span(max(0.0, now - since)), data_t=f"{since:.0f}", datetime=_iso(since), title=_iso(since))
+def ago(since: float, now: float, *, told: bool = True) -> Html:
+    """Return how long ago something was, kept true by the page's script; times are seconds since the epoch.
+
+    ``told``: the instant is shown to who points at it.
+    """
+    at = _iso(round(since))
+    return el("time", span(max(0.0, now - since)), data_t=True, datetime=at, title=at if told else None)
 
 
 def due(at: float, now: float) -> Html:
     """Return in how long something is to come; what is past is due now."""
     left = at - now
     words = f"in {span(left)}" if left >= 0.5 else "now"
-    return el("time", words, data_t=f"{at:.0f}", data_due=True, datetime=_iso(at), title=_iso(at))
+    told = _iso(round(at))
+    return el("time", words, data_t=True, data_due=True, datetime=told, title=told)
 
 
 def clock(at: float) -> Html:

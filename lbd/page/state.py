@@ -70,14 +70,14 @@ def breaker(row: dict[str, Any], now: float) -> Html:
     match told["state"]:
         case "closed":
             opened = told["opened_total"]
-            return join(["closed", span("sub", _times(opened))])
+            return join(["closed", el("small", _times(opened))])
         case "half_open":
             trials = f"{told['half_open']['done']} of {told['half_open']['need']} trials"
-            return join([span("warn", "half-open"), span("sub", trials)])
+            return join([span("warn", "half-open"), el("small", trials)])
         case other:
             retry = told["retry_at"]
             when = None if retry is None else join(["trial ", due(epoch(retry), now)])
-            return join([span("bad", other), None if when is None else span("sub", when)])
+            return join([span("bad", other), None if when is None else el("small", when)])
 
 
 def _times(opened: int) -> str:

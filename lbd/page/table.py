@@ -86,7 +86,12 @@ def _cell(class_: str, *inner: Inner) -> Html:
 
 
 def _sub(*inner: Inner) -> Html:
-    return span("sub", *inner)
+    return el("small", *inner)
+
+
+def _styled(style: str | None, *inner: Inner) -> Html:
+    """Return words of a style, as they are where they have none."""
+    return join(inner) if style is None else span(style, *inner)
 
 
 def _cells(tier: dict[str, Any], told: dict[str, Any], now: float, floor: float | None) -> list[Html]:
@@ -99,7 +104,7 @@ def _cells(tier: dict[str, Any], told: dict[str, Any], now: float, floor: float 
         _cell("c-ttft", *_ttft(told, slo["ttft_p95_s"])),
         _cell("c-trend", marks.spark(p95s, slo["ttft_p95_s"], _range("p95 of 30 minutes", p95s))),
         _cell("c-err", *_errors(told, slo["error_rate_max"], ratios)),
-        _cell("c-rps", span(None if told["rps"] else "dim", rate(told["rps"])), _tokens(told)),
+        _cell("c-rps", _styled(None if told["rps"] else "dim", rate(told["rps"])), _tokens(told)),
         _cell("c-fly", *_flying(told)),
         _cell("c-quota", *_quota(told)),
         _cell("c-cost", *_cost(told)),
@@ -124,10 +129,9 @@ def _name(told: dict[str, Any], now: float) -> list[Inner]:
 def _ttft(told: dict[str, Any], target: float) -> list[Inner]:
     q = told["ttft_s"]["5m"]
     late = q["p95"] is not None and q["p95"] > target
-    words = f"p50 {latency(q['p50'])}, p95 {latency(q['p95'])}, p99 {latency(q['p99'])}; target {latency(target)}"
     shown = [NONE if q[name] is None else f"{q[name] * 1000:.0f}" for name in ("p50", "p95", "p99")]
-    numbers = [span("n warn" if late and i == 1 else "n", value) for i, value in enumerate(shown)]
-    return [span("three", *numbers), marks.bullet(q["p50"], q["p95"], q["p99"], target, words)]
+    numbers = [span("warn" if late and i == 1 else None, value) for i, value in enumerate(shown)]
+    return [span("three", *numbers), marks.bullet(q["p50"], q["p95"], q["p99"], target)]
 
 
 def _range(what: str, values: list[Any]) -> str:
@@ -142,7 +146,7 @@ def _errors(told: dict[str, Any], limit: float, ratios: list[Any]) -> list[Inner
     return [
         span(
             "figures",
-            span("bad" if over else None, percent(errors["ratio"])),
+            _styled("bad" if over else None, percent(errors["ratio"])),
             _sub("of ", count(errors["n"])) if errors["n"] else None,
         ),
         marks.spark(ratios, ERROR_LINE, f"errors of 30 minutes: at most {percent(highest)}"),
@@ -157,7 +161,8 @@ def _flying(told: dict[str, Any]) -> list[Inner]:
     limit = "" if told["limit"] is None else f" / {told['limit']:.0f}"
     load = told["server_load"]
     theirs = None if load is None else _sub(f"{load['running']} run, {load['waiting']} wait")
-    return [span(None if told["inflight"] else "dim", told["inflight"]), span("of", limit), theirs]
+    bound = span("of", limit) if limit else None
+    return [_styled(None if told["inflight"] else "dim", told["inflight"]), bound, theirs]
 
 
 def _quota(told: dict[str, Any]) -> list[Inner]:
@@ -166,7 +171,7 @@ def _quota(told: dict[str, Any]) -> list[Inner]:
         return [span("dim", NONE)]
     left = told["quota_left"]
     style = "bad" if left <= 0 else "warn" if left < 0.1 else None
-    return [span(style, percent(left, 0)), _sub(f"{limited} of 429" if limited else "no 429")]
+    return [_styled(style, percent(left, 0)), _sub(f"{limited} of 429" if limited else "no 429")]
 
 
 def _cost(told: dict[str, Any]) -> list[Inner]:
@@ -175,7 +180,7 @@ def _cost(told: dict[str, Any]) -> list[Inner]:
         return [span("dim", NONE), _sub("no price")]
     effective = cost["usd_per_1k_effective"]
     return [
-        span(None if cost["usd_per_h"] else "dim", usd(cost["usd_per_h"])),
+        _styled(None if cost["usd_per_h"] else "dim", usd(cost["usd_per_h"])),
         span("of", "/h"),
         None if effective is None else _sub(usd(effective), "/1k"),
     ]
@@ -198,19 +203,18 @@ def _quality(told: dict[str, Any], floor: float | None) -> list[Inner]:
     dropped = [s["family"] for s in told["scores"] if s["phase"] != "in_use"]
     words = f"quality {value:.2f}, {of}" + ("" if floor is None else f"; floor {floor:g}")
     return [
-        span("bad" if dropped else "warn" if under else None, f"{value:.2f}"),
-        span("of", "" if low is None else f" ≥ {low:.2f}"),
+        _styled("bad" if dropped else "warn" if under else None, f"{value:.2f}"),
+        None if low is None else span("of", f" ≥ {low:.2f}"),
         marks.gauge(held, floor, words),
     ]
 
 
 def _share(told: dict[str, Any]) -> list[Inner]:
     share = told["share"]
-    words = f"actual {percent(share['actual'])}, aimed at {percent(share['target'])}"
     return [
         percent(share["actual"], 0),
         span("of", f" / {percent(share['target'], 0)}"),
-        marks.gauge(share["actual"], share["target"], words, class_="share"),
+        marks.gauge(share["actual"], share["target"], None, class_="share"),
     ]
 
 
@@ -219,7 +223,7 @@ def _uptime(told: dict[str, Any]) -> list[Inner]:
     words = f"up {percent(up['1d'], 2)} of a day, {percent(up['30m'], 2)} of 30 min, {percent(up['5m'], 2)} of 5 min"
     numbers = [percent(up[window], 1) for window in ("1d", "30m", "5m")]
     drawn = None if cells is None else marks.uptime([cells["1d"], cells["30m"], cells["5m"]], words)
-    return [drawn, span("three", *(span("n", number.replace("\u202f%", "")) for number in numbers))]
+    return [drawn, span("three", *(span(None, number.replace("\u202f%", "")) for number in numbers))]
 
 
 def _probe(told: dict[str, Any], now: float) -> list[Inner]:
@@ -231,8 +235,8 @@ def _probe(told: dict[str, Any], now: float) -> list[Inner]:
     style = "bad" if shown["verdict"] == "down" else "warn" if shown["verdict"] == "busy" else None
     word = f"{shown['verdict']} {seconds(shown['took_ms'] / 1000)}"
     return [
-        span(style, word, span("of", " ms" if shown["took_ms"] < 999.5 else " s")),
-        _sub(ago(now - shown["age_s"], now), " ago", title_stale(told)),
+        _styled(style, word, span("of", " ms" if shown["took_ms"] < 999.5 else " s")),
+        _sub(ago(now - shown["age_s"], now, told=False), " ago", title_stale(told)),
     ]
 
 

@@ -10,7 +10,7 @@ from lbd.page.markup import Html, Inner, el, join, span
 from lbd.page.numbers import ago, clock, due, epoch
 from lbd.page.table import path
 
-SHOWN = 50
+SHOWN = 40  # on the first screen, of which some ten are seen at once
 _SEVERITY = {"critical": "bad", "warning": "warn"}
 _FILTERS = (("all", "all"), ("trouble", "trouble"), ("orders", "orders"), ("config", "configuration"))
 
@@ -31,12 +31,13 @@ def panel(events: list[dict[str, Any]], alerts: list[dict[str, Any]], now: float
     for i, (value, word) in enumerate(_FILTERS):
         chips.append(el("input", type="radio", name="events", id=f"events-{value}", checked=i == 0, class_="chip"))
         chips.append(el("label", word, for_=f"events-{value}"))
+    older = el("li", el("a", "older ones", href="/events")) if len(last) == SHOWN else None
     return el(
         "section",
         el("h2", "Timeline "),
         *chips,
         alarms(alerts, now),
-        el("ol", *[item(event, ids) for event in last], class_="events", tabindex="0", aria_label="Events")
+        el("ol", *[item(event, ids) for event in last], older, class_="events", tabindex="0", aria_label="Events")
         if last
         else el("p", "nothing has happened yet", class_="dim"),
         class_="panel timeline",
@@ -57,7 +58,7 @@ def item(event: dict[str, Any], ids: frozenset[str], *, open_: bool = False, sho
     return el(
         "li",
         span(f"sign {style}", sign, aria_hidden="true"),
-        el("a", clock(event["time"]), href=f"/events/{int(event['id'])}", class_="when", title="a link to keep"),
+        el("a", clock(event["time"]), href=f"/events/{int(event['id'])}", class_="when"),
         span(
             "words",
             el("b", subject),

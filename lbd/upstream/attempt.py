@@ -26,7 +26,7 @@ from lbd.upstream.bounds import Bounds, silence
 from lbd.upstream.gathered import Gathered
 from lbd.upstream.headers import event_stream
 from lbd.upstream.host import Host
-from lbd.upstream.line import Line, end_of, fake_end, limits_told, masked
+from lbd.upstream.line import Line, end_of, fake_end, limits_told, masked, own_id, request_id
 from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 from lbd.upstream.wheel import TICK, Wheel
 
@@ -231,7 +231,7 @@ class Attempt:
         self.status = status
         self.head_at = self._env.now()
         self.headers = headers
-        self.upstream_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("x-amzn-requestid")
+        self.upstream_id = own_id(request_id(headers), self.line)
         if self.manner is WHOLE or not 200 <= status < 300 or event_stream(headers) is None:
             self._body = Gathered()
             self._sniffing = self.manner is not WHOLE and 200 <= status < 300
@@ -297,7 +297,7 @@ class Attempt:
         self.committed = True
         if self.manner is FORWARD:  # its end may be far
             self.quota = limits_told(self.line, self.headers, self._env.wall() - (now - self.head_at))
-        self.fingerprint = fingerprint(out)
+        self.fingerprint = own_id(fingerprint(out), self.line)
         self.ttft_s = now - self.sent_at
         self._look_by(now + min(QUIET, self._idle_s))
         if self._fold is not None:
@@ -357,7 +357,7 @@ class Attempt:
         if facts.failure is not None:
             self._settle(facts.failure)
         elif self.manner is WHOLE:
-            self.fingerprint = fingerprint(body)
+            self.fingerprint = own_id(fingerprint(body), self.line)
             self.answer = body if facts.answer is None else facts.answer
             self._settle(None)
         else:

@@ -20,8 +20,9 @@ from lbd.model.units import WallTime
 from lbd.ports import Endpoint, Headers, Origin, Transport
 from lbd.shapes.bridge import wires
 from lbd.shapes.providers import Shape
-from lbd.shapes.veil import HIDDEN, Veil
+from lbd.shapes.veil import GRAM, HIDDEN, SHORTEST, Veil
 from lbd.shapes.wire import Watch, Wire
+from lbd.upstream.respond import LONGEST_ID
 from lbd.upstream.trace import NO_TRACE, Trace, traced
 
 SHORTEST_SECRET = 8  # of a configured header's value, or a word of it; shorter ones may stand in any message
@@ -53,6 +54,7 @@ class Line(msgspec.Struct, frozen=True):
     transport: Transport
     ways: Mapping[str, Way]  # by client shape
     field: bytes = b""  # the header field that names the deployment
+    pieces: tuple[str, ...] = ()  # one of them is in whatever holds a credential of the provider
 
 
 def origin_of(provider: ProviderSpec) -> Origin:
@@ -113,6 +115,7 @@ def build(spec: DeploymentSpec, provider: ProviderSpec, shape: Shape, transport:
         transport,
         {name: way(wire) for name, wire in reached.items()},
         b"x-lbd-deployment: %b\r\n" % spec.id.encode(),
+        _pieces(provider),
     )
 
 
@@ -177,6 +180,40 @@ def masked(failure: Failure, provider: ProviderSpec) -> Failure:
     if (message, code, param, body) == (failure.message, failure.code, failure.param, failure.body):
         return failure
     return replace(failure, message=message, code=code, param=param, body=body)
+
+
+def hidden(text: str, provider: ProviderSpec) -> str:
+    """Return what a provider said without its credentials and addresses; takes some 20 us."""
+    return _veil(provider).hide(text)
+
+
+def request_id(headers: Headers) -> str | None:
+    """Return the provider's own id of a request."""
+    return headers.get("x-request-id") or headers.get("request-id") or headers.get("x-amzn-requestid")
+
+
+def own_id(told: str | None, line: Line) -> str | None:
+    """Return an id that a provider made up as it may be kept and told: bounded, and none of its credentials.
+
+    Every attempt has one, so it is looked at for pieces of credentials first, and hidden where there are any.
+    """
+    if told is None:
+        return None
+    for piece in line.pieces:
+        if piece in told:
+            return hidden(told, line.provider)[:LONGEST_ID]
+    return told if len(told) <= LONGEST_ID else told[:LONGEST_ID]
+
+
+def _pieces(provider: ProviderSpec) -> tuple[str, ...]:
+    """Return what every fragment of a credential that is to be hidden holds one of; short ones as a whole."""
+    found: dict[str, None] = {}
+    for secret in credentials(provider):
+        if len(secret) < SHORTEST:
+            found[secret] = None
+        for at in range(0, len(secret) - GRAM + 1, GRAM // 2):
+            found[secret[at : at + GRAM]] = None
+    return tuple(piece for piece in found if piece)
 
 
 @lru_cache(maxsize=256)

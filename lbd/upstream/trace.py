@@ -22,7 +22,10 @@ _NONE = frozenset({"0" * 32, "0" * 16})
 _NEVER = "ff"  # the version that there is not
 # sampled, and that the id is random; what other flags mean is not known
 _FLAGS = {f"{flags:02x}": f"{flags & 0x03:02x}" for flags in range(256)}
-LONGEST_STATE = 512  # characters of a tracestate that must be passed on; a longer one may be dropped
+LONGEST_STATE = 512  # characters of a tracestate that must be passed on; of a longer one some members go
+MOST_MEMBERS = 32  # of a tracestate; one with more is none
+_LARGE = 128  # characters of a member that goes before smaller ones
+_MEMBER = re.compile(r"([a-z0-9][a-z0-9_*/@-]{0,255})=[ !-+\--<>-~]{0,255}[!-+\--<>-~]", re.ASCII)
 
 
 class Asks(Protocol):
@@ -38,7 +41,7 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
     ids: Ids
     id: str
     flags: str = "00"
-    state: bytes = b""  # its client's, as a header line
+    state: bytes = b""  # its client's tracestate, as a header line
     parent: str = ""
 
     def span(self) -> bytes:
@@ -49,6 +52,11 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
 def span_of(lines: bytes) -> str:
     """Return the id of a span by its header lines, "" where there are none."""
     return lines[49:65].decode("ascii")  # behind the name, the version and the trace's id
+
+
+def state_of(line: bytes) -> str:
+    """Return a tracestate by its header line, "" where there is none."""
+    return line[12:-2].decode("ascii")
 
 
 class Ids:
@@ -84,9 +92,26 @@ NO_TRACE = Trace(Ids(), "")
 
 
 def _state(text: str) -> bytes:
-    if not text or len(text) > LONGEST_STATE or not (text.isascii() and text.isprintable()):
-        return b""
-    return b"tracestate: %b\r\n" % text.encode()
+    """Return a tracestate as a header line; nothing of one that is not as W3C has it: whoever reads it reads all."""
+    members: dict[str, str] = {}
+    for part in text.split(","):
+        told = part.strip(" \t")
+        if not told:  # one may be empty
+            continue
+        found = _MEMBER.fullmatch(told)
+        if found is None or found[1] in members or len(members) == MOST_MEMBERS:
+            return b""
+        members[found[1]] = told
+    kept = _shortened(list(members.values()))
+    return b"tracestate: %b\r\n" % ",".join(kept).encode() if kept else b""
+
+
+def _shortened(members: list[str]) -> list[str]:
+    """Return members that fit: the large ones go first, and of those alike the last, whom it is of least news."""
+    while members and sum(map(len, members)) + len(members) - 1 > LONGEST_STATE:
+        large = [i for i, member in enumerate(members) if len(member) > _LARGE]
+        del members[large[-1] if large else -1]
+    return members
 
 
 def traced(endpoint: Endpoint, span: bytes) -> Endpoint:

@@ -7,6 +7,8 @@ came, since nobody knows how much of it was computed.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.request import Head
@@ -22,8 +24,12 @@ _GIVEN_UP = frozenset(
 def usage_of(attempt: Attempt, head: Head, tokens_per_byte: float) -> Usage | None:
     """Return what an attempt used, None where it was nothing or is not counted in tokens of an answer.
 
-    What is never streamed (embeddings, counts) is no text that a model says.
+    What is never streamed (embeddings, counts) is no text that a model says. Where counts came and the last of them did
+    not, those of the output are of its beginning.
     """
+    told = attempt.usage
+    if told is not None and told.estimated and attempt.watch is not None:
+        return replace(told, completion=max(told.completion, attempt.watch.contents))
     if attempt.usage is not None or attempt.wire.watch is None or not _begun(attempt):
         return attempt.usage
     said = 0

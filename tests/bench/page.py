@@ -23,12 +23,13 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from lbd.page import home, shell
+from lbd.page import home, shell, timeline
 from tests.e2e.conftest import MESSAGES, Daemon
 from tests.fakes import console_server, scenes
 from tests.fakes.stub_provider import StubProvider
 
 ROWS = 12
+STATIC = Path(home.__file__).with_name("static")
 RATE = 20.0
 OFTEN = 200.0  # where the slowest are looked for: a hundredth of them are still some dozens
 TURNS = 8
@@ -43,9 +44,10 @@ def cpu(pid: int) -> float:
 
 def drawing() -> None:
     """Print what one picture takes, by the number of rows."""
-    for count in (12, 50):
-        rows = [console_server.row(f"provider-{n}/model-{n}") for n in range(count)]
-        scene = scenes.scene(scenes.document(*rows))
+    files = sum((STATIC / name).stat().st_size for name in ("page.css", "page.js"))
+    for count in (4, 14, 40):
+        events = [console_server.event(n) for n in range(1, timeline.SHOWN + 1)]
+        scene = scenes.scene(scenes.fleet(count, down=1, slow=1), events=events)
         assets = shell.Assets("/a.css", "/a.js")
         took = []
         for _ in range(30):
@@ -56,7 +58,7 @@ def drawing() -> None:
         packed = len(gzip.compress(page, 4))
         print(
             f"{count} rows: drawn in {min(took) * 1000:.1f} ms (median {statistics.median(took) * 1000:.1f}), "
-            f"page {len(page):,} bytes, {packed:,} packed"
+            f"page {len(page):,} bytes, {packed:,} packed; {len(page) + files:,} with style and script"
         )
 
 
@@ -196,6 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--viewers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--drawing", action="store_true", help="only the bytes and milliseconds of a picture")
     parser.add_argument("--crowd", help=argparse.SUPPRESS)  # port:count; the process of the viewers
     told = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -205,6 +208,8 @@ def main() -> None:
         asyncio.run(crowd(int(port), int(count)))
         return
     drawing()
+    if told.drawing:
+        return
     with tempfile.TemporaryDirectory() as folder, StubProvider("p") as stub:
         price = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}
         providers = [

@@ -188,6 +188,13 @@ HEAD = (DEBIAN / "requirements.txt").read_text().split("\n\n")[0]
 EXTRAS = re.findall(r"--extra=(\w+)", HEAD)
 
 
+def test_the_debian_package_names_the_maintainers_of_the_project() -> None:
+    """Who maintains the one maintains the other; to be changed in both places, or not at all."""
+    (who,) = PROJECT["maintainers"]
+    control = (ROOT / "systemd" / "debian" / "control").read_text()
+    assert re.findall("^Maintainer: (.*)$", control, re.MULTILINE) == [f"{who['name']} <{who['email']}>"]
+
+
 def test_the_debian_package_brings_what_is_locked_to_the_byte() -> None:
     """Made anew after etc/requirements.txt, by the command in its head."""
     assert LOCKED.items() <= BUNDLED.items()

@@ -23,6 +23,7 @@ from tests.fakes.virtual import VirtualEnv, run
 from tests.fakes.world import SimHost, Weather
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+STATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
 SAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 TRACES = {"otlp_url": "http://127.0.0.1:4318", "keep_share": 0.0, "resource": {"deployment.environment.name": "test"}}
 
@@ -160,6 +161,59 @@ def test_a_request_that_nobody_serves_is_told_with_those_who_refused() -> None:
     assert own.failed and own["error.type"] == own["lbd.outcome"] == made.last.outcome
     assert own["lbd.kept"] == "error" and len(attempts) == own["lbd.attempts"] == len(made.told()) >= 2
     assert all(one.failed for one in attempts)
+
+
+def test_what_other_systems_noted_in_a_trace_goes_with_it() -> None:
+    """To the provider and into every span; a broken note is dropped, and the trace goes on."""
+
+    async def script(made: Traced) -> None:
+        await made.ask(SAMPLED | {"tracestate": STATE})
+        await made.ask(SAMPLED | {"tracestate": STATE + ",broken"})
+        await made.ask({"tracestate": STATE})
+
+    made = played(script, keep_share=1.0)
+    told = [taken.endpoint.own.count(b"tracestate: " + STATE.encode()) for taken in made.stage.taken]
+    found = list(made.collector.traces())
+    assert told == [1, 0, 0]
+    assert [[s.message.trace_state for s in (own, *more)] for own, more in found] == [
+        [STATE, STATE],
+        ["", ""],
+        ["", ""],
+    ]
+    assert [own.trace == TRACE for own, _ in found] == [True, True, False]
+
+
+def test_a_request_that_its_client_is_to_blame_for_is_no_error() -> None:
+    """Nor is it kept for that: one client that goes on asking so would take the room of all others."""
+
+    async def script(made: Traced) -> None:
+        for _ in range(3):
+            made.stage.plan(0.01, *answer(refusal("messages: too many"), 400), host="a")
+            assert (await made.ask()).status == 400
+        made.stage.plan(0.01, *answer(refusal("messages: too many"), 400), host="a")
+        await made.ask(SAMPLED)
+
+    own, (attempt,) = only(played(script))
+    assert own["lbd.kept"] == "sampled" and not own.failed and own["http.response.status_code"] == 400
+    assert attempt.failed, "for a client of a provider it is"
+
+
+def test_no_key_leaves_in_what_a_provider_calls_its_own_id() -> None:
+    """Nor in the name of its build, whole, in part or in base64; and neither is longer than it needs to be."""
+    import base64
+
+    key = "key-of-a"
+    for told in (key, f"req-{key}-1", base64.b64encode(b"Bearer " + key.encode()).decode(), "r" * 4000):
+
+        async def script(made: Traced, told: str = told) -> None:
+            body = whole().replace(b"{", b'{"system_fingerprint":"fp %b",' % told[:100].encode(), 1)
+            made.stage.plan(0.01, *answer(body, x_request_id=told), host="a")
+            assert (await made.ask(SAMPLED)).status == 200
+
+        _, (attempt,) = only(played(script))
+        found = [attempt["lbd.upstream_request_id"], attempt["lbd.fingerprint"]]
+        assert all(found) and all(key not in one and len(one) <= 256 for one in found)
+        assert told.startswith("r" * 9) or all("***" in one for one in found), found
 
 
 def test_nothing_of_what_was_said_leaves() -> None:

@@ -12,7 +12,7 @@
   }
 
   function age(node, now) {
-    const gone = now - Number(node.dataset.t);
+    const gone = now - Date.parse(node.dateTime) / 1000;
     const due = node.dataset.due !== undefined;
     const words = !due ? span(Math.max(0, gone)) : gone > -0.5 ? "now" : "in " + span(-gone);
     if (node.textContent !== words) node.textContent = words;

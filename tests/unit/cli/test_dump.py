@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sqlite3
 import tarfile
 from http.client import HTTPConnection
@@ -83,6 +84,9 @@ def test_a_broken_configuration_is_why_one_dumps(tmp_path: Path, capsys: pytest.
     told = json.loads(capsys.readouterr().out)
     assert told["file"] == str(out) and "check" in told["parts"] and "configuration file" in told["errors"]
     assert json.loads(members(out.read_bytes())["check.json"])["problems"]
+    assert told["errors"]["configuration file"].count(str(path)) == 1, "said once where it is"
+    assert main(["dump", "--offline", "-c", str(path), "-o", str(out)]) == 0
+    assert re.search(r"; (1 part|[2-9] parts) could not be had", capsys.readouterr().out)
 
 
 def test_nothing_to_go_by_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,30 @@ def test_a_wrong_command_line_is_2_with_usage(words: list[str], capsys: pytest.C
     assert capsys.readouterr().err.startswith("usage: lbd")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["check", "--frobnicate"], "lbd check: error: unrecognized arguments: --frobnicate"),
+        (["status", "--jsn", "x"], "lbd status: error: unrecognized arguments: --jsn x"),
+        (
+            ["ctl", "drain", "p/m", "--reason", "r", "--fore", "1h"],
+            "lbd ctl drain: error: unrecognized arguments: --fore",
+        ),
+        (["ctl", "--admin", "http://h:1", "alerts", "more"], "lbd ctl: error: unrecognized arguments: more"),
+        (["stauts"], "lbd: error: there is no command 'stauts' (did you mean status?); lbd --help says what there is"),
+        (["frobnicate"], "lbd: error: there is no command 'frobnicate'; lbd --help says what there is"),
+    ],
+)
+def test_what_nobody_takes_is_told_by_the_command_that_got_it(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With that command's usage, where the right word stands; and a command that was mistyped is guessed."""
+    assert stopped(*words) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.startswith(f"usage: {told.partition(': error')[0]}")
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """The package's own."""
     assert stopped("--version") == 0

@@ -40,10 +40,29 @@ def test_a_bad_row_is_told_by_line(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With its name."""
+    """With its name, before anything is trained."""
     data = written(tmp_path / "a.jsonl")
-    assert main(["train", str(data), "--out", str(tmp_path / "no" / "w")]) == 1
-    assert "cannot be written" in capsys.readouterr().err
+    for option in ("--out", "--card"):
+        assert main(["train", str(data), option, str(tmp_path / "no" / "w")]) == 1
+        told = capsys.readouterr().err
+        assert f"{tmp_path}/no/w: cannot be written" in told and "fold 1" not in told
+
+
+def test_a_place_that_is_lost_while_training_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What could be written when it began need not be when it ends."""
+    data, folder = written(tmp_path / "a.jsonl"), tmp_path / "out"
+    folder.mkdir()
+    monkeypatch.setattr("lbd.train.run.train", lambda _rows, _say: folder.rmdir() or Trained())
+    assert main(["train", str(data), "--out", str(folder / "w")]) == 1
+    assert f"{folder}/w: cannot be written (No such file" in capsys.readouterr().err
+
+
+class Trained:
+    """What training returns, as far as it is written."""
+
+    weights = b"w"
 
 
 def test_without_numpy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.model.failure import FailureKind
+from lbd.model.failure import CLIENT_FAULTS, TABLE, FailureKind
 from lbd.model.tracing import Keep
 from lbd.observe.keeping import Keeping
 from lbd.upstream.trace import Ids
@@ -25,7 +25,15 @@ moved = (attempt("p/a", failure="server_error"), attempt("p/b"))
     [
         ({}, None),
         ({"outcome": "all_deployments_busy", "status": 503, "attempts": ()}, Keep.ERROR),
-        ({"outcome": "bad_request", "status": 400, "attempts": (attempt(failure="bad_request"),)}, Keep.ERROR),
+        ({"outcome": "bad_request", "status": 400, "attempts": (attempt(failure="bad_request"),)}, None),
+        ({"outcome": "client_rate_limit", "status": 429, "attempts": ()}, None),
+        ({"outcome": "all_deployments_rate_limited", "status": 429, "attempts": ()}, Keep.ERROR),
+        ({"outcome": "no_eligible_deployment", "status": 400, "attempts": ()}, Keep.ERROR),
+        (
+            {"outcome": "bad_request", "status": 400, "attempts": (attempt(failure="reset"), attempt("p/b"))},
+            Keep.FALLBACK,
+        ),
+        ({"attempts": (attempt(failure="context_overflow"), attempt("p/b")), "moved": 1}, Keep.FALLBACK),
         ({"outcome": "error_in_stream", "splices": ("failed",)}, Keep.ERROR),
         ({"attempts": moved, "moved": 1}, Keep.FALLBACK),
         ({"attempts": (attempt(failure="rate_limited"), attempt())}, Keep.FALLBACK),
@@ -41,7 +49,7 @@ moved = (attempt("p/a", failure="server_error"), attempt("p/b"))
     ],
 )
 def test_what_somebody_will_ask_about_is_kept(more: dict[str, Any], why: Keep | None) -> None:
-    """By the first reason; a client that left and a lease that was refused are ordinary."""
+    """By the first reason; what a client is to blame for and a lease that was refused are ordinary."""
     made = record(trace=LOW, **more)
     assert NONE.why(made) == why and NONE.keeps(made) is (why is not None)
 
@@ -96,8 +104,17 @@ def test_of_traces_that_begin_here_it_is_that_share() -> None:
     assert 90 <= sum(keeping.keeps(record(trace=ids.trace(Bare()).id)) for _ in range(10_000)) <= 110
 
 
-def test_every_failure_but_a_client_that_left_is_one() -> None:
-    """Also one that comes to be."""
+def test_every_failure_is_an_error_but_what_its_client_is_to_blame_for() -> None:
+    """Also one that comes to be; an answer below 400 or from 500 on never is the client's own doing."""
+    own = CLIENT_FAULTS | {FailureKind.RATE_LIMIT, FailureKind.BUDGET}
+    assert all(400 <= TABLE[kind].status < 500 for kind in own)
     for kind in FailureKind:
-        expected = None if kind is FailureKind.CLIENT_GONE else Keep.ERROR
+        expected = None if kind in own else Keep.ERROR
         assert NONE.why(record(trace=LOW, outcome=str(kind), attempts=(attempt(failure=kind),))) == expected
+
+
+def test_the_share_is_also_of_requests_that_their_client_is_to_blame_for() -> None:
+    """And what its client records is kept."""
+    faulty = {"outcome": "bad_request", "status": 400, "attempts": (attempt(failure="bad_request"),)}
+    assert Keeping(1.0, sampled=False).why(record(trace=LOW, **faulty)) is Keep.SHARE
+    assert Keeping(0.0, sampled=True).why(record(trace=LOW, flags="01", **faulty)) is Keep.SAMPLED

@@ -90,6 +90,42 @@ def full_page() -> str:
     return render(counted(), facts_, openmetrics=False).decode()
 
 
+def told_labels() -> dict[str, set[str]]:
+    """Return the labels that each metric has on a page with one of everything; those of scraping go with all."""
+    out: dict[str, set[str]] = {}
+    for family in parse_text(full_page()):
+        for sample in family.samples:
+            out.setdefault(sample.name, {"instance", "job"}).update(sample.labels)
+    return out
+
+
+def unknown(expr: str, known: dict[str, set[str]]) -> list[str]:
+    """Return what of an expression no page tells: metrics, labels that are matched, labels that are summed by."""
+    used = re.findall(r"\b(lbd_\w+)(?:{([^}]*)})?", expr)
+    out = [name for name, _ in used if name not in known]
+    for name, matchers in used:
+        out += [
+            f"{name}{{{k}}}" for k in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers) if k not in known.get(name, ())
+        ]
+    labels = set().union(*(known.get(name, set()) for name, _ in used))
+    by = re.findall(r"\b(?:by|on|ignoring|without) \(([^)]*)\)", expr)
+    return out + [f"by {k.strip()}" for told in by for k in told.split(",") if k.strip() and k.strip() not in labels]
+
+
+def test_what_no_page_tells_is_found() -> None:
+    """So that the dashboard and the rules cannot ask for it."""
+    known = told_labels()
+    assert unknown('sum by (breaker) (rate(lbd_requests_total{instance="i",outcome="ok"}[5m]))', known) == [
+        "by breaker"
+    ]
+    assert unknown('lbd_nothing{a="b"} / lbd_store_up{state="x"}', known) == [
+        "lbd_nothing",
+        "lbd_nothing{a}",
+        "lbd_store_up{state}",
+    ]
+    assert unknown("sum by (surface, instance) (lbd_requests_total)", known) == []
+
+
 def samples(page: bytes) -> dict[str, float]:
     """Return every sample of a text page by its name with labels."""
     return {

@@ -20,7 +20,10 @@ from tests.fakes import tables
 from tests.fakes.records import attempt, record
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-SEEN = {"p/a": Seen("openai", "gpt-4.1-2025", "primary", 0.8), "q/b": Seen("bedrock", "nova-pro", "secondary", 0.4)}
+SEEN = {
+    "p/a": Seen("openai", "gpt-4.1-2025", "primary", 0.8, lambda told: told.replace("KEY", "***")),
+    "q/b": Seen("bedrock", "nova-pro", "secondary", 0.4),
+}
 
 
 def look(decision: Decision) -> Seen:
@@ -202,3 +205,17 @@ def test_every_kind_of_failure_makes_spans() -> None:
     for kind in FailureKind:
         own, one = made(Keep.ERROR, outcome=str(kind), attempts=(attempt(failure=kind),))
         assert one.failed is (kind not in (FailureKind.HEDGED, FailureKind.CLIENT_GONE)) and own.attributes
+
+
+def test_a_provider_s_own_ids_are_told_without_its_keys() -> None:
+    """Bounded; of a deployment that is gone nobody knows the keys, so nothing is told."""
+    ids = {"upstream_id": "req_KEY_" + "1" * 999, "fingerprint": "fp_KEY"}
+    _, one, other = made(attempts=(replace(attempt("p/a"), **ids), replace(attempt("q/b"), **ids)))
+    assert one.attributes["lbd.upstream_request_id"] == "req_***_" + "1" * 248
+    assert one.attributes["lbd.fingerprint"] == "fp_***"
+    assert not {"lbd.upstream_request_id", "lbd.fingerprint"} & other.attributes.keys()
+
+
+def test_the_state_of_a_trace_goes_with_every_span() -> None:
+    """As its client told it."""
+    assert [s.state for s in made(trace_state="a=1,b=2")] == ["a=1,b=2"] * 2

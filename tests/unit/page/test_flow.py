@@ -42,7 +42,11 @@ def test_every_column_holds_all_that_came_in(ways: list[dict[str, object]]) -> N
         heights[x] = heights.get(x, 0.0) + float(box["height"] or 0)
         assert float(box["y"] or 0) + float(box["height"] or 0) <= flow.HEIGHT + 1
     assert max(heights.values()) - min(heights.values()) <= 0.9 * 12 + 1
-    assert len(read.all("path")) == 3 * len(ways)
+    wide: dict[str, float] = {}
+    for band in read.all("path"):
+        x = str(band["d"]).split(" ")[0]
+        wide[x] = wide.get(x, 0.0) + float(band["stroke-width"] or 0)
+    assert len(wide) == 3 and max(wide.values()) - min(wide.values()) <= 0.7 * 12 + 1
 
 
 @given(WAYS)
@@ -66,8 +70,8 @@ def test_what_was_moved_or_treated_or_not_served_is_told_apart() -> None:
     """By colour, by dashes, by a box of its own, and by a key."""
     told = document(flow=[way("p/a", moved=True), way("p/b", treated=True), way(None, outcome="reset")])
     read = Read(flow.panel(told))
-    assert read.all("path", class_="band moved") and read.all("path", class_="band treated")
-    assert read.all("rect", class_="box lost")
+    assert len(read.all("path", class_="moved")) == len(read.all("path", class_="treated")) == 2 * 3
+    assert read.all("rect", class_="lost")
     assert "moved before the first word" in read.text and "treated by an experiment" in read.text
     assert "nobody" in read.text
 
@@ -91,3 +95,20 @@ def test_long_names_are_cut_and_still_there_in_full() -> None:
     name = "provider/" + "m" * 60
     drawn = flow.drawing([way(name)], "rps", str)
     assert "…" in drawn and re.search(f'aria-label="[^"]*{name}', drawn)
+
+
+@pytest.mark.parametrize("count", [14, 15, 40, 500])
+def test_a_crowd_of_names_stays_within_the_frame(count: int) -> None:
+    """Those with the least are one box, which stands last; bytes do not grow with their number."""
+    ways = [way(f"p/{n:03}", 2.0 + (n < 3), surface=f"s{n}") for n in range(count)]
+    drawn = flow.drawing(ways, "rps", lambda v: f"{v:g}/s")
+    read = Read(drawn)
+    boxes = read.all("rect", x="376")
+    assert len(boxes) == min(count, flow.MOST) and len(drawn) < 12_000
+    for box in read.all("rect"):
+        assert float(box["y"] or 0) >= 0 and float(box["height"] or 0) > 0
+        assert float(box["y"] or 0) + float(box["height"] or 0) <= flow.HEIGHT + 1
+    rest = count - flow.MOST + 1
+    assert (f"… {rest} more {2 * rest}/s" in read.text) is (count > flow.MOST)
+    label = str(read.all("svg")[0]["aria-label"])
+    assert f"{count - 8} more: {2 * (count - 8)}/s" in label and "p/001" in label

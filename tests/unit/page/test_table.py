@@ -63,7 +63,7 @@ def test_what_is_over_its_limit_is_marked() -> None:
         errors=out.ErrorsOut(0.5, 4, {"rate_limited": 2}, 0.0),
         quota_left=0.0,
     )
-    assert read.all("span", class_="n warn") and len(read.all("span", class_="bad")) == 2
+    assert len(read.all("span", class_="warn")) == 1 and len(read.all("span", class_="bad")) == 2
     assert "0 %2 of 429" in words(read)
 
 

@@ -242,6 +242,47 @@ def test_a_row_that_is_busy_takes_no_hedge() -> None:
     run(main)
 
 
+@pytest.mark.parametrize(("busy", "hedged"), [(6, True), (7, False)])
+def test_a_row_is_busy_for_a_hedge_from_seven_tenths_of_its_slots_on(busy: int, hedged: bool) -> None:
+    """The rest of them are for those whom nobody else serves."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = await warm(env, row("a"), row("b", deployment={"max_concurrency": 10}))
+        for _ in range(busy):
+            relay.stage.plan(host="b")
+        held = [relay.start("m", stream=True, headers={"x-lbd-pin": "b/m"}) for _ in range(busy)]
+        await env.sleep(0.05)
+        await late(relay, *good("a", after=0.9))
+        assert any(a.hedge for a in relay.last.attempts) is hedged
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+        relay.check()
+
+    run(main)
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_while_anybody_waits_for_a_slot_nobody_is_asked_twice(waiting: bool) -> None:
+    """Wherever it is: the daemon is saturated, and who waits comes first."""
+
+    async def main(env: VirtualEnv) -> None:
+        full = row("c", model="m-c", deployment={"max_concurrency": 1})
+        relay = await warm(env, row("a"), row("b"), full)
+        for _ in range(2):
+            relay.stage.plan(host="c")
+        there = [relay.start("m-c", stream=True) for _ in range(1 + waiting)]
+        await env.sleep(0.05)
+        await late(relay, *good("a", after=0.9))
+        assert any(a.hedge for a in relay.last.attempts) is not waiting
+        for task in there:
+            task.cancel()
+        await asyncio.gather(*there, return_exceptions=True)
+        relay.check()
+
+    run(main)
+
+
 def test_hedges_keep_to_their_share_of_all_tokens() -> None:
     """One request in 25 is late, and one in 50 may be asked twice."""
 

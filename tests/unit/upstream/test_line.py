@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind
@@ -105,6 +107,27 @@ def test_credentials_are_taken_out_of_a_failure() -> None:
     masked = line.masked(failure, provider)
     assert masked.message == "*** and *** of acme" and masked.body == b'{"error":"*** ***"}'
     assert (masked.kind, masked.status) == (failure.kind, failure.status)
+
+
+def test_no_credential_is_kept_in_an_id_that_a_provider_made_up() -> None:
+    """Whole or in part; what holds none is as it came, what is too long is cut."""
+    provider = replace(PROVIDER, api_key=Secret("sk-canary-0123456789abcdef"), headers=(("x-secret", "header-canary"),))
+    made = build(provider)
+    assert line.own_id("req_sk-canary-0123456789abcdef_1", made) == "req_***_1"
+    assert "89abcdef" not in str(line.own_id("fp_3456789abcdef", made))
+    for told in ("req_011CSHoEeqs5C35K2UUqR7Fy", "fp_44709d6fcb", "", "sk-"):
+        assert line.own_id(told, made) is told
+    assert line.own_id(None, made) is None
+    assert line.own_id("r" * 999, made) == "r" * 256
+
+
+@given(st.integers(0, 18), st.integers(8, 26), st.text("xyz-", max_size=6))
+def test_every_fragment_that_is_hidden_in_a_message_is_hidden_in_an_id(begin: int, length: int, around: str) -> None:
+    """The quick look overlooks none of them."""
+    key = "sk-canary-0123456789abcdef"
+    told = around + key[begin : begin + length] + around
+    made = build(replace(PROVIDER, api_key=Secret(key)))
+    assert line.own_id(told, made) == line.hidden(told, made.provider)
 
 
 def test_a_failure_without_credentials_in_it_is_the_same_value() -> None:

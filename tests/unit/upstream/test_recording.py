@@ -54,3 +54,34 @@ def test_the_record_has_the_spans_that_providers_were_told() -> None:
         )
 
     run(main)
+
+
+def test_the_record_has_the_state_that_providers_were_told() -> None:
+    """Nothing of a broken one."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", tier="primary"))
+        parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        for state, kept in (("a=1, b=2", "a=1,b=2"), ("a=1,broken", ""), (None, "")):
+            relay.stage.plan(0.1, *answer(whole()), host="a")
+            await relay.ask(headers={"traceparent": parent} | ({} if state is None else {"tracestate": state}))
+            told = relay.stage.taken[-1].endpoint.own
+            assert relay.last.trace_state == kept and told.endswith(
+                f"tracestate: {kept}\r\n".encode() if kept else b"-01\r\n"
+            )
+
+    run(main)
+
+
+def test_no_key_is_kept_in_what_a_provider_calls_its_own_id() -> None:
+    """Neither in the record nor in the table."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", tier="primary", api_key="sk-canary-0123456789"), allow_inline_secrets=True)
+        body = whole().replace(b"{", b'{"system_fingerprint":"fp_sk-canary-0123456789",', 1)
+        relay.stage.plan(0.1, *answer(body, x_request_id="req_sk-canary-0123456789"), host="a")
+        await relay.ask()
+        (attempt,) = relay.last.attempts
+        assert (attempt.upstream_id, attempt.fingerprint) == ("req_***", "fp_***")
+
+    run(main)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lbd.ports import Endpoint, Origin
 from lbd.upstream.client import head_bytes
-from lbd.upstream.trace import Ids, Trace, span_of, traced
+from lbd.upstream.trace import LONGEST_STATE, MOST_MEMBERS, Ids, Trace, span_of, state_of, traced
 
 ID, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GOOD = f"00-{ID}-{PARENT}-01"
@@ -92,16 +92,81 @@ def test_flags_that_are_not_known_are_not_passed_on() -> None:
     assert told(Ids().trace(Came(f"00-{ID}-{PARENT}-f8")))[2] == "00"
 
 
-@pytest.mark.parametrize("state", ["", "x" * 513, "a=b\x00", "a=é", "a=b\r\nx-evil: 1"])
-def test_a_state_that_could_do_harm_is_dropped(state: str) -> None:
-    """The trace goes on without it."""
-    assert told(Ids().trace(Came(GOOD, state)))[3] is None
+@pytest.mark.parametrize(
+    "state",
+    [
+        "",
+        " , ,",
+        "x" * 513,
+        "a=b\x00",
+        "a=é",
+        "a=b\r\nx-evil: 1",
+        "a",
+        "=b",
+        "a=",
+        "A=b",
+        "a b=c",
+        "a=b=c",
+        "good=1,bad",
+        "a=1,b=2,a=3",
+        f"{'k' * 257}=v",
+        f"k={'v' * 257}",
+        ",".join(f"k{n}=v" for n in range(33)),
+    ],
+)
+def test_a_state_that_is_none_is_dropped(state: str) -> None:
+    """The trace goes on without it: whoever reads a broken one reads nothing of it either."""
+    trace = Ids().trace(Came(GOOD, state))
+    assert told(trace)[3] is None and trace.id == ID and trace.parent == PARENT
+    assert state_of(trace.state) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "out"),
+    [
+        ("vendor=1,other=2", None),
+        ("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", None),
+        ("fw529a3039@dt=FfAAAAAA,0a/b-c_d*=x y;z:!", None),
+        ("a=1 , b=2\t,, c=3,", "a=1,b=2,c=3"),
+        (",".join(f"k{n}=v" for n in range(32)), None),
+        (f"k={'v' * 256}", None),
+        (f"{'k' * 256}={'v' * 255}", None),
+    ],
+)
+def test_a_good_state_goes_on_as_it_is(state: str, out: str | None) -> None:
+    """32 members or 512 characters in all; what is between them is not kept."""
+    trace = Ids().trace(Came(GOOD, state))
+    assert told(trace)[3] == state_of(trace.state) == (out or state)
+
+
+def test_of_a_state_that_is_too_long_large_members_go_first() -> None:
+    """Then the last: those who wrote last stand first."""
+    small = [f"k{n}={'v' * 60}" for n in range(10)]
+    kept = told(Ids().trace(Came(GOOD, ",".join(small))))[3]
+    assert kept == ",".join(small[:8]) and len(kept) <= 512
+    large = f"big={'v' * 130}"
+    assert told(Ids().trace(Came(GOOD, ",".join([large, *small]))))[3] == ",".join(small[:8])
+    assert told(Ids().trace(Came(GOOD, ",".join([small[0], large, small[1]]))))[3] == f"{small[0]},{large},{small[1]}"
 
 
 @given(parent=st.text(max_size=80), state=st.text(max_size=80))
 def test_whatever_comes_what_goes_out_is_well_formed(parent: str, state: str) -> None:
     """Two lines at most, and nothing else in them."""
     told(Ids().trace(Came(parent, state)))
+
+
+@given(
+    st.lists(st.tuples(st.text("abc09_-*/@", min_size=1, max_size=40), st.text(" !+;<>~x", max_size=200)), max_size=40)
+)
+def test_whatever_state_goes_out_is_one(members: list[tuple[str, str]]) -> None:
+    """Within its bounds, no key twice, and a part of what came."""
+    came = ",".join(f"{key}={value}" for key, value in members)
+    out = told(Ids().trace(Came(GOOD, came)))[3]
+    if out is not None:
+        kept = out.split(",")
+        assert len(out) <= LONGEST_STATE and len(kept) <= MOST_MEMBERS
+        assert len({member.partition("=")[0] for member in kept}) == len(kept)
+        assert set(kept) <= {part.strip() for part in came.split(",")}
 
 
 @given(parent=st.sampled_from([None, GOOD]), state=st.sampled_from([None, "vendor=1"]))

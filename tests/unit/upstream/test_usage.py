@@ -39,6 +39,13 @@ def test_what_was_told_is_taken_as_it_is() -> None:
     assert used(usage=told) is used(usage=told, status=500) is used(usage=told, streams=False) is told
 
 
+def test_where_the_last_counts_did_not_come_those_of_the_output_are_of_its_beginning() -> None:
+    """As many as there are contents, then; more than was told is never taken back."""
+    begun = Usage(20, 1, cached=5, estimated=True)
+    assert used(usage=begun, watch=SimpleNamespace(contents=12)) == Usage(20, 12, cached=5, estimated=True)
+    assert used(usage=begun, watch=SimpleNamespace(contents=0), failure="broken_stream") == begun
+
+
 def test_a_streams_contents_are_counted() -> None:
     """A delta is a token or little more; the prompt is estimated as it was for the decision."""
     assert used(watch=SimpleNamespace(contents=12)) == Usage(PROMPT, 12, estimated=True)
