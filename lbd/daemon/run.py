@@ -22,6 +22,7 @@ from lbd.config.compiled import Compiled
 from lbd.console import TICK_LATE_S, Console
 from lbd.daemon import descriptors, listen
 from lbd.daemon.accepting import Accepting
+from lbd.daemon.entrance import Entrance
 from lbd.daemon.notify import Notifier
 from lbd.ingress.admin import Admin
 from lbd.ingress.server import Server
@@ -58,6 +59,7 @@ class Daemon:
         self._server: Server | None = None
         self._accepting: list[Accepting] = []  # for the API, and for the admin API
         self._runner: web.AppRunner | None = None
+        self._entrance: Entrance | None = None  # to what it serves
         self._crowded_at: Instant = -math.inf  # when that was last told
         self._passed = listen.passed()
 
@@ -129,7 +131,8 @@ class Daemon:
         if self._runner.server is None:
             raise RuntimeError("the admin application has no server")
         once = self._app.tasks.once
-        self._accepting = [Accepting(server, api, once), Accepting(self._runner.server, admin, once)]
+        entrance = self._entrance = Entrance(self._runner.server)
+        self._accepting = [Accepting(server, api, once), Accepting(entrance, admin, once)]
         server.gate.turned = partial(self._turned, server)
         server.gate.spare.take()
         server.scarce = partial(self._lacking, here.NO_DESCRIPTOR)
@@ -163,8 +166,12 @@ class Daemon:
             return
         if self._server is not None and tls.narrower(before[0], compiled.tls):
             self._server.withdraw()
-        if self._runner is not None and self._runner.server is not None and tls.narrower(before[1], compiled.admin_tls):
-            for connection in self._runner.server.connections:
+        runner, entrance = self._runner, self._entrance
+        if runner is None or runner.server is None or entrance is None:
+            return
+        if tls.narrower(before[1], compiled.admin_tls):
+            entrance.withdraw()
+            for connection in runner.server.connections:
                 connection.close()  # after the answer that is under way: it may be that of the reload
                 self._app.env.call_at(self._app.env.now() + ADMIN_SLACK, connection.force_close)
 

@@ -94,6 +94,8 @@ class Api:
         self._born = int(born)
         self.limits = Limits()
         self.recall = Recall()
+        if waiting is not None:
+            waiting.recall = self.recall
         self._known_hosts: set[bytes | None] = set()
 
     def configure(self, limits: Limits) -> None:
@@ -141,7 +143,7 @@ class Api:
             return refusal
         taken = False if self._deferred is None else await self._deferred.begin(inbound, whole, reply)
         if taken is False:
-            with self.recall.listening(client, body, reply, now) as heard:
+            with self.recall.listening(client, whole, reply, now) as heard:
                 await self._pipeline.handle(inbound, whole, shape, heard)
         return taken if isinstance(taken, Failure) else None
 

@@ -16,6 +16,7 @@ import orjson
 
 from lbd.batch.shelf import Shelf
 from lbd.ingress.inbound import Inbound
+from lbd.ingress.recall import Recall
 from lbd.model.batch import Batch, Status
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import Usage
@@ -55,6 +56,7 @@ class Deferred:
         self._shape = shape
         self._spawn = spawn
         self._offload = offload
+        self.recall = Recall(0)  # where items are kept of answers that were told
 
     # --- taking one in --------------------------------------------------------------------------------
 
@@ -164,8 +166,12 @@ class Deferred:
                 self._send(inbound, to, orjson.dumps(await self._delete(batch)))
             else:
                 batch = await self._cancel(batch) if what else batch
-                shown = await self._shown(batch)
+                answer = await self._answer(batch)
+                shown = await self._pending(batch) if answer is None else answer
+                asked = b"" if answer is None else await self._asked(batch)
                 self._find(name, client.name)  # it may have gone while it was read
+                if answer is not None:
+                    self.recall.keep(client.name, answer, asked, inbound.arrived)
                 self._send(inbound, to, shown)
         except LbdError as e:
             return e.failure
@@ -198,15 +204,25 @@ class Deferred:
         if not batch.ended:
             text = f"{batch.id} is under way: cancel it first"
             raise LbdError(Failure(FailureKind.BAD_REQUEST, text, status=409, code="response_in_progress"))
+        answer = await self._answer(batch)
         await self._shelf.drop([batch])
+        if answer is not None:
+            self.recall.forget(batch.client, answer)
         return {"id": batch.id, "object": "response", "deleted": True}
 
-    async def _shown(self, batch: Batch) -> bytes:
-        if batch.output_file_id is not None and batch.status is not Status.CANCELLED:
-            told = jsonl.result(await self._shelf.blobs.read(batch.output_file_id))
-            answer = None if told is None else deferred.answer(batch, told.body)
-            if answer is not None:
-                return answer
+    async def _answer(self, batch: Batch) -> bytes | None:
+        """Return the answer of one that has one."""
+        if batch.output_file_id is None or batch.status is Status.CANCELLED:
+            return None
+        told = jsonl.result(await self._shelf.blobs.read(batch.output_file_id))
+        return None if told is None else deferred.answer(batch, told.body)
+
+    async def _asked(self, batch: Batch) -> bytes:
+        """Return the body of its request, nothing where that is gone."""
+        line = await self._shelf.blobs.read(batch.input_file_id)
+        return deferred.asked(line)
+
+    async def _pending(self, batch: Batch) -> bytes:
         at, size = batch.echo
         echoed = await self._shelf.blobs.read(batch.input_file_id, at, size)
         if batch.ended and batch.status is not Status.CANCELLED:

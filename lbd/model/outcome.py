@@ -70,11 +70,15 @@ class Verdict(StrEnum):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """Queue gauges as the server itself reports them, other gateways' traffic included."""
+    """Queue gauges as the server itself reports them, other gateways' traffic included.
+
+    ``others``: how many of those inside were not lbd's own then, None until that is known.
+    """
 
     running: int
     waiting: int
     slots: int | None = None
+    others: int | None = None
 
 
 class ProbeResult(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, FailureKind
 from lbd.model.outcome import Outcome, ProbeResult, Verdict
 from lbd.model.units import Instant, Seconds
-from lbd.state import breaker, ewma, limit
+from lbd.state import breaker, ewma, inside, limit
 from lbd.state.row import LIVENESS, Lock, Row, fold, later, locked
 from lbd.state.window import MINUTE
 
@@ -103,9 +103,11 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
     fold(row, now)
     row.probes[result.kind] = result
     if result.load is not None:
-        row.foreign = result.load
+        row.foreign = inside.taken(result.load, row.inflight)
         if result.load.slots is not None:
             row.limit = limit.slots_known(row.limit, result.load.slots)
+        else:
+            row.limit = inside.limited(row.limit, result.load, row.inflight, now)
     if result.verdict is Verdict.DOWN:
         if not blame:
             row.suspect = row.suspect or result.failure

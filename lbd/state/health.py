@@ -17,7 +17,7 @@ from typing import NamedTuple
 from lbd.model.outcome import Verdict
 from lbd.model.table import SIZES, AdminState, DeploymentView, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds
-from lbd.state import breaker, outlier, quota, scores, warmup
+from lbd.state import breaker, inside, outlier, quota, scores, warmup
 from lbd.state.breaker import Phase
 from lbd.state.quantile import Sketch
 from lbd.state.row import Row, concurrency, locked
@@ -100,11 +100,9 @@ def service_s(row: Row, now: Instant) -> Seconds:
 def load(row: Row, now: Instant) -> tuple[Ratio, Seconds]:
     """Return utilisation (0..1) and the predicted wait for a slot, foreign traffic included."""
     most = concurrency(row)
-    waiting = row.foreign.waiting if row.foreign is not None else 0
-    foreign = max(0, row.foreign.running - row.inflight) if row.foreign is not None else 0
     if most is None:
         return 0.0, 0.0
-    busy = row.inflight + foreign + waiting
+    busy = inside.busy(row.foreign, row.inflight)
     over = busy + 1 - most
     wait = over * service_s(row, now) / max(1.0, most) if over > 0 else 0.0
     return min(1.0, busy / max(1.0, most)), wait

@@ -45,6 +45,8 @@ FADES: Ratio = 0.8  # of what was seen, at each further 429; that of few is not 
 MORE = 1.03  # times what was let through: what is a little too much is refused once, what is too little never shows
 SURE = 10.0  # let through: from then on the rate is what they say, and until then it is made smaller
 SLOWER = 0.8  # after each 429
+FEW = 3.0  # let through: of so few each one counts
+LONG: Seconds = 1.0  # a time that is long beside the way of a request
 LEAST_PATIENCE: Seconds = 0.1
 MOST_PATIENCE: Seconds = 1.0
 AT_ONCE: Seconds = 1.0  # what comes back within it may be sent at once
@@ -230,6 +232,11 @@ def _through(pace: Pace, through: tuple[Instant, ...], rest: tuple[Instant, ...]
     if not through:
         return pace if at == pace.at else replace(pace, level=level, at=at)
     finding, out_at, early = pace.finding, pace.out_at, pace.early
+    late = 0 if finding else _late(pace, through)
+    if late:
+        more = 1 + late / pace.seen[0]
+        pace = replace(pace, rate=more * pace.rate, seen=(more * pace.seen[0], pace.seen[1]), count=pace.count - late)
+        level = min(max(1.0, pace.rate * AT_ONCE), more * level)
     if finding:
         level += 2 * sum(1 for sent_at in through if sent_at >= out_at)
     if not early.known and early.at in through:
@@ -248,6 +255,17 @@ def _through(pace: Pace, through: tuple[Instant, ...], rest: tuple[Instant, ...]
         refusals=0 if through[-1] > pace.since else pace.refusals,
         free=freely.through(pace.free, now, len(through), paced=not pace.finding),
     )
+
+
+def _late(pace: Pace, through: tuple[Instant, ...]) -> int:
+    """Count those of them that belong to a rate that was read off before they were known to be let through.
+
+    They were under way at the 429 that ended it. Of few a rate is much too low without them, and the time that it
+    costs stays in every later one; of many they are as many as the next is without, and of a short time the way of a
+    request is too large a part for them to be counted to the right one.
+    """
+    n, of = pace.seen
+    return sum(1 for sent_at in through if sent_at <= pace.since) if pace.rate and 0 < n < FEW and of >= LONG else 0
 
 
 def when(pace: Pace, now: Instant, *, ahead: float = 0.0, asked: int = 0) -> Instant:

@@ -27,6 +27,8 @@ from lbd.state.quota import Bucket, Quota, held
 from lbd.state.row import Lock, Row
 from lbd.state.volume import Volume
 from lbd.state.window import Counts, Rolling
+from lbd.table import saved_pace
+from lbd.table.saved_pace import SavedPace
 
 VERSION = 1
 TOO_OLD: Seconds = 86400.0  # older state describes another day's provider
@@ -251,13 +253,15 @@ class SavedQuota(msgspec.Struct):
     blocked_for: _Age
     buckets: dict[str, tuple[_Count | None, _Number, _Left]]
     refills: dict[str, _Age] = {}  # of those that fill up steadily: what comes back in a second
+    pace: SavedPace | None = None
 
 
 def dump_quota(quota: Quota, now: Instant, wall: WallTime) -> bytes:
     """Return what is kept of a quota."""
     buckets = {what: (b.limit, held(b, now), b.reset_at - now) for what, b in quota.buckets.items()}
     refills = {what: b.refill for what, b in quota.buckets.items() if b.refill}
-    return msgspec.msgpack.encode(SavedQuota(wall, max(0.0, quota.blocked_until - now), buckets, refills))
+    shut_s, pace = max(0.0, quota.blocked_until - now), saved_pace.dump(quota.pace, now)
+    return msgspec.msgpack.encode(SavedQuota(wall, shut_s, buckets, refills, pace))
 
 
 def restore_quota(data: bytes, now: Instant, wall: WallTime) -> Quota | None:
@@ -272,4 +276,5 @@ def restore_quota(data: bytes, now: Instant, wall: WallTime) -> Quota | None:
         for what, (limit, remaining, reset) in saved.buckets.items()
         if reset > gap
     }
-    return Quota(buckets, now + saved.blocked_for - gap if saved.blocked_for > gap else 0.0)
+    until = now + saved.blocked_for - gap if saved.blocked_for > gap else 0.0
+    return Quota(buckets, until, pace=saved_pace.restore(saved.pace, now, gap))

@@ -73,7 +73,7 @@ class Case(NamedTuple):
     tried: float
 
 
-CASES = [Case(2, 3, 0.6, 1.3), Case(2, 20, 0.8, 1.75), Case(20, 30, 0.9, 1.2)]
+CASES = [Case(2, 3, 0.85, 1.3), Case(2, 20, 0.8, 1.75), Case(20, 30, 0.9, 1.2)]
 
 
 @pytest.mark.parametrize("form", ["ms", "s", "none"])

@@ -50,6 +50,11 @@ class Kept(msgspec.Struct, frozen=True):
         return self.line[at : at + size]
 
 
+class _Line(msgspec.Struct):
+    body: msgspec.Raw
+
+
+_read_line = msgspec.json.Decoder(_Line).decode
 _read_asked = loose.reader(Asked)
 _read_named = loose.reader(_Named)
 
@@ -94,6 +99,14 @@ def _line(body: bytes, path: str) -> tuple[Kept, Fault | None]:
 def _unkeepable(why: str) -> Failure:
     text = f"this body cannot be kept to be answered in the background ({why}): send strict JSON, nested less deep"
     return Failure(FailureKind.BAD_REQUEST, text, code="invalid_json")
+
+
+def asked(line: bytes) -> bytes:
+    """Return the body of a request that is kept as this line; nothing where it cannot be read."""
+    try:
+        return bytes(_read_line(line).body)
+    except UNREADABLE:
+        return b""
 
 
 def answer(batch: Batch, body: bytes) -> bytes | None:

@@ -488,28 +488,39 @@ def test_a_reload_lets_go_of_whom_it_would_not_let_in(tmp_path: Path, authority:
     running(tmp_path, work, tls=section, admin=admin)
 
 
-def test_a_reload_lets_go_of_who_is_in_the_middle_of_a_handshake(tmp_path: Path, authority: Authority) -> None:
+@pytest.mark.parametrize("listener", ["api", "admin"])
+def test_a_reload_lets_go_of_who_is_in_the_middle_of_a_handshake(
+    listener: str, tmp_path: Path, authority: Authority
+) -> None:
     """It began under what no longer holds: who holds it open must not get in by that."""
     section = tls_of(tmp_path, authority)
+    admin: dict[str, Any] = {"listen": "127.0.0.1:0", "socket": str(tmp_path / "admin.sock")}
+    if listener == "admin":
+        admin["tls"] = section
+    path, more = ("/livez", {}) if listener == "admin" else ("/v1/models", {"tls": section})
 
     async def work(daemon: Daemon) -> None:
-        with socket.create_connection(("127.0.0.1", port_of(daemon))) as early:
-            assert (await models(port_of(daemon), trusting(authority))).startswith(b"HTTP/1.1 200 ")
-            path = daemon._app.path
-            configured = json.loads(path.read_text())
-            configured["tls"]["client_ca_file"] = str(authority.ca)
-            path.write_text(json.dumps(configured))
+        port = int(daemon._accepting[listener == "admin"]._sockets[0].getsockname()[1])
+        with socket.create_connection(("127.0.0.1", port)) as early:
+            assert (await models(port, trusting(authority), path=path)).startswith(b"HTTP/1.1 200 ")
+            file = daemon._app.path
+            configured = json.loads(file.read_text())
+            part = configured["admin"] if listener == "admin" else configured
+            part["tls"]["client_ca_file"] = str(authority.ca)
+            file.write_text(json.dumps(configured))
             await daemon._app.reload(by="test")
             early.setblocking(False)
             reader, writer = await asyncio.open_connection(
                 sock=early, ssl=trusting(authority), server_hostname="localhost"
             )
-            writer.write(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             with contextlib.suppress(ConnectionError):
                 assert await asyncio.wait_for(reader.read(), 5) == b""
             writer.close()
+            known = trusting(authority, shows="client")
+            assert (await models(port, known, path=path)).startswith(b"HTTP/1.1 200 ")
 
-    running(tmp_path, work, tls=section)
+    running(tmp_path, work, admin=admin, **more)
 
 
 def test_the_admin_listener_speaks_tls_where_it_has_a_certificate(tmp_path: Path, authority: Authority) -> None:

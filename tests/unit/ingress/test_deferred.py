@@ -23,7 +23,7 @@ from tests.fakes.caller import Listening, request
 from tests.fakes.shelves import MoodyBlobs, MoodyStore, shelf
 from tests.fakes.stage import answer, refusal, whole
 from tests.fakes.virtual import VirtualEnv, run
-from tests.unit.ingress.test_files import Front, error, inline
+from tests.unit.ingress.test_files import KIND, Front, error, inline
 
 ASKED = {"model": "m", "input": "Capital of Germany?", "background": True, "store": True, "metadata": {"job": "7"}}
 
@@ -101,6 +101,35 @@ async def test_a_request_waits_and_has_its_answer_by_its_id() -> None:
         (sent,) = (json.loads(t.body) for t in q.relay.stage.taken if t.body)
         assert "background" not in sent and sent["messages"][0]["content"] == "Capital of Germany?"
         assert q.relay.last.urgency == "background"
+
+
+async def test_what_it_said_can_be_referred_to_until_it_is_deleted() -> None:
+    """Once its client has asked for it, which is how it knows the ids; also where that was after a restart."""
+    async with queue() as q:
+        name = await q.begun()
+        q.relay.stage.plan(0.01, *answer(whole("Berlin")), host="a")
+        await q.work()
+        q.relay.stage.always(0.01, *answer(whole("3.7 million")), host="a")
+        assert q.api.recall.bytes == 0
+        done: Any = (await q.get(f"{PATH}/{name}")).json
+        asked = {"role": "user", "content": "Capital of Germany?"}
+        more = {"role": "user", "content": "How large is it?"}
+        refers = {"type": "item_reference", "id": done["output"][0]["id"]}
+        body = json.dumps({"model": "m", "input": [asked, refers, more]}).encode()
+        caller = await q.listening.caller()
+        await caller.send(request("POST", PATH, body, KIND, host="localhost"))
+        got = await caller.answer()
+        assert got.status == 200, got.body
+        messages = json.loads(q.relay.stage.taken[-1].body)["messages"]
+        assert [m["content"] for m in messages] == ["Capital of Germany?", "Berlin", "How large is it?"]
+        await q.restart()
+        async with q.listening:
+            refused: Any = (await q.ask("POST", PATH, body, KIND)).json
+            assert "lbd has no item" in refused["error"]["message"]
+            assert (await q.get(f"{PATH}/{name}")).json == done
+            assert q.api.recall.bytes > 0, "as before"
+            assert (await q.ask("DELETE", f"{PATH}/{name}", None)).status == 200
+            assert q.api.recall.bytes == 0
 
 
 async def test_it_outlives_a_crash_and_is_sent_again() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.ingress.recall import BESIDE, KEPT, Recall
+from lbd.ingress.recall import _ALIKE, BESIDE, KEPT, Recall
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.provider import ClientSpec
 from lbd.shapes import sse
@@ -161,19 +161,111 @@ def test_references_do_not_make_a_request_larger_than_it_may_be() -> None:
     assert (found.kind, found.code) == (FailureKind.TOO_LARGE, "body_too_large")
 
 
-def test_an_id_of_two_items_stands_for_neither() -> None:
-    """Servers draw ids out of a thousand, or give the same always: what another conversation was told is not said."""
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def said(text: str, id_: str = "msg_0") -> dict[str, Any]:
+    """Return what a server says that begins with the same id in each answer."""
+    return {"id": id_, "type": "message", "content": text}
+
+
+def test_a_reference_means_the_item_of_its_own_conversation() -> None:
+    """Each turn of each bears the same id: what stands before the reference tells which it is."""
     recall = Recall()
-    hears(recall, whole(MESSAGE))
-    hears(recall, whole({**MESSAGE, "content": "of somebody else"}))
-    hears(recall, whole(MESSAGE))
-    assert recall.bytes == BESIDE
-    found = given_back(recall, refers("msg_1"))
-    assert isinstance(found, Failure) and found.code == "unsupported_parameter"
-    assert "more than one item bears the id 'msg_1'" in found.message
-    hears(recall, whole(CALL))
-    hears(recall, whole({**CALL, "name": "g"}), now=KEPT)
+    turns = [(name, n) for n in range(3) for name in ("a", "b")]
+    history: dict[str, list[Any]] = {"a": [], "b": []}
+    sent: dict[str, list[Any]] = {"a": [], "b": []}
+    for name, n in turns:
+        history[name].append(user(f"{name}{n}"))
+        sent[name].append(user(f"{name}{n}"))
+        assert given_back(recall, *sent[name]) == history[name]
+        hears(recall, whole(said(f"answer {name}{n}")), body=asks(*history[name]))
+        history[name].append(said(f"answer {name}{n}"))
+        sent[name].append(refers("msg_0"))
+    for name in ("a", "b"):
+        assert given_back(recall, *sent[name]) == history[name]
+
+
+def test_items_of_one_answer_may_bear_one_id() -> None:
+    """What stands before the second is the first."""
+    recall = Recall()
+    hears(recall, whole(said("one"), said("two"), said("three")), body=asks(user("hi")))
+    there = given_back(recall, user("hi"), refers("msg_0"), refers("msg_0"), refers("msg_0"), user("more"))
+    assert [item["content"] for item in there] == ["hi", "one", "two", "three", "more"]
+
+
+def test_where_the_same_is_answered_again_the_newest_is_meant() -> None:
+    """The client asked anew, and has the second."""
+    recall = Recall()
+    for n in range(3):
+        hears(recall, whole(said(f"try {n}")), body=asks(user("hi")))
+    assert given_back(recall, user("hi"), refers("msg_0"))[1] == said("try 2")
+    assert recall.bytes == len(json.dumps(said("try 2"))) + BESIDE, "the others are gone"
+
+
+def test_where_the_middle_was_written_anew_the_newest_that_began_so_is_meant() -> None:
+    """A client that drops or sums up what is long ago; never what another conversation was told."""
+    recall = Recall()
+    hears(recall, whole(said("first")), body=asks(user("hi"), user("a")))
+    hears(recall, whole(said("second")), body=asks(user("hi"), user("a"), said("first"), user("b")))
+    hears(recall, whole(said("of another")), body=asks(user("hello"), user("b")))
+    assert given_back(recall, user("hi"), user("in short"), refers("msg_0"))[2] == said("second")
+    for before in ([], [user("good day")]):
+        found = given_back(recall, *before, refers("msg_0"))
+        assert isinstance(found, Failure) and found.code == "unsupported_parameter"
+        assert "more than one item bears the id 'msg_0'" in found.message
+
+
+def test_a_text_that_is_the_whole_input_is_what_stands_before() -> None:
+    """The next turn writes it as an item, which is not the same; one answer is known all the same, of two none."""
+    recall = Recall()
+    hears(recall, whole(said("one")), body=json.dumps({"input": "hi"}).encode())
+    assert given_back(recall, user("hi"), refers("msg_0"))[1] == said("one")
+    hears(recall, whole(said("two")), body=json.dumps({"input": "hello"}).encode())
+    found = given_back(recall, user("hi"), refers("msg_0"))
+    assert isinstance(found, Failure) and "more than one item" in found.message
+
+
+def test_an_item_that_two_conversations_were_told_alike_is_no_doubt() -> None:
+    """Whichever is meant."""
+    recall = Recall()
+    for name in ("a", "b"):
+        hears(recall, whole(MESSAGE), body=asks(user(name)))
+    assert given_back(recall, user("c"), refers("msg_1"))[1] == MESSAGE
+
+
+def test_what_is_over_makes_no_doubt() -> None:
+    """An item is forgotten by itself, not with those of its id."""
+    recall = Recall()
+    hears(recall, whole(CALL), body=asks(user("a")))
+    hears(recall, whole({**CALL, "name": "g"}), body=asks(user("b")), now=KEPT)
     assert given_back(recall, refers("fc_1"), now=KEPT + 1) == [{**CALL, "name": "g"}], "the first is over"
+
+
+def test_of_one_id_no_more_are_kept_than_can_be_looked_through() -> None:
+    """A server that gives one id to all makes thousands of them."""
+    recall = Recall()
+    for n in range(_ALIKE + 5):
+        hears(recall, whole(said(str(n))), body=asks(user(str(n))))
+    assert len(recall._of) == _ALIKE and sum(map(len, recall._alike.values())) == _ALIKE
+    assert isinstance(given_back(recall, user("4"), refers("msg_0")), Failure)
+    assert given_back(recall, user("5"), refers("msg_0"))[1] == said("5")
+
+
+def test_what_was_deleted_can_be_referred_to_no_more() -> None:
+    """Only the items of that very answer, and only for that client."""
+    recall = Recall()
+    answers = [whole(said(name), CALL) for name in ("a", "b")]
+    for name, answer in zip("ab", answers, strict=True):
+        recall.keep("bot", answer, asks(user(name)), 0.0)
+    recall.forget("peer", answers[0])
+    assert len(recall._of) == 4
+    recall.forget("bot", answers[0])
+    assert given_back(recall, user("a"), refers("msg_0"))[1] == said("b"), "the only one left"
+    recall.forget("bot", answers[1])
+    assert recall.bytes == 0 and not recall._of and not recall._alike
+    recall.forget("bot", answers[1])
 
 
 @pytest.mark.parametrize(

@@ -493,8 +493,24 @@ def test_the_limit_adapts_only_where_nobody_knows_it() -> None:
     assert not moved(told)
     untold = new(self_hosted=True)
     observe_probe(untold, probe("load", load=Load(1, 0)), NOW, completion=False)
-    assert untold.foreign == Load(1, 0)
+    assert untold.foreign == Load(1, 0, others=1)
     assert moved(untold)
+
+
+def test_a_queue_inside_a_server_cuts_the_limit_within_one_scrape() -> None:
+    """What it tells of its slots goes before; an operator's bound holds whatever it tells."""
+    row = new(self_hosted=True)
+    row.inflight = 8
+    observe_probe(row, probe("load", load=Load(4, 4)), NOW, completion=False)
+    assert capacity(row) == 4.0
+    told = new(self_hosted=True)
+    told.inflight = 8
+    observe_probe(told, probe("load", load=Load(4, 4, 6)), NOW, completion=False)
+    assert capacity(told) == 6.0
+    bound = new(self_hosted=True, max_concurrency=8)
+    bound.inflight = 8
+    observe_probe(bound, probe("load", load=Load(4, 4)), NOW, completion=False)
+    assert capacity(bound) == 8.0
 
 
 @pytest.mark.parametrize("ttft", [None, 9.0])

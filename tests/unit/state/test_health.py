@@ -206,6 +206,18 @@ def test_load_counts_what_others_sent_there_too() -> None:
     observe_probe(row, probe("load", load=Load(running=4, waiting=5)), NOW, completion=False)
     utilisation, wait = health.load(row, NOW)
     assert (utilisation, wait) == (1.0, pytest.approx(6 * 8.0 / 4))
+    row.inflight = 4  # seven were others', and still are, for all that is known
+    assert health.load(row, NOW)[1] == pytest.approx(8 * 8.0 / 4)
+
+
+def test_those_of_lbd_that_wait_inside_are_counted_once() -> None:
+    """A server's queue may be all lbd's own."""
+    row = new(max_concurrency=4)
+    for _ in range(3):
+        observe(row, good(0.5, 8.0), NOW)
+    row.inflight = 6
+    observe_probe(row, probe("load", load=Load(running=4, waiting=2)), NOW, completion=False)
+    assert health.load(row, NOW) == (1.0, pytest.approx(3 * 8.0 / 4))
 
 
 def test_the_service_time_of_an_unknown_row_is_its_tier_s_target() -> None:
@@ -221,7 +233,7 @@ def test_load_is_a_ratio_and_waiting_begins_when_it_is_full(inflight: int, runni
     row.inflight, row.foreign = inflight, Load(running, queue)
     utilisation, wait = health.load(row, NOW)
     assert 0.0 <= utilisation <= 1.0
-    assert (wait > 0) == (max(inflight, running) + queue + 1 > most)
+    assert (wait > 0) == (max(inflight, running + queue) + 1 > most)
     row.foreign = Load(running, queue + 1)
     assert health.load(row, NOW)[1] >= wait
 

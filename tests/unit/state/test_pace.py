@@ -142,6 +142,31 @@ def test_what_is_let_through_between_two_429s_is_the_rate() -> None:
     assert turns == pytest.approx([opens + k / q.rate for k in range(4)], abs=1e-4)
 
 
+def test_what_was_under_way_at_the_429_counts_for_the_rate_that_was_read_off() -> None:
+    """One answered and one not yet are two; without it a few a second are held to be half as many for long."""
+    q = used(first(), NOW + 1.0)
+    q = used(paces.answered(q, NOW + 1.0, NOW + 1.1), NOW + 1.1, 2)
+    q = again(q, NOW + 1.1)
+    at = NOW + 1.1 + TOOK
+    assert q.rate == pytest.approx(MORE * 1 / (at - NOW)) and len(q.sent) == 1
+    late = paces.answered(q, NOW + 1.1, at + 0.2)
+    assert late.rate == pytest.approx(2 * q.rate) and late.seen == (pytest.approx(2 * q.seen[0]), q.seen[1])
+    assert late.count == 0, "and not once more for the next"
+    assert paces.when(late, late.at) == late.at and late.level <= max(1.0, late.rate * AT_ONCE)
+    refused = again(q, NOW + 1.1)
+    assert refused.rate == q.rate and refused.seen == q.seen, "the other of the two was refused as well"
+    short = replace(q, seen=(1.0, 0.3))
+    assert paces.answered(short, NOW + 1.1, at + 0.2).rate == q.rate, "it may as well belong to the next"
+
+
+def test_what_was_under_way_where_many_were_seen_counts_for_the_next() -> None:
+    """A rate that is sure loses as many at one end as it gains at the other."""
+    q = used(replace(paced(), refusals=0, count=30, level=2.0), NOW + 1.0, 2)
+    q = again(q, NOW + 1.0)
+    late = paces.answered(q, NOW + 1.0, NOW + 1.2)
+    assert late.rate == q.rate and late.seen == q.seen and late.count == 1
+
+
 def test_where_headers_tell_the_rate_nothing_is_measured() -> None:
     """Only one goes first, and others follow."""
     q = used(first(0.0), NOW + 0.001)

@@ -505,6 +505,18 @@ def test_what_a_limit_fills_up_by_is_known_after_a_restart() -> None:
     assert quota.held(back.buckets["requests"], LATER) == pytest.approx(30.0)
 
 
+def test_what_an_account_taught_of_its_429s_is_known_after_a_restart() -> None:
+    """Else it is asked as fast as requests come, once the wait is over; a file of before has none of it."""
+    shut = quota.refused(Quota(), 4.0, 1000.0, sent_at=999.9)
+    data = saved.dump_quota(shut, 1000.0, WALL)
+    back = saved.restore_quota(data, LATER, WALL + 3)
+    assert back is not None and back.pace is not None
+    assert back.pace.at == back.blocked_until == pytest.approx(LATER + 1.0)
+    without = msgspec.msgpack.decode(data)
+    del without["pace"]
+    assert saved.restore_quota(msgspec.msgpack.encode(without), LATER, WALL + 3) == replace(back, pace=None)
+
+
 def test_limits_that_ended_meanwhile_are_gone() -> None:
     """A block and a reset that the restart outlasted keep nobody out."""
     back = saved.restore_quota(saved.dump_quota(limits(1000.0), 1000.0, WALL), LATER, WALL + 60)
@@ -525,6 +537,7 @@ def test_limits_that_ended_meanwhile_are_gone() -> None:
         {"buckets": {"requests": (10, -5, 1.0)}},
         {"buckets": {"requests": (0, 5)}},
         {"wall": math.nan},
+        {"pace": {"rate": math.nan}},
     ],
     ids=str,
 )
