@@ -25,7 +25,7 @@ HIDDEN = "***"
 SHORTEST = 8  # characters of a secret whose forms are looked for; of a shorter one only the secret itself
 LEAST_FRAGMENT = 8
 # Pieces of this length, half of it apart, are looked up at each place of a text: every fragment holds a whole one.
-_GRAM = 6
+GRAM = 6
 _GRAM_OF_BASE64 = 8  # six bytes
 _AFFIX = range(12, 2, -1)  # characters of a beginning or an end, the longest first
 _STARS = r"(?:[*•·#.…xX_-]{2,}+|…|\\{1,8}u2026|%E2%80%A6|&hellip;)"  # a run as a whole, or time grows with its square
@@ -43,8 +43,8 @@ class Veil:
         self._whole = _any("".join(map(_escaped, s)) if len(s) >= SHORTEST else re.escape(s) for s in known)
         in_hex = [made for s in long for made in (s.encode().hex(), s.encode().hex().upper())]
         self._fragments = (
-            _Fragments(long, _GRAM, LEAST_FRAGMENT, r"\S"),
-            _Fragments(in_hex, 2 * _GRAM, 2 * LEAST_FRAGMENT, "[0-9a-fA-F]"),
+            _Fragments(long, GRAM, LEAST_FRAGMENT, r"\S"),
+            _Fragments(in_hex, 2 * GRAM, 2 * LEAST_FRAGMENT, "[0-9a-fA-F]"),
         )
         cores = [core for s in long for core in _cores(s.encode())]
         self._base64 = _Fragments(cores, _GRAM_OF_BASE64, _GRAM_OF_BASE64, "[A-Za-z0-9+/_-]")
