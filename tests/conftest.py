@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,23 +15,64 @@ settings.register_profile("ci", max_examples=25, deadline=None, suppress_health_
 settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("LBD_HYPOTHESIS", "ci"))
 
+# A run starts some hundred Pythons, and every worker reads every test: each would compile all of it anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+
+# Reading 600 files makes millions of objects that stay: looking through them for garbage finds none.
+gc.disable()
 
 # Tests of real processes: what else runs on the machine is time that they do not have.
 _ALONE = ("e2e", "unit/demo", "unit/cli/test_top.py")
+# Processes among them that no clock is held against but that of a hang.
+_BESIDE = ("e2e/test_embeddings.py", "e2e/test_every_shape.py", "e2e/test_examples.py")
 
 # What takes long and has shorter kin among the rest: run with LBD_LONG=1, and else counted and named as skipped.
 _LONG = {
+    "contract/test_cut_anywhere.py": ("test_everywhere",),
     "e2e/test_frameworks.py": ("test_a_framework", "test_claude_code"),
     "e2e/test_package.py": ("test_a_service_that_was_stopped", "test_lintian", "test_the_same_tree"),
     "e2e/test_soak.py": ("test_thousands",),
     "e2e/test_splices.py": ("test_a_text_completion", "test_a_response", "test_a_message"),
     "e2e/test_real_faults.py": ("test_a_brown_out", "test_back_to_back"),
     "e2e/test_service.py": ("test_a_killed_daemon_comes_back", "test_killed_again_and_again"),
+    "sim/test_experiments.py": (
+        "test_arms_that_do_not_differ_are_told_apart_in_alpha_of_all_runs_at_most[1000",
+        "test_a_whole_experiment_without_a_difference_is_stopped_in_few_runs[1000]",
+    ),
+    "sim/test_outages.py": tuple(
+        f"test_random_weather_never_loses_a_request_while_one_provider_is_well[{seed}]" for seed in (3, 4, 5)
+    ),
+    "sim/test_pressure.py": ("test_a_provider_loses_its_traffic_before_its_first_429[20]",),
     "sim/test_quota.py": ("test_others_under", "test_headers_may"),
     "sim/test_calibration.py": ("test_the_chance_of_the_target_is_calibrated[2]",),
+    "unit/loops/test_probing.py": ("test_providers_with_free_endpoints_and_some_traffic_cost_nothing_in_a_day[20]",),
 }
 _SKIP_LONG = pytest.mark.skip(reason="takes long: LBD_LONG=1 runs it")
+
+
+def _alone(path: str) -> bool:
+    """Return whether what this file tests has to be run with nothing beside it; by its path below this folder."""
+    return path.startswith(_ALONE) and path not in _BESIDE
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not read a file all of whose tests are deselected: the mark goes by whole files."""
+    wanted = {"alone": True, "not alone": False}.get(config.option.markexpr)
+    if wanted is None or not collection_path.name.startswith("test_") or not collection_path.is_file():
+        return None
+    here = Path(__file__).parent
+    if not collection_path.is_relative_to(here):
+        return None
+    return True if _alone(collection_path.relative_to(here).as_posix()) is not wanted else None
+
+
+def pytest_collection_finish() -> None:
+    """What was read stays to the end, and need not be looked at again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         path = item.path.relative_to(here).as_posix()
-        if path.startswith(_ALONE):
+        if _alone(path):
             item.add_marker("alone")
         if item.name.startswith(_LONG.get(path, ())) and not os.environ.get("LBD_LONG"):
             item.add_marker(_SKIP_LONG)

@@ -17,6 +17,7 @@ SOFT = 300
 LONG = {
     "lbd/table/owner.py": "the single writer",
     "lbd/upstream/run.py": "the driver of a flight",
+    "lbd/state/pace.py": "each event of an account that has refused",
     "lbd/upstream/acquire.py": "each way to have nobody, and what is said of it",
     "lbd/upstream/attempt.py": "one try, callbacks and timers",
     "lbd/upstream/client.py": "an HTTP/1.1 client",

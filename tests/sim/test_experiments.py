@@ -22,13 +22,16 @@ from tests.fakes.stage import answer
 
 # --- arms that do not differ ------------------------------------------------------------------------------
 
-RUNS, UNITS, ALPHA = 1000, 500, 0.05
+UNITS, ALPHA = 500, 0.05
 
 
 @pytest.mark.parametrize(("share", "events"), [(0.5, 0.5), (0.2, 0.05)])
-def test_arms_that_do_not_differ_are_told_apart_in_alpha_of_all_runs_at_most(share: float, events: float) -> None:
-    """Looked at after every unit of 1,000 runs; a unit makes up to four requests that are alike."""
-    assert told_apart(RUNS, UNITS, share, events, ALPHA) <= ALPHA * RUNS
+@pytest.mark.parametrize("runs", [250, 1000])
+def test_arms_that_do_not_differ_are_told_apart_in_alpha_of_all_runs_at_most(
+    runs: int, share: float, events: float
+) -> None:
+    """Looked at after every unit of so many runs; a unit makes up to four requests that are alike."""
+    assert told_apart(runs, UNITS, share, events, ALPHA) <= ALPHA * runs
 
 
 def test_sessions_that_come_back_for_ever_are_no_false_alarm() -> None:
@@ -53,12 +56,12 @@ def test_sessions_that_come_back_for_ever_are_no_false_alarm() -> None:
     assert false <= ALPHA * runs, false
 
 
-def test_a_whole_experiment_without_a_difference_is_stopped_in_few_runs() -> None:
+@pytest.mark.parametrize("runs", [250, 1000])
+def test_a_whole_experiment_without_a_difference_is_stopped_in_few_runs(runs: int) -> None:
     """Five metrics and the ratio of the arms together, limits of nothing: any harm that is shown would do."""
     spec = ExperimentSpec("x", 0.3, stop_if=Limits(0.0, 0.0, 0.0, 0.0))
     random = Random(5)
     stopped = 0
-    runs = 1000
     for _ in range(runs):
         trial = Trial()
         for unit in range(300):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.fakes.harness import Sim, provider
 from tests.fakes.virtual import VirtualEnv, run
 from tests.fakes.world import SimHost, percentile
@@ -150,10 +152,11 @@ def test_healthy_noisy_traffic_opens_no_breaker() -> None:
     run(main)
 
 
-def test_a_provider_loses_its_traffic_before_its_first_429() -> None:
-    """Its headers say how much is left: in 19 of 20 ramps it is left in time, and used again after the reset."""
+@pytest.mark.parametrize("ramps", [6, 20])
+def test_a_provider_loses_its_traffic_before_its_first_429(ramps: int) -> None:
+    """Its headers say how much is left: in 95 % of ramps it is left in time, and used again after the reset."""
     clean = 0
-    for seed in range(20):
+    for seed in range(ramps):
         seen: list[int] = []
 
         async def main(env: VirtualEnv, seed: int = seed, seen: list[int] = seen) -> None:
@@ -170,7 +173,7 @@ def test_a_provider_loses_its_traffic_before_its_first_429() -> None:
 
         run(main, seed)
         clean += seen == [0]
-    assert clean >= 19, clean
+    assert clean >= 0.95 * ramps, clean
 
 
 def test_a_429_with_a_short_wait_is_waited_for_and_a_long_one_is_left() -> None:
