@@ -7,16 +7,21 @@ fill the slots. One more in flight than there are slots makes it one more that w
 
 So each limit is tried in turn, on answers that were sent at it. Where more than ``WAITING`` wait, it is cut to what was
 served; where clearly fewer do, it rises to the next. Both rest on sums over several answers, not on one, and on more
-the more TTFTs differ where nobody waits. Answers that were sent under a limit that has been cut since still say how
-many are served, and correct the cut. A limit that was too high is tried again after a pause, which grows to ``REST``.
+the more TTFTs differ where nobody waits. Who is one too many makes nearly all wait, and a few that took long are no
+queue: it is cut only where most took longer than they should have. Where TTFTs differ so much that neither shows for
+long, it rises: that shows more at the next, and a limit where none is needed costs all that it keeps out. Rises in a
+row grow. Answers that were sent under a limit that has been cut since still say how many are served, and correct the
+cut. A limit that was too high is tried again after a pause, which grows to ``REST``.
 
 While it works at its limit nobody is ever nearly alone, and nothing would tell a base line that was learned behind a
 queue from the truth. Then it is drained now and then, to a part of the limit for a few answers, as BBR drains a path to
-see its round-trip time: soon at first, and the less often, the less it teaches.
+see its round-trip time: with the first cut while there is no base line, soon at first, and the less often, the less it
+teaches; for the longer, the more TTFTs differ.
 
 Tried and left: cutting by a factor whenever a TTFT is a multiple of the smallest, as in Netflix's concurrency-limits
 (a minute from 64 to 2, and 32 slots taken for 10); the smallest TTFT as the base line (half the slots lie idle where
-prompts are cached or TTFTs differ); taking a lasting excess for the server's manner (it then follows a queue).
+prompts are cached or TTFTs differ); taking a lasting excess for the server's manner (it then follows a queue), also
+only where it outlasts a cut (small servers show too little to tell, and one in ten took a queue for it).
 """
 
 from __future__ import annotations
@@ -33,22 +38,30 @@ from lbd.state.baseline import Baseline
 
 LOWEST, HIGHEST = 1.0, 512.0
 START = 8.0
-SLACK: Seconds = 0.05  # of waiting is noise of the network and the scheduler
+SLACK: Seconds = 0.03  # of waiting is noise of the network and the scheduler
 WAITING = 0.55  # requests that may wait inside on the average: one too many makes it 1
-WAITING_SHARE: Ratio = 0.1  # and of those in flight, since the cost of one that waits falls with their number
+WAITING_SHARE: Ratio = 0.1  # and of those in flight beyond ``FEW``: the cost of one that waits falls with their number
+FEW = 8
+MOSTLY: Ratio = 0.6  # of the answers took longer than they should have where one is too many
+SURELY = 1.5  # times what chance may do, over it: then it is cut
 CLEARLY: Ratio = 0.6  # of that, or less: then more are tried
-EASILY: Ratio = 0.5  # of the doubt about the base line counts against a rise: it is soon taken back
+EASILY: Ratio = 0.5  # of what chance may do counts against a rise: it is soon taken back
 HEADROOM = 0.5  # a cut leaves so much over what was served: half the way to the next whole number
 SOON = 4  # a change rests on so many answers at least
 FADE = 8  # rounds of answers after which one hardly counts any more
-STEPS = 8  # a rise is by one, or by such a part of the limit
+LONG = 8  # rounds of answers that showed neither: then what chance may do counts for a rise
+STEPS, LEAP = 8, 2  # a rise is by one, or by such a part of the limit; which doubles up to this
+RUN = 4  # rises in a row, each time
 REST: Seconds = 20.0  # the longest pause before a limit that was too high is tried again
 FIRST_REST: Seconds = 2.0
 FIRST_DRAIN: Seconds = 10.0  # from the first answer
 DRAIN: Seconds = 15.0  # to the next, doubled each time up to ``SELDOM``
 SELDOM: Seconds = 300.0
+CLOSE: Ratio = 0.25  # how close to the truth the answers of a drain are to come together
+MOST = 8  # of them, for that: while they are waited for, the rest of the server is idle
 DEEP, SHALLOW = 4, 2  # parts of the limit to which it is drained, while the base line is doubtful and later
 OFF: Ratio = 0.25  # a base line that is so wrong is doubtful
+OFF_NOISE: Ratio = 0.5  # or of the noise, which makes a few answers differ
 PATIENCE = 4.0  # answers' usual time that a drain may take
 
 
@@ -56,8 +69,8 @@ class Evidence(msgspec.Struct, frozen=True):
     """Sums over answers that count for the limit under trial.
 
     ``weight``: of them, and ``answers``: how many there were; ``waiting``: of n W; ``noise``: of n times what W may be
-    off by chance, and ``doubt`` by a base line that is; ``inside``: of n T; ``spent_s``: of T. ``late``: they were sent
-    under a limit that was higher.
+    off by chance, and ``doubt`` by a base line that is; ``inside``: of n T; ``spent_s``: of T. ``longer``: of those
+    that took longer than they should have. ``late``: they were sent under a limit that was higher.
     """
 
     answers: int = 0
@@ -67,6 +80,7 @@ class Evidence(msgspec.Struct, frozen=True):
     doubt: float = 0.0
     inside: float = 0.0
     spent_s: Seconds = 0.0
+    longer: float = 0.0
     late: bool = False
 
 
@@ -97,8 +111,8 @@ class Drain(msgspec.Struct, frozen=True):
 class Limit(msgspec.Struct, frozen=True):
     """The limit and what it learned from.
 
-    ``found``: it was cut at least once, so the search from afar is over; ``too_high`` is from where. ``answer_s``: how
-    long an answer takes, usually.
+    ``found``: it was cut at least once, so the search from afar is over; ``too_high`` is from where; ``rises``: how
+    often it rose since. ``answer_s``: how long an answer takes, usually.
     """
 
     value: float = START
@@ -107,6 +121,7 @@ class Limit(msgspec.Struct, frozen=True):
     drain: Drain = Drain()
     found: bool = False
     too_high: float = HIGHEST
+    rises: int = 0
     rest_s: Seconds = 0.0
     rests_until: Instant = -math.inf
     answer_s: Seconds | None = None
@@ -181,9 +196,10 @@ def _drained(limit: Limit, off: float | None, inflight: int, now: Instant) -> Li
     at = now + FIRST_DRAIN if drain.at is None else drain.at
     if off is not None:
         drain = replace(drain, at=at, shown=drain.shown + 1, off=drain.off + 0.2 * (off - drain.off))
-        if drain.shown < (max(SOON, _low(limit)) if drain.runs else SOON):
+        if drain.shown < (max(_enough(limit), _low(limit)) if drain.runs else SOON):
             return replace(limit, drain=drain)
-        every = DRAIN if abs(drain.off) > OFF else min(SELDOM, 2 * drain.every_s)
+        doubtful = abs(drain.off) > max(OFF, OFF_NOISE * limit.line.noise)
+        every = DRAIN if doubtful else min(SELDOM, 2 * drain.every_s)
         evidence = Evidence() if drain.runs else limit.evidence
         return replace(limit, drain=Drain(now + every, False, 0, every, drain.off), evidence=evidence)
     if drain.runs:
@@ -191,6 +207,11 @@ def _drained(limit: Limit, off: float | None, inflight: int, now: Instant) -> Li
     if now >= at and slots(limit) >= SHALLOW and inflight >= slots(limit):
         return replace(limit, drain=replace(drain, runs=True, shown=0, at=now))
     return replace(limit, drain=replace(drain, at=at))
+
+
+def _enough(limit: Limit) -> int:
+    """Return of how many answers the mean is close to the truth."""
+    return min(MOST, max(SOON, math.ceil((limit.line.noise / CLOSE) ** 2)))
 
 
 def _judged(limit: Limit, answer: _Answer, now: Instant) -> Limit:
@@ -204,16 +225,19 @@ def _judged(limit: Limit, answer: _Answer, now: Instant) -> Limit:
     seen = _with(seen, answer, kept, late=late and limit.found)
     limit = replace(limit, evidence=seen)
     waiting, inside = seen.waiting / seen.spent_s, seen.inside / seen.spent_s
-    noise, doubt = seen.noise / seen.spent_s / math.sqrt(seen.weight), seen.doubt / seen.spent_s
-    allowed = max(WAITING, WAITING_SHARE * inside)
-    if waiting > allowed + math.hypot(noise, doubt) and seen.answers >= SOON:
-        return _cut(limit, max(LOWEST, inside - waiting + HEADROOM), now)
+    chance = math.hypot(seen.noise / math.sqrt(seen.weight), seen.doubt) / seen.spent_s
+    allowed = max(WAITING, WAITING_SHARE * (inside - FEW))
+    # those of a search were sent under many limits, most of which were not too high
+    most = seen.longer > MOSTLY * seen.weight or not limit.found
+    if waiting > allowed + SURELY * chance and seen.answers >= SOON and most:
+        return cut(limit, inside - waiting + HEADROOM, now)
     if seen.late:
         return limit
     if not limit.found:
         calm = answer.inflight * answer.waited_s < allowed * answer.total_s and 2 * waiting < allowed
         return _sought(limit) if calm and 2 * answer.inflight > limit.value else limit
-    clear = waiting + math.hypot(noise, EASILY * doubt) < CLEARLY * allowed
+    undecided = seen.answers >= LONG * max(2.0, limit.value)
+    clear = waiting + (-chance if undecided else EASILY * chance) < CLEARLY * allowed
     if clear and seen.answers >= max(SOON, slots(limit)) and now >= limit.rests_until:
         return _raised(limit)
     return limit
@@ -229,6 +253,7 @@ def _with(seen: Evidence, answer: _Answer, kept: Ratio, *, late: bool) -> Eviden
         seen.doubt * kept + n * answer.doubt_s,
         seen.inside * kept + n * answer.total_s,
         seen.spent_s * kept + answer.total_s,
+        seen.longer * kept + (answer.waited_s > 0),
         late,
     )
 
@@ -238,17 +263,22 @@ def _sought(limit: Limit) -> Limit:
     return replace(limit, value=min(HIGHEST, limit.value + 1.0))
 
 
-def _cut(limit: Limit, served: float, now: Instant) -> Limit:
+def cut(limit: Limit, served: float, now: Instant) -> Limit:
+    """Return the limit cut to what was served; what was sent under the old one corrects the cut."""
+    served = max(LOWEST, served)
     if limit.evidence.late:  # the cut that was made is corrected, either way
         return replace(limit, value=min(served, limit.too_high))
     value = min(served, limit.value)
     rest = min(REST, max(FIRST_REST, 2 * limit.rest_s)) if limit.found else 0.0
+    drain = replace(limit.drain, at=now) if limit.line.answers < baseline.KNOWN else limit.drain
     return replace(
         limit,
         value=value,
         evidence=Evidence(late=True),
+        drain=drain,
         found=True,
         too_high=limit.value,
+        rises=0,
         rest_s=rest,
         rests_until=now + rest,
     )
@@ -257,6 +287,7 @@ def _cut(limit: Limit, served: float, now: Instant) -> Limit:
 def _raised(limit: Limit) -> Limit:
     """Return the limit with the next one under trial; one that was too high once and is not now starts a new search."""
     at = slots(limit)
-    value = min(HIGHEST, at + max(1, at // STEPS) + HEADROOM)
+    part = max(LEAP, STEPS >> limit.rises // RUN)
+    value = min(HIGHEST, at + max(1, at // part) + HEADROOM)
     rest = limit.rest_s if at < math.floor(limit.too_high) else 0.0
-    return replace(limit, value=value, evidence=Evidence(), rest_s=rest)
+    return replace(limit, value=value, evidence=Evidence(), rest_s=rest, rises=limit.rises + 1)
