@@ -337,7 +337,7 @@ class App:
         """Swap the configuration. Nothing in here awaits or fails."""
         wall = self.env.wall()
         self._prices_until = money.next_change(new.deployments, wall)
-        new = known(new, wall, self.pipeline.chooser.judge)
+        new = known(new, wall, self.pipeline.chooser.judge, self.compiled.deployments)
         built = self._lines(new)
         config = new.config
         catalogue = names.build(new.deployments, new.tiers, new.rules, new.aliases, self.reloads.generation)

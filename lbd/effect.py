@@ -16,7 +16,7 @@ from lbd.decide import names
 from lbd.loops.journaling import Place
 from lbd.model import money
 from lbd.model.experiment import Variant
-from lbd.model.provider import RuleSpec
+from lbd.model.provider import DeploymentSpec, RuleSpec
 from lbd.model.table import Alternative
 from lbd.model.units import WallTime
 from lbd.observe.archive import Bounds, Opened
@@ -37,11 +37,16 @@ class Reloads(msgspec.Struct):
     loaded_at: WallTime = 0.0
 
 
-def known(compiled: Compiled, wall: WallTime, judge: Judge | None) -> Compiled:
-    """Return a configuration with the prices that hold now, and how strong each model is held to be."""
+def known(compiled: Compiled, wall: WallTime, judge: Judge | None, before: Iterable[DeploymentSpec] = ()) -> Compiled:
+    """Return a configuration with the prices that hold now, and how strong each model is held to be.
+
+    A deployment that is as it was ``before`` is the same object: the journal remembers the tables of many reloads.
+    """
     rows = [money.priced(spec, wall) for spec in compiled.deployments]
     if judge is not None:
         rows = [msgspec.structs.replace(spec, strength=judge.strength(spec.model)) for spec in rows]
+    old = {spec.id: spec for spec in before}
+    rows = [kept if (kept := old.get(spec.id)) is not None and kept == spec else spec for spec in rows]
     return msgspec.structs.replace(compiled, deployments=tuple(rows))
 
 

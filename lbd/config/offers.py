@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 from lbd.config import answers, money
@@ -34,6 +34,12 @@ _OWN_HEADERS = frozenset({
     "transfer-encoding", "upgrade",
 })  # fmt: skip
 _KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})
+
+
+@lru_cache(maxsize=1024)
+def _both(carried: frozenset[str], ignored: frozenset[str]) -> frozenset[str]:
+    """Return both together, once for all specs: the journal remembers those of many reloads."""
+    return carried | ignored
 
 
 class Offers:
@@ -206,7 +212,7 @@ class Offers:
             supports=supports,
             serves=served,
             ignores=ignores,
-            carries={name: wire.carries | ignores for name, wire in ways.items()},
+            carries={name: _both(wire.carries, ignores) for name, wire in ways.items()},
             price=price,
             prices=book if len(book) > 1 else (),
             quality=d.quality,

@@ -37,6 +37,17 @@ def test_prices_are_those_of_now() -> None:
     assert row.strength == judge.strength("m")
 
 
+def test_a_deployment_that_a_reload_leaves_as_it_is_is_the_same_object() -> None:
+    """Whatever else changes; and what deployments can be asked is there once for all."""
+    text = LOCAL.replace("{model: m}", "{model: m}, {model: n}")
+    first = known(checked(text), 0.0, None)
+    again = known(checked(text.replace("{model: n}", "{model: n, weight: 2}")), 0.0, None, first.deployments)
+    assert again.deployments[0] is first.deployments[0]
+    assert again.deployments[1] is not first.deployments[1] and again.deployments[1].weight == 2
+    one, other = (spec.carries or {} for spec in again.deployments)
+    assert one and all(one[shape] is other[shape] for shape in one)
+
+
 def test_weights_that_cannot_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In words: requests are served without them."""
     monkeypatch.setattr(router, "__file__", str(tmp_path / "__init__.py"))
