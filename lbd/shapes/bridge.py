@@ -9,10 +9,10 @@ from functools import partial
 from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind, LbdError
-from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Refused, Said, Thought
+from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Refused, Said, Thought, Used
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
-from lbd.model.request import Body
+from lbd.model.request import Body, Head
 from lbd.model.units import WallTime
 from lbd.shapes import ignore, prompts
 from lbd.shapes.clients import CLIENTS
@@ -23,6 +23,8 @@ from lbd.shapes.providers import Shape
 from lbd.shapes.wire import Facts, Watch, Wire
 
 CHAT = frozenset({"chat"})
+BYTES_PER_TOKEN = 4  # of a prompt, where its provider did not count it
+Heads = Callable[[bytes], Head | Failure]  # of a client's request
 
 
 def wires(
@@ -48,17 +50,17 @@ def wires(
     if shape.dialect is not None and "chat" in serves:
         for name, client in CLIENTS.load().items():
             if name not in out and client.voice is not None:
-                out[name] = _wire(client.voice, shape.dialect, model)
+                out[name] = _wire(client.voice, client.read, shape.dialect, model)
     return out
 
 
-def _wire(voice: Voice, dialect: Dialect, model: str) -> Wire:
+def _wire(voice: Voice, heads: Heads, dialect: Dialect, model: str) -> Wire:
     return Wire(
         path=dialect.path,
         carries=dialect.carries(model),
         encode=partial(_encode, voice, dialect),
         facts=partial(_facts, voice, dialect, model),
-        watch=partial(BridgeWatch, voice, dialect, model),
+        watch=partial(BridgeWatch, voice, heads, dialect, model),
         fold=_Fold,
         stream_path=dialect.stream_path,
         native=False,
@@ -99,6 +101,7 @@ class BridgeWatch(Following):
     def __init__(
         self,
         voice: Voice,
+        heads: Heads,
         dialect: Dialect,
         model: str,
         choices: int,
@@ -111,6 +114,9 @@ class BridgeWatch(Following):
         self._listener: Listener = dialect.listen(model, choices)
         super().__init__(self._listener)
         self._voice = voice
+        self._heads = heads
+        self._asked = asked
+        self._estimate: Usage | None = None  # in place of counts that did not come
         self._speaker: Speaker = voice.speak(wants_usage, asked)
         self._model = model
         self._wall = wall
@@ -123,12 +129,23 @@ class BridgeWatch(Following):
         self.failure: Failure | None = None
         self.contents = 0
 
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, as far as they were told; at its end an estimate of those that were not."""
+        return self._source.usage if self._estimate is None else self._estimate
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether nothing but the end is missing: of what a client reads as it comes, its finish is the last."""
+        shown = self.gathered is None or not self._wants_usage
+        return self._listener.whole or (self._listener.finished and shown)
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came, return what the client gets of them."""
         if self.failure is not None:
             return b""
         out = self._say(self._listener.feed(data), data)
-        if not self._listener.whole:  # else it is no fault of the answer
+        if not self.whole:  # else it is no fault of the answer
             self.failure = self.failure or self._listener.failure
         if self._listener.done and self.failure is None and self.committed:
             out += self._end()
@@ -159,6 +176,7 @@ class BridgeWatch(Following):
         if self._said_end:
             return b""
         self._said_end = True
+        self._count()
         try:
             if self.gathered is None:
                 return self._speaker.end()
@@ -166,6 +184,27 @@ class BridgeWatch(Following):
         except LbdError as e:
             self.failure = e.failure
         return b""
+
+    def _count(self) -> None:
+        """Tell what is known and estimate the rest where the counts of the whole answer did not come.
+
+        Clients add them up and pay by them: nothing for a prompt that was read and an answer that is there is wrong.
+        """
+        told = self._source.usage or Usage(estimated=True)
+        unsaid = not told.completion and self.contents
+        if not (told.estimated or unsaid):
+            return
+        prompt = told.prompt or self._prompt()
+        self._estimate = replace(told, prompt=prompt, completion=max(told.completion, self.contents), estimated=True)
+        if self.gathered is None:
+            self._speaker.say((Used(self._estimate),))
+        else:
+            self.gathered.append(Used(self._estimate))
+
+    def _prompt(self) -> int:
+        """Return about how many tokens the text of the request has."""
+        head = self._heads(self._asked) if self._asked else None
+        return max(1, head.text_bytes // BYTES_PER_TOKEN) if isinstance(head, Head) else 0
 
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is."""
@@ -175,7 +214,7 @@ class BridgeWatch(Following):
             return b"", None
         pieces, failure = self._listener.end()
         out = self._say(pieces, b"")
-        failure = self.failure or failure
+        failure = self.failure or (None if self.whole else failure)
         if failure is None and not self.committed:
             failure = Failure(FailureKind.BAD_BODY, "the stream ended without anything that can be said")
         if failure is None and self._uncounted():

@@ -42,6 +42,16 @@ class WatchedListener(Following, ABC):
         self._failure: Failure | None = None
 
     @property
+    def whole(self) -> bool:
+        """Tell whether nothing but the end is missing, and all that came could be read."""
+        return self._failure is None and self._watch.whole
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether every choice has told why it ended, and all that came could be read."""
+        return self._failure is None and self._watch.finished
+
+    @property
     def failure(self) -> Failure | None:
         """What the provider said has gone wrong, or that it sent what cannot be read."""
         return self._failure or self._watch.failure

@@ -16,7 +16,7 @@ from lbd.model.outcome import Usage
 from lbd.model.units import WallTime
 from lbd.shapes import alike, loose, sse
 from lbd.shapes.chat.errors import in_band
-from lbd.shapes.chat.plain import any_error
+from lbd.shapes.chat.plain import BARE, any_error, bare
 
 # Frames before the first content (role, keep-alive comments) are held so far; beyond it only events with data.
 HELD_COMMENTS = 16 * 1024
@@ -38,6 +38,11 @@ def _after_name(block: bytes) -> int:
 def _sound(frames: Iterable[sse.Frame]) -> bytes:
     """Return events as they came, without a byte order mark: the official SDKs would lose the first event to it."""
     return b"".join([frame.raw.removeprefix(loose.BOM) for frame in frames])
+
+
+def _stray(frame: sse.Frame) -> bool:
+    """Tell whether an event without data is none at all, but what stands in the place of one."""
+    return frame.raw.removeprefix(loose.BOM).lstrip().startswith(BARE)
 
 
 class HeldStream(ABC):
@@ -159,6 +164,9 @@ class HeldStream(ABC):
         if frame.error is not None or frame.event == b"error":
             self.failure = in_band(any_error(frame.error or frame.data or b""))
             return False
+        if frame.data is None and _stray(frame):
+            self.failure = bare(frame.raw)
+            return False
         if frame.data is None and not self.committed and self._held_size >= HELD_COMMENTS:
             return False
         # an id or a retry alone is no event, but OpenAI's own client takes it for one, and fails at its lack of data
@@ -219,7 +227,7 @@ class HeldStream(ABC):
         if not block.endswith(b"\r\r"):  # of a stream of CRs the blank line is certain only now, and stays as it is
             block = block.rstrip(b"\r\n") + b"\n\n"
         found = sse.frames(block)
-        if all(frame.data is None and frame.error is None for frame in found):
+        if all(frame.data is None and frame.error is None and not _stray(frame) for frame in found):
             return b"", None
         more = self._release(_sound(f for f in found if self._keep(f)))
         if self.failure is not None and self.failure.kind is FailureKind.BAD_BODY:

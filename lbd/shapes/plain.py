@@ -81,7 +81,8 @@ def facts(holds: str | None, body: bytes, _wall: WallTime = 0.0) -> Facts:
     error = answer.error or plain_error(body)
     if error:
         return Facts(failure=in_band(error))
-    if holds is not None and not isinstance(getattr(answer, holds), list):
+    held = [] if holds is None else getattr(answer, holds)
+    if holds is not None and (not isinstance(held, list) or not held):
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer holds no {holds}", status=200))
     model = answer.model if isinstance(answer.model, str) else None
     return Facts(None if answer.usage is None else _usage(answer.usage), model)

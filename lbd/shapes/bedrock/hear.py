@@ -195,6 +195,8 @@ def read(body: bytes, model: str) -> list[Piece]:
     out: list[Piece] = [Begin("", "")]
     for index, block in enumerate(content):
         out += reader.block(index, members(block))
+    if not content and not told.get("stopReason"):
+        raise LbdError(Failure(FailureKind.BAD_BODY, "the answer says nothing, nor why it ended", status=200))
     out.append(_finished(told))
     usage = usage_of(told.get("usage"))
     return out if usage is None else [*out, Used(usage)]

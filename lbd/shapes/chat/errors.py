@@ -53,6 +53,7 @@ BY_CODE: dict[str, FailureKind] = {
     "string_above_max_length": K.CONTEXT,
     "content_filter": K.CONTENT_FILTER,
     "content_policy_violation": K.CONTENT_FILTER,
+    "image_content_policy_violation": K.CONTENT_FILTER,
     "responsibleaipolicyviolation": K.CONTENT_FILTER,
     "insufficient_quota": K.MONEY,
     "credit_balance_exhausted": K.MONEY,
@@ -73,9 +74,11 @@ BY_CODE: dict[str, FailureKind] = {
     "timeout_error": K.PROVIDER_TIMEOUT,
     "api_error": K.SERVER,
     "resource_exhausted": K.RATE,  # Gemini: its message speaks of plan and billing also where a minute helps
+    "service_tier_capacity_exceeded": K.RATE,  # Mistral
     "slow_down": K.RATE,
     "server_is_overloaded": K.OVERLOADED,
     "overloaded_error": K.OVERLOADED,
+    "overloaded": K.OVERLOADED,  # TGI
     "engine_overloaded": K.OVERLOADED,
     "server_error": K.SERVER,
     "internal_server_error": K.SERVER,

@@ -28,6 +28,8 @@ FAMILY = "openai"
 REASONS = {
     "stop": Reason.STOP,
     "length": Reason.LENGTH,
+    "model_length": Reason.LENGTH,  # Mistral: the model's context is full
+    "repetition": Reason.LENGTH,  # vLLM has stopped what went round in circles
     "tool_calls": Reason.CALLS,
     "function_call": Reason.CALLS,
     "content_filter": Reason.FILTER,

@@ -21,7 +21,7 @@ from lbd.shapes import edit, limits, loose
 from lbd.shapes.chat import usage
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.foreign import without_foreign
-from lbd.shapes.chat.plain import plain_error
+from lbd.shapes.chat.plain import cut, plain_error, typed
 from lbd.shapes.chat.usage import UsageFields
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.wire import Facts
@@ -92,6 +92,12 @@ def bearer(key: str | None) -> tuple[tuple[str, str], ...]:
 class _UnaryChoice(msgspec.Struct):
     finish_reason: object = None
     error: object = None
+    message: msgspec.Raw = msgspec.Raw()
+    text: msgspec.Raw = msgspec.Raw()  # of the older text completions
+
+    @property
+    def says(self) -> bool:
+        return bytes(memoryview(self.message)[:1]) == b"{" or bytes(memoryview(self.text)[:1]) == b'"'
 
 
 class _Unary(msgspec.Struct):
@@ -99,25 +105,39 @@ class _Unary(msgspec.Struct):
     usage: UsageFields | None = None
     model: str | None = None
     error: object = None
+    error_type: object = None
+
+
+class _OddChoice(msgspec.Struct):
+    finish_reason: object = None
+    error: object = None
+    message: object = None
+    text: object = None
+
+    @property
+    def says(self) -> bool:
+        return isinstance(self.message, dict) or isinstance(self.text, str)
 
 
 class _OddUnary(msgspec.Struct):
-    choices: list[_UnaryChoice] | None = None
+    choices: list[_OddChoice] | None = None
     usage: Any = None
     model: str | None = None
     error: object = None
+    error_type: object = None
 
 
 _decode_unary = msgspec.json.Decoder(_Unary).decode
 
 
-def _unary(body: bytes) -> _Unary:
+def _unary(body: bytes) -> _Unary | _OddUnary:
     """Read a whole answer; one that is not in order is read a second time, as far as it can be."""
     try:
         return _decode_unary(body)
     except UNREADABLE:
         answer = loose.read(body, _OddUnary)
-        return _Unary(answer.choices, usage.odd(answer.usage), answer.model, answer.error)
+        answer.usage = usage.odd(answer.usage)
+        return answer
 
 
 def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
@@ -127,13 +147,16 @@ def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
     except UNREADABLE as e:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is not a chat completion: {e}", status=200))
     if not answer.choices:
-        error = plain_error(body) if answer.error is None else answer.error
+        error = plain_error(body) if answer.error is None else typed(answer.error, answer.error_type)
         if error is not None:
             return Facts(failure=in_band(error))
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer has no choices", status=200))
     for choice in answer.choices:
-        if choice.finish_reason == "error" or choice.error:
-            return Facts(failure=in_band(choice.error or "the provider ended the answer with an error"))
+        failure = cut(choice.finish_reason, choice.error)
+        if failure is not None:
+            return Facts(failure=failure)
+    if not all(choice.says for choice in answer.choices):
+        return Facts(failure=Failure(FailureKind.BAD_BODY, "a choice of the answer has no message", status=200))
     return Facts(answer.usage.usage() if answer.usage else None, answer.model)
 
 

@@ -16,7 +16,7 @@ from lbd.model.units import WallTime
 from lbd.shapes import loose
 from lbd.shapes.chat import usage
 from lbd.shapes.chat.errors import in_band
-from lbd.shapes.chat.plain import plain_error
+from lbd.shapes.chat.plain import cut, plain_error, typed
 from lbd.shapes.chat.usage import UsageFields
 from lbd.shapes.held import HeldStream
 from lbd.shapes.loose import UNREADABLE
@@ -47,12 +47,14 @@ class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
     error: Any = None
+    error_type: Any = None
 
 
 class _OddChunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    error_type: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -126,7 +128,7 @@ class ChatWatch(HeldStream):
                 return self.done
             chunk = looser
         if chunk.error:
-            self.failure = in_band(chunk.error)
+            self.failure = in_band(typed(chunk.error, chunk.error_type))
             return False
         if chunk.usage is not None:
             self.usage = chunk.usage.usage() or self.usage
@@ -160,8 +162,8 @@ class ChatWatch(HeldStream):
 
     def _finish(self, choice: _Choice, counted: bool) -> bool:
         """Note that a choice has ended; False where it ended in an error."""
-        if choice.finish_reason == "error" or choice.error:
-            self.failure = in_band(choice.error or "the provider ended the answer with an error")
+        self.failure = cut(choice.finish_reason, choice.error)
+        if self.failure is not None:
             return False
         self._finishes.add(choice.index)
         self.finished = len(self._finishes) >= self._choices
@@ -185,4 +187,4 @@ class ChatWatch(HeldStream):
         except UNREADABLE as e:
             self.failure = Failure(FailureKind.BAD_BODY, f"an event of the stream is not a chat chunk: {e}")
             return None
-        return _Chunk(chunk.choices, usage.odd(chunk.usage), chunk.error)
+        return _Chunk(chunk.choices, usage.odd(chunk.usage), chunk.error, chunk.error_type)

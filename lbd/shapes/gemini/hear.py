@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from lbd.model.failure import Failure, FailureKind, LbdError
-from lbd.model.messages import Piece
+from lbd.model.messages import Begin, Piece
 from lbd.model.outcome import Usage
 from lbd.shapes import loose, sse
-from lbd.shapes.chat.plain import any_error, plain_error
+from lbd.shapes.chat.plain import BARE, any_error, plain_error
 from lbd.shapes.gemini.answer import Reader
 from lbd.shapes.gemini.errors import in_band
 from lbd.shapes.loose import UNREADABLE
 
-_BARE = (b"{", b"[")
 _DONE = b"[DONE]"  # not Google's, but servers that speak like it may end like others
 
 
@@ -92,7 +91,7 @@ class GeminiListener:
             raise LbdError(in_band(any_error(frame.error or frame.data or b"")))
         if frame.data is None:
             bare = frame.raw.strip()
-            return self._reader.take(_read(bare)) if bare.startswith(_BARE) else []
+            return self._reader.take(_read(bare)) if bare.startswith(BARE) else []
         payload = frame.data.strip()
         if payload != _DONE:
             return self._reader.take(_read(payload)) if payload else []
@@ -132,4 +131,6 @@ def read(body: bytes, _model: str) -> list[Piece]:
         if error is not None:
             raise LbdError(in_band(error))
         raise LbdError(Failure(FailureKind.BAD_BODY, "the answer has no candidates", status=200))
+    if not reader.finished and all(isinstance(piece, Begin) for piece in out):
+        raise LbdError(Failure(FailureKind.BAD_BODY, "the answer says nothing, nor why it ended", status=200))
     return [*out, *reader.ends()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.shapes import loose
@@ -96,9 +97,12 @@ class MessagesWatch(HeldStream):
         return True
 
     def _count(self, event: _Event) -> None:
-        for told in (None if event.message is None else event.message.usage, event.usage):
-            if told is not None:
-                self.usage = told.usage(self.usage)
+        """Take counts in: what the beginning tells of the output is only what there is until then."""
+        if event.message is not None and event.message.usage is not None:
+            first = event.message.usage.usage(self.usage)
+            self.usage = None if first is None else replace(first, estimated=True)
+        if event.usage is not None:
+            self.usage = event.usage.usage(self.usage)
 
     @staticmethod
     def _says(event: _Event) -> bool:

@@ -72,6 +72,14 @@ def test_an_answer_is_whole_though_its_count_is_missing() -> None:
     assert failure is not None and failure.kind is FailureKind.BROKEN_STREAM
 
 
+def test_an_answer_with_a_part_that_cannot_be_read_is_not_finished() -> None:
+    """Whatever end came in the same read."""
+    listener = Listener()
+    listener.feed(b'data: {"bad":1}\n\ndata: {"said":"finish"}\n\n')
+    assert not listener.finished and not listener.whole
+    assert listener.end()[1] == listener.failure is not None
+
+
 def test_half_a_character_is_read_all_the_same() -> None:
     """As the watch does."""
     assert loads(b'{"a":"\\ud83d"}') == {"a": "\ufffd"}

@@ -144,3 +144,26 @@ def test_fields_without_data_do_not_go_on(silent: bytes) -> None:
     assert run(Plain(), [SAY + silent + COMMENT + DONE])[0] == SAY + COMMENT + DONE
     assert run(Plain(), [silent + SAY + DONE])[0] == SAY + DONE
     assert run(Plain(), [stream])[1] is None
+
+
+@pytest.mark.parametrize(
+    ("stray", "kind"),
+    [
+        (b"<html>502 Bad Gateway</html>\r\n\r\n", FailureKind.BAD_BODY),
+        (b'{"error":{"message":"slow","code":429}}\n\n', FailureKind.RATE),
+        (b'{\n  "error": {\n    "message": "full",\n    "code": 503\n  }\n}\n\n', FailureKind.OVERLOADED),
+        (b'[{"error":{"message":"slow","code":"rate_limit_exceeded"}}]\n\n', FailureKind.RATE),
+        (b'{"said":"x"}\n\n', FailureKind.BAD_BODY),
+    ],
+)
+def test_what_stands_where_an_event_should_is_not_passed_over(stray: bytes, kind: FailureKind) -> None:
+    """The standard would ignore it as fields that nobody knows; but an event is missing there."""
+    for stream in (stray, SAY + stray + FINISH, SAY + stray.rstrip()):
+        out, failure = run(Plain(), [stream])
+        assert out == (SAY if stream.startswith(SAY) else b"")
+        assert failure is not None
+        assert failure.kind is (kind if stream != SAY + stray.rstrip() or kind is not FailureKind.BAD_BODY else BROKEN)
+    assert run(Plain(), [SAY + FINISH + stray])[1] is None
+
+
+BROKEN = FailureKind.BROKEN_STREAM

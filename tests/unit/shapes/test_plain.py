@@ -31,8 +31,8 @@ def test_an_answer_is_read_for_its_usage() -> None:
     """Embeddings count the prompt; images count input and output."""
     assert plain.facts("data", EMBEDDED).usage == Usage(7)
     assert plain.facts("data", EMBEDDED).model == "e-2"
-    assert plain.facts("data", b'{"data":[],"usage":{"input_tokens":5,"output_tokens":9}}').usage == Usage(5, 9)
-    assert plain.facts("results", b'{"results":[]}').failure is None
+    assert plain.facts("data", b'{"data":[{}],"usage":{"input_tokens":5,"output_tokens":9}}').usage == Usage(5, 9)
+    assert plain.facts("results", b'{"results":[{}]}').failure is None
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,8 @@ def test_an_answer_is_read_for_its_usage() -> None:
         (b"", FailureKind.BAD_BODY),
         (b"{", FailureKind.BAD_BODY),
         (b'{"object":"list"}', FailureKind.BAD_BODY),
+        (b'{"object":"list","data":[]}', FailureKind.BAD_BODY),
+        (b'{"object":"list","data":{}}', FailureKind.BAD_BODY),
         (b'{"error":{"message":"no","code":"insufficient_quota"}}', FailureKind.MONEY),
         (b'{"object":"error","message":"it broke"}', FailureKind.STREAM_ERROR),
     ],

@@ -280,9 +280,20 @@ def test_log_probabilities_that_are_none_are_left_out(odd: Any) -> None:
 
 
 @pytest.mark.parametrize("message", ["text", 1, [], None])
-def test_a_message_that_is_no_object_says_nothing(message: Any) -> None:
-    """The answer has ended all the same."""
-    assert read(answer(message))[1:] == [Finished(Reason.STOP)]
+def test_a_message_that_is_no_object_is_no_answer(message: Any) -> None:
+    """An empty one in its place would end an agent's work."""
+    with pytest.raises(LbdError) as e:
+        read(answer(message))
+    assert e.value.failure.kind is FailureKind.BAD_BODY
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [("length", Reason.LENGTH), ("model_length", Reason.LENGTH), ("repetition", Reason.LENGTH), ("eos", Reason.STOP)],
+)
+def test_what_was_cut_short_is_not_told_as_finished(word: str, reason: Reason) -> None:
+    """Whatever a server of the family calls it."""
+    assert read(answer({"content": "a"}, finish=word))[-1] == Finished(reason)
 
 
 def test_what_is_nested_too_deep_is_a_failure_after_what_was_good() -> None:

@@ -183,7 +183,15 @@ def test_an_answer_is_good_whatever_its_provider_makes_of_counting(usage: object
         (b'{"error":"overloaded","choices":null}', FailureKind.STREAM_ERROR),
         (b'{"choices":[{"finish_reason":"error"}]}', FailureKind.STREAM_ERROR),
         (b'{"choices":[{"finish_reason":"stop"},{"error":{"code":503,"message":"x"}}]}', FailureKind.OVERLOADED),
+        (b'{"error":"Model is overloaded","error_type":"overloaded"}', FailureKind.OVERLOADED),
+        (b'{"choices":[{"message":{},"finish_reason":"abort"}]}', FailureKind.STREAM_ERROR),
+        (b'{"choices":[{"message":{},"finish_reason":"insufficient_system_resource"}]}', FailureKind.OVERLOADED),
         (b'{"choices":[]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{}]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{"message":{}},{"finish_reason":"stop"}]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{"message":"x"}]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{"text":null}]}', FailureKind.BAD_BODY),
+        (rb'{"choices":[{"message":null}],"model":"m\ud83d"}', FailureKind.BAD_BODY),
         (b"{}", FailureKind.BAD_BODY),
         (b'{"object":"error","message":"x","code":400}', FailureKind.STREAM_ERROR),
         (b'{"object":"error","message":"x","type":"y","code":503,"choices":[]}', FailureKind.OVERLOADED),
@@ -233,7 +241,7 @@ def test_an_answer_with_something_odd_in_it_is_an_answer(odd: bytes) -> None:
 
 def test_what_is_read_of_an_odd_answer_can_be_written() -> None:
     """The model's name goes into records, an error's message to the client."""
-    assert passing.facts(rb'{"choices":[{}],"model":"m\ud83d"}').model == "m\ufffd"
+    assert passing.facts(rb'{"choices":[{"message":{}}],"model":"m\ud83d"}').model == "m\ufffd"
     failure = passing.facts(rb'{"error":{"message":"no \ude00"}}').failure
     assert failure is not None and failure.message == "no \ufffd"
 

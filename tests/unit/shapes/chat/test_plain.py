@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.shapes.chat.plain import any_error, plain_error
+from lbd.model.failure import FailureKind
+from lbd.shapes.chat.plain import any_error, bare, cut, plain_error, typed
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,48 @@ def test_junk_raises_nothing(payload: bytes) -> None:
     """It comes from a provider in trouble."""
     plain_error(payload)
     json.dumps(any_error(payload), ensure_ascii=False).encode()
+    assert bare(payload).message
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "kind"),
+    [
+        ("stop", None, None),
+        (None, None, None),
+        ({"type": "stop"}, None, None),
+        ("error", None, FailureKind.STREAM_ERROR),
+        ("abort", None, FailureKind.STREAM_ERROR),
+        ("insufficient_system_resource", None, FailureKind.OVERLOADED),
+        ("error", {"code": 429, "message": "slow"}, FailureKind.RATE),
+        ("stop", {"message": "x"}, FailureKind.STREAM_ERROR),
+    ],
+)
+def test_an_end_that_is_none_is_a_failure(reason: object, error: object, kind: FailureKind | None) -> None:
+    """What came before it is a part of an answer."""
+    found = cut(reason, error)
+    assert (found and found.kind) == kind
+
+
+def test_a_kind_beside_a_text_is_the_error_s() -> None:
+    """TGI writes ``{"error":"Model is overloaded","error_type":"overloaded"}``."""
+    assert typed("full", "overloaded") == {"message": "full", "type": "overloaded"}
+    assert typed("full", None) == "full" and typed({"message": "x"}, "y") == {"message": "x"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b'{"error":{"message":"x","code":503}}', FailureKind.OVERLOADED),
+        (b'[{"error":{"message":"x","code":429}}]', FailureKind.RATE),
+        (b'{"message":"x","code":429}', FailureKind.RATE),
+        (b'{"x":1}', FailureKind.BAD_BODY),
+        (b"[]", FailureKind.BAD_BODY),
+        (b"[1]", FailureKind.BAD_BODY),
+        (b"{", FailureKind.BAD_BODY),
+        (b"<html>", FailureKind.BAD_BODY),
+        (b"[" * 100_000, FailureKind.BAD_BODY),
+    ],
+)
+def test_what_is_no_event_is_an_error_or_junk(raw: bytes, kind: FailureKind) -> None:
+    """Never nothing."""
+    assert bare(raw).kind is kind

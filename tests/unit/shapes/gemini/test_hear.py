@@ -184,7 +184,7 @@ def test_a_blocked_prompt_is_told() -> None:
         (b"data: []\n\n", K.BAD_BODY),
         (b"data: " + b"[" * 100_000 + b"\n\n", K.BAD_BODY),
         (b"{]\n\n", K.BAD_BODY),
-        (b"<html>\n\n", K.BROKEN_STREAM),
+        (b"<html>\n\n", K.BAD_BODY),
         (b"data: {}\n\n", K.BROKEN_STREAM),
         (b": waiting\n\ndata:\n\n", K.BROKEN_STREAM),
     ],

@@ -111,6 +111,13 @@ def test_what_is_said_again_stands_by_itself() -> None:
     assert shown.items() >= told.items() and (shown["id"], shown["status"], shown["output"]) == ("resp_1", "queued", [])
 
 
+def test_what_was_asked_is_read_from_its_line_again() -> None:
+    """As it was kept, byte for byte; nothing where the line is gone or spoiled."""
+    made = kept(b'{"model":"m","input":[{"role":"user","content":"\xc3\xa9"}]}')
+    assert deferred.asked(made.line) == made.body
+    assert deferred.asked(b"") == deferred.asked(b"{") == deferred.asked(made.line[:-20]) == b""
+
+
 def test_a_request_whose_file_is_gone_is_shown_without_what_it_said() -> None:
     """And with what went wrong."""
     shown = json.loads(deferred.pending(BATCH, b"", "failed", {"code": "x"}))
