@@ -12,25 +12,18 @@ tells of, with how long before the kill the oldest of them had come.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.test_kill import ledger, lost
+from tests.e2e.test_kill import cpu_s, ledger, lost
 from tests.fakes.service_manager import Service, api_socket
 from tests.fakes.stub_provider import StubProvider
 from tests.fakes.witness import Witness
 
 WARM_S = 6.0  # of load before the first kill: state is written every five seconds
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def configured(stub: StubProvider, rows: int) -> dict[str, Any]:

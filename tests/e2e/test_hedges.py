@@ -17,6 +17,7 @@ from tests.e2e.conftest import MESSAGES, Daemon, started
 from tests.e2e.test_real_faults import running
 
 pytestmark = pytest.mark.real
+FREED = 0.1  # seconds until the slot of an attempt that is not needed any more is free
 
 
 class Slowed:
@@ -110,21 +111,31 @@ async def test_the_late_one_is_overtaken_and_its_slot_is_free_at_once(servers: M
                 text, _, _ = await streamed(client, extra_headers={"x-lbd-pin": pin})
                 texts.add(text)
         await asyncio.sleep(1.2)
-        slowed.flowing.clear()
-        asked = asyncio.ensure_future(streamed(client, max_tokens=60, extra_body={"ignore_eos": True}, timeout=30))
-        await asyncio.sleep(0.25)
-        assert await asyncio.to_thread(running, servers, "a") == 1, "it was to be the first choice"
-        while await asyncio.to_thread(running, servers, "a") and not asked.done():
-            await asyncio.sleep(0.005)
-        freed = time.monotonic()
-        text, headers, first = await asked
-        slowed.flowing.set()
-        assert headers["x-lbd-deployment"] == "b/m" and headers["x-lbd-attempts"] == "2"
-        assert len(texts) == 1 and text.startswith(texts.pop())
-        print(f"the late one's slot was free {1000 * (freed - first):.0f} ms after the first content of the other")
-        assert freed - first < 1.0
-        told = await asyncio.to_thread(daemon.get, f"/v1/decisions/{headers['x-request-id']}")
-        assert [(a["deployment"], a["hedge"], a["failure"]) for a in told["attempts"]] == [
-            ("a/m", False, "hedged"),
-            ("b/m", True, None),
-        ]
+        freed: list[float] = []
+        while not freed or (min(freed) >= FREED and len(freed) < 3):  # a busy machine may be late, but not each time
+            freed.append(await overtaken(client, daemon, slowed, servers, texts))
+        print("the late one's slot was free so many seconds after the first content of the other:", freed)
+        assert min(freed) < FREED, freed
+
+
+async def overtaken(
+    client: openai.AsyncOpenAI, daemon: Daemon, slowed: Slowed, servers: ModelServers, texts: set[str]
+) -> float:
+    """Ask where the first is late; returns how long after the other's first content its slot was free."""
+    slowed.flowing.clear()
+    asked = asyncio.ensure_future(streamed(client, max_tokens=60, extra_body={"ignore_eos": True}, timeout=30))
+    await asyncio.sleep(0.25)
+    assert await asyncio.to_thread(running, servers, "a") == 1, "it was to be the first choice"
+    while await asyncio.to_thread(running, servers, "a") and not asked.done():
+        await asyncio.sleep(0.005)
+    freed = time.monotonic()
+    text, headers, first = await asked
+    slowed.flowing.set()
+    assert headers["x-lbd-deployment"] == "b/m" and headers["x-lbd-attempts"] == "2"
+    assert len(texts) == 1 and text.startswith(next(iter(texts)))
+    told = await asyncio.to_thread(daemon.get, f"/v1/decisions/{headers['x-request-id']}")
+    assert [(a["deployment"], a["hedge"], a["failure"]) for a in told["attempts"]] == [
+        ("a/m", False, "hedged"),
+        ("b/m", True, None),
+    ]
+    return freed - first

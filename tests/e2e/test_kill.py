@@ -6,6 +6,7 @@ The sockets belong to the service manager, as under a socket unit.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import sqlite3
@@ -26,6 +27,8 @@ COST = 20 * 10e-6 + 4 * 30e-6  # of an answer of the stub
 BUDGET = 100 * COST
 # An entry is written 50 ms after its request has ended; the rest is for a loop and a client on a busy machine.
 YOUNG = 0.05 + 0.15
+# From its start until it serves, of processor time: what it is on a machine that has nothing else to do. Seconds.
+START = 1.0
 
 
 def configured(well: StubProvider, metered: StubProvider, limited: StubProvider, dead: StubProvider) -> dict[str, Any]:
@@ -41,6 +44,12 @@ def configured(well: StubProvider, metered: StubProvider, limited: StubProvider,
         "probes": {"every_s": 600, "kinds": ["liveness"], "completion": "never"},
         "deadlines": {"interactive_first_content_s": 5},
     }
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def seconds(time_: str) -> float:
@@ -84,6 +93,7 @@ def test_killed_under_load_nothing_is_lost_but_what_the_last_50_ms_brought(tmp_p
             running.start()
             kills: list[Kill] = []
             starts: list[float] = []
+            used: list[float] = []
             free = Witness(address, "free", "m", workers=4, pause_s=0.005)
             poor = Witness(address, "poor", "mp", pause_s=0.02)
             with free, poor:
@@ -100,6 +110,7 @@ def test_killed_under_load_nothing_is_lost_but_what_the_last_50_ms_brought(tmp_p
                     assert running.ended() == -signal.SIGKILL
                     kills.append((sent, time.perf_counter()))
                     starts.append(running.start())
+                    used.append(cpu_s(running.pid))
                     breaker = running.rows()["dead/md"]["breaker"]
                     assert (breaker["state"], breaker["cause"]) == ("open", "connect")
                     assert seconds(breaker["retry_at"]) == pytest.approx(seconds(retry_at), abs=1.0)
@@ -113,8 +124,9 @@ def test_killed_under_load_nothing_is_lost_but_what_the_last_50_ms_brought(tmp_p
             budgets = {b["name"]: b for b in running.ask("/v1/budgets")[1]["data"]}
             assert running.stop() == 0
             assert "Traceback" not in running.log(), running.log()[-5000:]
+        assert min(used) < START, used
         kept, entries, summed = ledger(tmp_path)
-        print("restarts", [round(s, 2) for s in starts], "answers", len(free.answered), len(poor.answered))
+        print("restarts", [round(s, 2) for s in starts], "CPU", used, "answers", len(free.answered), len(poor.answered))
         everything = [*free.told, *poor.told]
         assert not [t for t in everything if t.status == -1], "refused"
         assert len(free.answered) > 100

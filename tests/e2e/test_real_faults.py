@@ -12,6 +12,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import aiohttp
+import openai
 import pytest
 
 from lbd.demo.servers import ModelServers, ModelSpec
@@ -27,20 +28,26 @@ def running(servers: ModelServers, name: str) -> int:
         return sum(slot["is_processing"] for slot in json.load(response))
 
 
-async def streamed(url: str, session: aiohttp.ClientSession, **more: Any) -> tuple[str, str | None, float]:
-    """Stream one answer; returns text, error code, and seconds to the first content."""
-    body = {"model": "auto", "messages": MESSAGES, "max_tokens": 12, "temperature": 0, "stream": True, **more}
+def sdk(daemon: Daemon, **headers: str) -> openai.AsyncOpenAI:
+    """Return the official client, which does not try again by itself."""
+    return openai.AsyncOpenAI(base_url=f"{daemon.url}/v1", api_key="x", max_retries=0, default_headers=headers)
+
+
+async def streamed(
+    client: openai.AsyncOpenAI, *, comes: asyncio.Event | None = None, **more: Any
+) -> tuple[str, str | None, float]:
+    """Stream one answer; returns text, error code, and seconds to the first content. ``comes``: set with some."""
+    asked: dict[str, Any] = {"model": "auto", "messages": MESSAGES, "max_tokens": 12, "temperature": 0, **more}
     began, first, text = time.monotonic(), 0.0, ""
-    async with session.post(f"{url}/v1/chat/completions", json=body) as response:
-        async for line in response.content:
-            if not line.startswith(b"data: {"):
-                continue
-            event = json.loads(line[6:])
-            if "error" in event:
-                return text, event["error"]["code"], first
-            for choice in event.get("choices", ()):
-                text += choice["delta"].get("content") or ""
+    try:
+        async for event in await client.chat.completions.create(stream=True, **asked):
+            for choice in event.choices:
+                text += choice.delta.content or ""
                 first = first or (time.monotonic() - began if text else 0.0)
+            if comes is not None and len(text) > 20:
+                comes.set()
+    except openai.APIError as e:
+        return text, e.code, first
     return text, None, first
 
 
@@ -49,13 +56,14 @@ async def test_a_crash_in_the_middle_of_a_stream_ends_in_a_typed_error(daemon: D
 
     The next request goes elsewhere.
     """
-    async with aiohttp.ClientSession(headers={"x-lbd-after-content": "error"}) as session:
-        task = asyncio.ensure_future(streamed(daemon.url, session, max_tokens=400, ignore_eos=True))
-        await asyncio.sleep(1.0)
+    async with sdk(daemon, **{"x-lbd-after-content": "error"}) as client:
+        comes = asyncio.Event()
+        task = asyncio.ensure_future(streamed(client, comes=comes, max_tokens=400, extra_body={"ignore_eos": True}))
+        await asyncio.wait_for(comes.wait(), 20)
         mended.signal("a", signal.SIGKILL)
         text, error, _ = await task
         assert text and error == "broken_stream"
-        text, error, first = await streamed(daemon.url, session)
+        text, error, first = await streamed(client)
         assert text and error is None and first < 3.0
     mended.start("a")
     mended.wait_ready("a")
@@ -66,26 +74,32 @@ async def test_a_frozen_server_costs_a_request_its_cut_off_and_only_those_alread
     daemon: Daemon, mended: ModelServers
 ) -> None:
     """SIGSTOP: connects, then never a byte. The answer begins within 3 s, from the next tier."""
-    async with aiohttp.ClientSession() as session:
-        await streamed(daemon.url, session)
+    async with sdk(daemon) as client:
+        await streamed(client)
         mended.signal("a", signal.SIGSTOP)
-        text, error, first = await streamed(daemon.url, session)
+        text, error, first = await streamed(client)
         assert text and error is None and first < 3.0
-        text, error, first = await streamed(daemon.url, session)
+        text, error, first = await streamed(client)
         assert text and error is None and first < 1.0, "the second request tried the frozen server"
         assert daemon.wait_state("a/m", "down", timeout=10) < 10
         mended.signal("a", signal.SIGCONT)
         assert daemon.wait_state("a/m", "recovering", "up", timeout=30) < 30
 
 
-def test_a_cold_server_is_loading_then_serves(daemon: Daemon, mended: ModelServers) -> None:
+async def test_a_cold_server_is_loading_then_serves(daemon: Daemon, mended: ModelServers) -> None:
     """Refused, then 503 while loading, then 200: no client sees any of it."""
-    mended.signal("a", signal.SIGKILL)
-    daemon.chat()
-    mended.start("a")
-    for _ in range(20):
-        status, _, body = daemon.chat(max_tokens=2)
-        assert status == 200, body
+    async with sdk(daemon) as client:
+        mended.signal("a", signal.SIGKILL)
+        text, error, _ = await streamed(client, max_tokens=2)
+        assert text and error is None, error
+        mended.start("a")
+        for i in range(20):
+            if i % 2:
+                text, error, _ = await streamed(client, max_tokens=2)
+                assert text and error is None, error
+            else:
+                whole = await client.chat.completions.create(model="auto", messages=MESSAGES, max_tokens=2)  # type: ignore[arg-type]
+                assert whole.choices[0].message.content
     assert daemon.wait_state("a/m", "recovering", "up") < 30.0
 
 

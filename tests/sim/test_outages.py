@@ -61,6 +61,27 @@ def test_a_silent_primary_costs_at_most_its_cut_off_and_the_next_normal_answer()
     run(main)
 
 
+@pytest.mark.parametrize("ttft", [0.3, 1.0, 1.25])
+def test_a_primary_that_just_meets_its_target_costs_no_more_when_it_falls_silent(ttft: float) -> None:
+    """Twice its own p99 would be all of the 3 s: the next tier's answer has begun by then, too."""
+
+    async def main(env: VirtualEnv) -> None:
+        hosts, config = three()
+        hosts[0].ttft = ttft
+        for host in hosts[1:]:
+            host.ttft = 0.6
+        async with Sim(env, hosts, config) as sim:
+            await sim.traffic(5, 40)
+            view = sim.app.owner.snapshot.rows[0]
+            assert view.ttft_p95_s[0] <= 1.5 and {a.headers["x-lbd-deployment"] for a in sim.asked} == {"a/m-a"}
+            sim.world.freeze("a")
+            asked = await sim.ask(stream=True)
+            assert asked.fate == "ok" and asked.headers["x-lbd-deployment"] == "b/m-b"
+            assert asked.first_s is not None and asked.first_s < 3.0
+
+    run(main)
+
+
 def test_after_the_first_cut_nobody_else_waits_there() -> None:
     """A frozen server costs only the requests already there: it is suspect from the first cut on."""
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lbd.model.failure import FailureKind
 from lbd.model.plan import Candidate
+from lbd.model.request import Urgency
 from lbd.model.table import DeploymentView
 from lbd.state.flight import Flight
 from lbd.state.health import PRIOR_TPOT
@@ -61,6 +63,28 @@ def test_nobody_gets_more_than_half_of_what_is_left(cutoff: float, slow: float, 
     who = candidate(cutoff, slow, fresh=fresh)
     for manner in (Manner.FORWARD, Manner.FOLD):
         assert bounds(manner, who).cut_at == NOW + expected
+
+
+@pytest.mark.parametrize(
+    ("predicted", "target", "more", "expected"),
+    [
+        (1.4, 1.5, {}, 2.25),
+        (1.5, 1.5, {}, 2.25),
+        (1.6, 1.5, {}, 2.8),  # held to miss it: that is its normal way
+        (1.4, 2.0, {}, 2.8),  # its own time is less
+        (1.4, 1.5, {"slo_s": 1.5}, 2.8),  # a tier's target is a floor for it
+        (1.4, 1.5, {"urgency": Urgency.BACKGROUND}, 2.8),
+    ],
+)
+def test_who_is_held_to_meet_its_target_has_half_as_much_again(
+    predicted: float, target: float, more: dict[str, Any], expected: float
+) -> None:
+    """So that somebody else's answer has begun by twice the target; what is slow by its nature keeps its own time."""
+    who = replace(candidate(2.8, 2.8), predicted_s=predicted, target_s=target)
+    flight = Flight(NOW, NOW + 10, NOW + 600)
+    for manner in (Manner.FORWARD, Manner.FOLD, Manner.WHOLE):
+        found = bounds_of(flight, ask(first_content_s=10.0, **more), who, manner, None, NOW, NOW + 5, 30.0)
+        assert found.cut_at == pytest.approx(NOW + expected)
 
 
 @given(seconds, seconds, st.booleans(), st.floats(0, 100))
