@@ -95,7 +95,7 @@ def _circumstances(document: dict[str, Any]) -> list[Cell]:
 def _wanted(asked: str, ask: dict[str, Any]) -> str:
     """Say what was asked for, and by which bounds."""
     means = "" if ask["target"] in (asked, f"model:{asked}") else f", which means {ask['target'].replace(':', ' ', 1)}"
-    told = [f"{ask['urgency']} {'stream' if ask['stream'] else 'request'}", f"at most {ask['input_tokens']} tokens in"]
+    told = [f"{ask['urgency']} {'stream' if ask['stream'] else 'request'}", f"about {ask['input_tokens']} tokens in"]
     if ask["output_tokens"] is not None:
         told.append(f"{ask['output_tokens']} out")
     if ask["needs"]:

@@ -26,7 +26,7 @@ REASON = "ordered in lbd top"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.epilog = f"keys: {KEYS}. Orders ask first. {admin_client.exit_statuses('0 quit')}"
+    parser.epilog = f"keys: {KEYS.replace('↑↓', '↑↓ select')}. Orders ask first. {admin_client.exit_statuses('0 quit')}"
     parser.add_argument(
         "--interval", type=_interval, default=INTERVAL_S, metavar="S", help=f"seconds between looks ({INTERVAL_S:g})"
     )
@@ -108,8 +108,9 @@ class Feed(threading.Thread):
         self._wake: Callable[[], None] = terminal.wake
         self._now = threading.Event()
         self._ended = False
-        self._subject: str | None = None
-        self._found: tuple[dict[str, Any], list[dict[str, Any]]] | AdminError | None = None
+        self._subject: str | None = None  # whose events are wanted
+        self._model: str | None = None  # a request for which is to be explained
+        self._found: tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any] | str | None] | AdminError | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -127,18 +128,28 @@ class Feed(threading.Thread):
         while not self._ended:
             self._now.clear()
             try:
-                self._found = self._both()
+                self._found = self._all()
             except AdminError as e:
                 self._found = e
             self._wake()
             self._now.wait(self._every_s)
 
-    def _both(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def _all(self) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any] | str | None]:
         document = self._client.get("/v1/providers", timeout_s=ANSWER_S)
         told: list[dict[str, Any]] = []
         if (subject := self._subject) is not None:
             told = self._client.get("/v1/events", timeout_s=ANSWER_S, subject=subject, limit=EVENTS)["events"]
-        return document, told
+        return document, told, self._plan()
+
+    def _plan(self) -> dict[str, Any] | str | None:
+        """Return where a request would go that asks for the wanted model, or why that cannot be told."""
+        if (model := self._model) is None:
+            return None
+        asked = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+        try:
+            return self._client.post("/v1/explain", asked, timeout_s=ANSWER_S)
+        except AdminError as e:
+            return str(e)
 
     def bring(self, board: Board) -> None:
         """Hand the board what was found since the last time."""
@@ -155,6 +166,7 @@ class Feed(threading.Thread):
     def watch(self, board: Board) -> None:
         """Bring what the board shows, at once if it shows something else than before."""
         subject = board.selected if board.with_events else None
-        if subject != self._subject:
-            self._subject = subject
+        model = board.model if board.with_plan else None
+        if (subject, model) != (self._subject, self._model):
+            self._subject, self._model = subject, model
             self.look()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from lbd.cli import events
+from lbd.cli import events, explain_text
 from lbd.display import provider_table
-from lbd.display.paint import Cell, Column, Paint, Row, cut, printable, wrap
+from lbd.display.paint import Cell, Column, Paint, Row, cut, printable, tame, wrap
+from lbd.display.paint import width as columns_of
 from lbd.display.provider_table import ms, span
 
 ACTIONS = {"d": "drain", "r": "ready", "m": "maint", "p": "probe-now", "b": "reset-breaker"}
-KEYS = "q quit  ↑↓ select  d drain  r ready  m maint  p probe  b breaker  e events"
+KEYS = "q quit  ↑↓  d drain  r ready  m maint  p probe  b breaker  e events  x explain"
 COLUMNS = (Column("mark", " "), *provider_table.COLUMNS)
 DETAIL = 6  # lines on the selected row, at least
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -41,7 +42,9 @@ class Board:
         self._selected = 0
         self._pending: Order | None = None
         self._events: list[dict[str, Any]] = []
+        self._plan: dict[str, Any] | str | None = None
         self.with_events = False
+        self.with_plan = False
         self.message = Cell("")
         self.lost: str | None = None
 
@@ -51,10 +54,18 @@ class Board:
         ids = self._ids()
         return ids[self._selected] if ids else None
 
-    def take(self, document: dict[str, Any], told: list[dict[str, Any]]) -> None:
-        """Show another document; the selection stays with its deployment."""
+    @property
+    def model(self) -> str | None:
+        """Return the model that the selected deployment serves."""
+        found = list(provider_table.rows(self._document))
+        return str(found[self._selected][1]["model"]) if found else None
+
+    def take(
+        self, document: dict[str, Any], told: list[dict[str, Any]], plan: dict[str, Any] | str | None = None
+    ) -> None:
+        """Show another document; the selection stays with its deployment. ``plan``: a text says why there is none."""
         before = self.selected
-        self._document, self._events, self.lost = document, told, None
+        self._document, self._events, self._plan, self.lost = document, told, plan, None
         ids = self._ids()
         self._selected = ids.index(before) if before in ids else max(0, min(self._selected, len(ids) - 1))
 
@@ -77,7 +88,9 @@ class Board:
             case "end" | "G":
                 self._selected = max(0, len(self._ids()) - 1)
             case "e":
-                self.with_events = not self.with_events
+                self.with_events, self.with_plan = not self.with_events, False
+            case "x":
+                self.with_events, self.with_plan, self._plan = False, not self.with_plan, None
             case _ if key in ACTIONS and self.selected is not None:
                 self._pending = Order(ACTIONS[key], self.selected)
                 self.message = Cell(f"{ACTIONS[key]} {self.selected}? y does it, any other key does not", "bold")
@@ -135,6 +148,9 @@ class Board:
             ]
             lines = told or [f"no events of {self.selected}"]
             return [self._brush(cut(f"Last events of {self.selected}", width), "bold"), *(cut(t, width) for t in lines)]
+        if self.with_plan:
+            title = self._brush(cut(f"A request for {printable(str(self.model))} now", width), "bold")
+            return [title, *_planned(self._plan, width)]
         tier, row = list(provider_table.rows(self._document))[self._selected]
         return _detail(tier, row, self._document["time"], width, self._brush)
 
@@ -173,6 +189,18 @@ def _detail(tier: dict[str, Any], row: dict[str, Any], time: str, width: int, br
     if (most := _most(requests)) is not None:
         out.append(f"requests in 1 h {spark(requests, width - 40)} at most {most:.0f} a minute")
     return [out[0], *(line if i < len(more) else cut(line, width) for i, line in enumerate(out[1:]))]
+
+
+def _planned(plan: dict[str, Any] | str | None, width: int) -> list[str]:
+    """Return where a request would go, and why; words where that is not known."""
+    if not isinstance(plan, dict):
+        return wrap(printable(plan or "asking"), width, indent="  ", lines=3)
+    lines = explain_text.plan(tame(plan), Paint(False), width)
+    return [part for line in lines for part in _narrow(line, width)]
+
+
+def _narrow(line: str, width: int) -> list[str]:
+    return [line] if columns_of(line) <= width else wrap(line, width, indent="  ", lines=3)
 
 
 def _of(limit: int | None) -> str:

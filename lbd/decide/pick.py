@@ -13,13 +13,13 @@ score is within the affinity bonus of the best and its load is within ``HOME_LOA
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import TypeAlias
 
 from lbd.decide.terms.affinity import preference
 from lbd.model.plan import DRAW, Candidate, Choice, Live, Query, RankedStage, Ranking, Seed, draw
-from lbd.model.units import DeploymentId, Draw, Ratio
+from lbd.model.units import DeploymentId, Draw, Ratio, Seconds
 
 COMPARE_ALL = 4
 EXPLORE: Ratio = 0.01  # share of requests that refresh a stale estimate, where a fallback exists
@@ -129,6 +129,15 @@ def _parts(bounds: Iterable[Ratio]) -> Iterator[tuple[int, Ratio]]:
 def left(ranking: Ranking, query: Query) -> int:
     """Count the candidates that a pick with this query could choose from."""
     return sum(len(s.candidates) for s in (_restricted(s, query) for s in ranking.stages) if s is not None)
+
+
+def following_s(ranking: Ranking, tried: Container[DeploymentId]) -> Seconds:
+    """Return how soon whoever comes after those that were tried is held to begin, 0 where nobody is left."""
+    for stage in ranking.stages:
+        told = [c.predicted_s for c in stage.candidates if c.id not in tried]
+        if told:
+            return max(told)
+    return 0.0
 
 
 def _restricted(stage: RankedStage, query: Query) -> RankedStage | None:

@@ -268,7 +268,7 @@ def _verdict(console: Console, demo: Demo, traffic: Traffic) -> int:
     console.print(f"\n[bold]{len(traffic.judged)} requests[/], half of them streams")
     console.print(screen.fates(traffic), end="")
     by = {
-        row["id"]: sum(j.deployment == row["id"] for j in traffic.judged)
+        row["id"]: sum(row["id"] == j.deployment or row["id"].startswith(f"{j.model}/") for j in traffic.judged)
         for tier in demo.document()["tiers"]
         for row in tier["deployments"]
     }

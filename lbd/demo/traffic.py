@@ -48,8 +48,9 @@ class Judged(msgspec.Struct):
     began: float
     took_s: float
     first_s: float | None
-    deployment: str | None
+    deployment: str | None  # as the headers told; they may go out before it is known
     detail: str = ""
+    model: str | None = None  # as the answer told: a server of the demonstration says its own name
 
 
 def body(question: str, model: str, stream: bool, tokens: int = TOKENS) -> dict[str, Any]:
@@ -112,7 +113,8 @@ class Traffic:
                 elif stream:
                     await self._stream(response, self._reference[question], judged, moved)
                 else:
-                    answer = (await response.json())["choices"][0]["message"]["content"]
+                    whole = await response.json()
+                    answer, judged.model = whole["choices"][0]["message"]["content"], whole.get("model")
                     self._compare(judged, answer, self._reference[question], moved)
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as e:
             judged.fate, judged.detail = Fate.LOST, f"{type(e).__name__}: {e}"
@@ -136,6 +138,7 @@ class Traffic:
                 judged.fate = (Fate.TYPED_ERROR if text else Fate.REFUSED) if whole else Fate.LOST
                 judged.detail = _said(event["error"])
                 return
+            judged.model = event.get("model", judged.model)
             for choice in event.get("choices", ()):
                 piece = choice["delta"].get("content") or ""
                 if piece and judged.first_s is None:

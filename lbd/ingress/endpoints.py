@@ -1,7 +1,8 @@
 """Who stands behind a model, in OpenRouter's words: ``GET /api/v1/models/<name>/endpoints``.
 
 Prices are decimal texts in USD per token, latencies milliseconds to the first token, throughputs tokens per second
-that so many percent of the answers reached, uptimes percent. What lbd does not know is null, and never 0.
+that so many percent of the answers reached, uptimes percent. What lbd does not know is null. Where OpenRouter's own
+clients read no null, it is 0 for a context and -1 for a price, as OpenRouter writes what its router cannot tell before.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "tools": ("tool_choice", "tools"),
     "top_k": ("top_k",),
 }
+_TOOL_CHOICES = ("auto", "function", "none", "required")
+_UNKNOWN = "-1"  # a price
 _INPUTS = {"images": "image", "files": "file", "audio": "audio"}
 
 
@@ -79,7 +82,7 @@ def _endpoint(name: str, offer: Offer) -> dict[str, Any]:
         "name": f"{offer.provider} | {name}",
         "model_id": name,
         "model_name": name,
-        "context_length": offer.context_tokens,
+        "context_length": offer.context_tokens or 0,
         "pricing": _pricing(offer.price),
         "provider_name": offer.provider,
         "tag": offer.deployment,
@@ -91,15 +94,19 @@ def _endpoint(name: str, offer: Offer) -> dict[str, Any]:
         "uptime_last_5m": _percent(offer.uptime_5m),
         "uptime_last_30m": _percent(offer.uptime_30m),
         "uptime_last_1d": _percent(offer.uptime_1d),
+        "native_tools": {},
+        "service_tier": None,
+        "supports_diarization": False,
+        "supports_tool_choice": dict.fromkeys(_TOOL_CHOICES, conversation and "tools" in offer.carries),
         "supports_implicit_caching": offer.price is not None and offer.price.cached_input_usd_per_mtok is not None,
         "latency_last_30m": _percentiles(offer.ttft_s and [s * 1000 for s in offer.ttft_s]),
         "throughput_last_30m": _percentiles(offer.tpot_s and [1 / s for s in offer.tpot_s if s > 0]),
     }
 
 
-def _pricing(price: Price | None) -> dict[str, str] | None:
+def _pricing(price: Price | None) -> dict[str, str]:
     if price is None:
-        return None
+        return {"prompt": _UNKNOWN, "completion": _UNKNOWN}
     told = {
         "prompt": price.input_usd_per_mtok,
         "completion": price.output_usd_per_mtok,

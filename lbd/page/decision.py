@@ -75,7 +75,9 @@ def page(told: dict[str, Any], now: float) -> list[Html | None]:
         el("p", *_circumstances(told, now), class_="dim"),
         _wanted(told["asked"], attempts[0]["ask"]) if attempts else None,
         _judged(told["judged"]),
-        el("section", el("h2", "Attempts"), gantt(attempts, told["total_s"]), class_="panel") if attempts else None,
+        el("section", el("h2", "Attempts"), _moved(gantt(attempts, told["total_s"])), class_="panel")
+        if attempts
+        else None,
         *[_decision(i + 1, attempt) for i, attempt in enumerate(attempts)],
         None if attempts else el("p", "Nothing was sent, so no decision is recorded."),
     ]
@@ -111,7 +113,7 @@ def _circumstances(told: dict[str, Any], now: float) -> list[Inner]:
 
 def _wanted(asked: str, ask: dict[str, Any]) -> Html:
     means = "" if ask["target"] in (asked, f"model:{asked}") else f", which means {ask['target'].replace(':', ' ', 1)}"
-    told = [f"{ask['urgency']} {'stream' if ask['stream'] else 'request'}", f"at most {ask['input_tokens']} tokens in"]
+    told = [f"{ask['urgency']} {'stream' if ask['stream'] else 'request'}", f"about {ask['input_tokens']} tokens in"]
     if ask["needs"]:
         told.append(f"needs {', '.join(sorted(ask['needs']))}")
     if ask["slo_s"] is not None:
@@ -136,6 +138,11 @@ def _judged(judged: dict[str, Any] | None) -> Html | None:
 
 
 # --- attempts --------------------------------------------------------------------------------------------
+
+
+def _moved(drawn: Html) -> Html:
+    """Return a drawing that a phone shows a part of, at a size that can be read; by finger or arrow keys the rest."""
+    return el("div", drawn, class_="bounded", tabindex="0", role="region", aria_label="The axis of time")
 
 
 def gantt(attempts: list[dict[str, Any]], total_s: float) -> Html:

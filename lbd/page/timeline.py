@@ -114,9 +114,9 @@ def _alarm(alert: dict[str, Any], now: float) -> Html:
         " ",
         span("dim", "for ", ago(epoch(alert["since"]), now)),
         None if silenced is None else join([" ", silenced]),
-        el("details", el("summary", "what to do"), el("p", alert["remedy"])) if alert["remedy"] else None,
         " ",
         el("a", "silence", href=silence_path(alert["id"])),
+        el("details", el("summary", "what to do"), el("p", alert["remedy"])) if alert["remedy"] else None,
         id=f"alert-{alert['id']}",
     )
 

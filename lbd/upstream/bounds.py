@@ -9,7 +9,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Candidate
 from lbd.model.request import Ask, Urgency
 from lbd.model.table import DeploymentView
-from lbd.model.units import Instant, Ratio, Seconds
+from lbd.model.units import Instant, Seconds
 from lbd.state.flight import Flight
 from lbd.state.health import PRIOR_TPOT
 from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
@@ -19,9 +19,9 @@ from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 MUTE_FACTOR = 5.0
 MUTE_LEAST: Seconds = 10.0
 LONGEST_OUTPUT = 8192  # tokens of an answer whose client sets no bound; few are longer
-# Of a tier's target, how long an interactive request stays with a row that is held to meet it: so another one's answer
-# begins within twice the first tier's target, 3 s, also where the row's own p99 is near it.
-PATIENCE: Ratio = 1.5
+# How long an interactive request stays with a row that is held to meet its tier's target, in targets: an answer of
+# another one is to have begun by twice that, 3 s, also where the row's own p99 is near it.
+MOST_PATIENCE, LEAST_PATIENCE, BEGUN_BY = 1.5, 1.0, 2.0
 
 
 _tuple = tuple.__new__
@@ -53,18 +53,22 @@ def bounds_of(
     now: Instant,
     headers_at: Instant,
     idle_s: Seconds,
+    *,
     hedge_s: Seconds = math.inf,
+    next_s: Seconds = 0.0,
 ) -> Bounds:
     """Return the bounds of an attempt at ``candidate`` that begins now.
 
     While others are left, nobody gets more than half of what is left of the deadline, unless samples say that it needs
     more: or a patient tier (10 s) would leave the next candidate nothing. A row that is held to meet its tier's target
-    has ``PATIENCE`` times that, unless the request has a target of its own or is in no hurry.
+    has so much time that the next one, which takes ``next_s``, can have begun by twice that, if it has the target's
+    time at least; unless the request has a target of its own or is in no hurry.
     """
     cut_at, first_by, leave_at, usual = now + candidate.cutoff_s, flight.first_by, math.inf, None
-    patience = PATIENCE * candidate.target_s
-    if candidate.cutoff_s > patience and candidate.predicted_s <= candidate.target_s and _usual_hurry(ask):
-        cut_at = now + patience
+    target_s = candidate.target_s
+    if candidate.predicted_s <= target_s < candidate.cutoff_s and _usual_hurry(ask):
+        spare = min(MOST_PATIENCE * target_s, max(LEAST_PATIENCE * target_s, BEGUN_BY * target_s - next_s))
+        cut_at = now + min(candidate.cutoff_s, spare)
     half = (first_by - now) / 2
     if manner is WHOLE:
         usual = None if view is None else view.total_p95_s

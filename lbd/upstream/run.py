@@ -296,7 +296,12 @@ class Run:
         ask = self._ticket.ask
         hedged = choice.others and manner is FORWARD and self._splicing is None and ask.urgency is _INTERACTIVE
         hedge_s = candidate.hedge_s if hedged else math.inf
-        bounds = bounds_of(flight, ask, candidate, manner, view, now, headers_at, idle_s, hedge_s)
+        # who comes next matters only where it has more time than its tier's target
+        late = candidate.cutoff_s > candidate.target_s
+        next_s = pick.following_s(self._service.ranking(ask), flight.tried) if late else 0.0
+        bounds = bounds_of(
+            flight, ask, candidate, manner, view, now, headers_at, idle_s, hedge_s=hedge_s, next_s=next_s
+        )
         return Attempt(self._env, self._service.wheel, line, wire, manner, self, bounds)
 
     def longest(self, attempt: Attempt) -> Seconds:

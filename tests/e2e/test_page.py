@@ -193,6 +193,24 @@ def test_a_fleet_fits_on_one_screen(browser: Browser, told: dict[str, Any]) -> N
         page.close()
 
 
+def test_no_column_is_cut_off_where_the_window_is_narrow(browser: Browser) -> None:
+    """Of a tablet either way up; on a phone the flow alone is wider than its panel, and is moved in it."""
+    page = browser.new_page()
+    try:
+        page.set_content(still(scenes.fleet(14, down=2, slow=1)))
+        for wide in (1180, 1024, 900, 820, 768, 721, 720, 390, 360):
+            page.set_viewport_size({"width": wide, "height": 1024})
+            cut = "document.querySelector('#table').scrollWidth - document.querySelector('#table').clientWidth"
+            assert page.evaluate(cut) <= 0, wide
+            assert page.evaluate("document.documentElement.scrollWidth") <= wide
+        heights = page.evaluate(
+            "[...document.querySelectorAll('.flow text')].map((t) => t.getBoundingClientRect().height)"
+        )
+        assert min(height for height in heights if height) >= 9  # those by cost are not shown
+    finally:
+        page.close()
+
+
 def test_a_tier_that_is_well_is_opened_without_a_script(browser: Browser) -> None:
     """Of a crowd; and again folded."""
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
@@ -292,6 +310,7 @@ def test_a_row_opens_to_six_hours_and_a_request_to_its_decision(browser: Browser
         seen.page.wait_for_selector("#chart canvas")
         assert any("uPlot" in url for url in loaded) and any("/v1/deployments/" in url for url in loaded)
         assert "Six hours" in seen.text("main") and "Facts" in seen.text("main")
+        assert int(seen.page.locator("#chart [role=img]").get_attribute("data-minutes") or 0) < 120  # it is young
         seen.page.goto(f"{lbd.admin}/decisions")
         seen.page.click("tbody >> nth=0 >> a >> nth=0")
         assert "Decision 1" in seen.text("main") and "latency x1" in seen.text("main")
@@ -299,6 +318,11 @@ def test_a_row_opens_to_six_hours_and_a_request_to_its_decision(browser: Browser
     asked = lbd.get("/v1/decisions?limit=1")["decisions"][0]["id"]
     for path in ("/deployments/a/m", "/decisions", f"/decisions/{asked}", "/events", "/sign-in"):
         assert accessible(browser, lbd, path) == [], path
+    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
+    with opened(browser, lbd, f"/decisions/{asked}", **phone) as seen:
+        axis = "document.querySelector('.gantt text').getBoundingClientRect().height"
+        assert seen.page.evaluate(axis) >= 9
+    assert accessible(browser, lbd, f"/decisions/{asked}", **phone) == []
     with opened(browser, lbd, "/deployments/a/m", java_script_enabled=False) as seen:
         assert seen.page.is_visible("svg.six")
 

@@ -61,16 +61,20 @@ def test_a_silent_primary_costs_at_most_its_cut_off_and_the_next_normal_answer()
     run(main)
 
 
-@pytest.mark.parametrize("ttft", [0.3, 1.0, 1.25])
-def test_a_primary_that_just_meets_its_target_costs_no_more_when_it_falls_silent(ttft: float) -> None:
+@pytest.mark.parametrize(("ttft", "next_ttft"), [(0.3, 0.6), (1.0, 0.6), (1.25, 0.6), (1.25, 1.1)])
+def test_a_primary_that_just_meets_its_target_costs_no_more_when_it_falls_silent(ttft: float, next_ttft: float) -> None:
     """Twice its own p99 would be all of the 3 s: the next tier's answer has begun by then, too."""
 
     async def main(env: VirtualEnv) -> None:
         hosts, config = three()
         hosts[0].ttft = ttft
         for host in hosts[1:]:
-            host.ttft = 0.6
+            host.ttft = next_ttft
         async with Sim(env, hosts, config) as sim:
+            for other in ("m-b", "m-c"):  # how long they take is known
+                for _ in range(25):
+                    await sim.ask(stream=True, model=other)
+            sim.asked.clear()
             await sim.traffic(5, 40)
             view = sim.app.owner.snapshot.rows[0]
             assert view.ttft_p95_s[0] <= 1.5 and {a.headers["x-lbd-deployment"] for a in sim.asked} == {"a/m-a"}

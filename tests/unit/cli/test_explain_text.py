@@ -111,7 +111,7 @@ def test_who_served_it_and_how_long_it_took_comes_first() -> None:
         told[0]
         == "us/big served req_1, status 200. First content after 146 ms, all in 200 ms, of which lbd took 840 us."
     )
-    assert told[2] == "Asked for auto: interactive stream, at most 24 tokens in, first content within 10 s."
+    assert told[2] == "Asked for auto: interactive stream, about 24 tokens in, first content within 10 s."
 
 
 def test_a_move_is_drawn_on_a_time_line() -> None:
@@ -298,7 +298,7 @@ def test_bounds_of_the_request_are_told() -> None:
     needs = {"needs": ["tools", "images"], "output_tokens": 48, "stream": False}
     bounds = {"slo_s": 1.5, "max_usd": 0.00001, "quality_floor": 0.8, "fallback": False}
     assert plan(ranking(), target="rule:simple_queries", urgency="background", **needs, **bounds).splitlines()[1] == (
-        "Asked for auto, which means rule simple_queries: background request, at most 24 tokens in, 48 out,"
+        "Asked for auto, which means rule simple_queries: background request, about 24 tokens in, 48 out,"
         " needs images, tools, target 1.5 s, first content within 10 s, at most 0.000010 USD, quality from 0.8,"
         " no fallback."
     )

@@ -24,6 +24,7 @@ from lbd.cli import top
 from lbd.cli.main import main
 from tests.fakes.console_server import Asked, ConsoleServer, down, event, problem, providers, row, serving
 from tests.unit.cli.conftest import Daemon
+from tests.unit.cli.test_explain_text import ASK, ranking
 
 ROOT = Path(__file__).parents[3]
 DONE = {"deployment": "openai-eu/gpt-4.1", "admin": "drain", "weight": None, "state": "up"}
@@ -198,6 +199,32 @@ def test_e_brings_the_last_events_of_the_row() -> None:
         shown.until("state_changed suspect -> down")
         asked = [a.query for a in console.asked if a.path == "/v1/events"]
         assert asked[-1] == {"subject": "local-a/smollm2", "limit": str(top.EVENTS)}
+        shown.press("q")
+        assert shown.end() == 0
+
+
+def test_x_says_where_a_request_for_the_row_s_model_would_go() -> None:
+    """Asked for only while it is shown."""
+    plan = {"asked": "smollm2", "ask": ASK, **ranking()}
+    with serving({**SHOWN, "POST /v1/explain": plan}) as console, screen(console.url) as shown:
+        shown.until("q quit")
+        assert not [a for a in console.asked if a.path == "/v1/explain"]
+        shown.press("jx")
+        shown.until("Nobody could serve it")
+        assert [a.json["model"] for a in console.asked if a.path == "/v1/explain"][-1] == "smollm2"
+        shown.press("x")
+        shown.until(lambda text: "A request for" not in text)
+        shown.press("q")
+        assert shown.end() == 0
+
+
+def test_an_explanation_that_is_refused_is_told_in_its_place() -> None:
+    """The table above it goes on."""
+    answers = {**SHOWN, "POST /v1/explain": (404, problem(404, "no such model"))}
+    with serving(answers) as console, screen(console.url) as shown:
+        shown.until("q quit")
+        shown.press("x")
+        assert "WARN local-a/smollm2 down" in shown.until("no such model")
         shown.press("q")
         assert shown.end() == 0
 

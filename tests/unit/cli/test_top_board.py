@@ -14,6 +14,7 @@ from lbd.cli.top_board import ACTIONS, Board, Order, Quit, spark
 from lbd.display.paint import Cell, Column, Paint, Row, width
 from lbd.model import report as out
 from tests.fakes.console_server import down, event, providers, row
+from tests.unit.cli.test_explain_text import ASK, ranking
 
 
 def plain(columns: Sequence[Column], rows: Sequence[Row], most: int, _selected: int | None) -> list[str]:
@@ -207,6 +208,25 @@ def test_e_shows_the_events_of_the_row_and_takes_them_away() -> None:
     assert told.index("younger") < told.index("older")
     shown.press("e")
     assert "younger" not in frame(shown)
+
+
+def test_x_explains_a_request_for_the_row_s_model_and_takes_it_away() -> None:
+    """In place of the events; asked anew for another row; why it cannot be told is told there."""
+    shown = board()
+    shown.press("e")
+    shown.press("x")
+    assert (shown.with_plan, shown.with_events) == (True, False)
+    assert "A request for gpt-4.1 now\nasking" in frame(shown)
+    plan = {"asked": "gpt-4.1", "ask": ASK, **ranking()}
+    shown.take(providers(row(), down()), [], plan)
+    assert "Nobody could serve it: every deployment is excluded." in frame(shown)
+    assert all(width(line) <= 40 for line in shown.frame(40, 30))
+    shown.take(providers(row(), down()), [], "404: no \x1b[2Jsuch model")
+    assert "404: no" in frame(shown) and "\x1b" not in frame(shown)
+    shown.press("down")
+    assert shown.model == "smollm2"
+    shown.press("x")
+    assert "A request for" not in frame(shown) and "local-a/smollm2 down" in frame(shown)
 
 
 @given(

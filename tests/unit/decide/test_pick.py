@@ -277,6 +277,17 @@ def test_suspects_late_rows_and_open_breakers_are_not_explored() -> None:
     assert explored(route.rank(snapshot(rows), ask(), TERMS)) == 0.0
 
 
+# --- who comes next --------------------------------------------------------------------------------------
+
+
+def test_who_comes_next_is_held_to_begin_as_late_as_the_slowest_of_the_first_stage_that_is_left() -> None:
+    """Any of them may be drawn; later stages are not looked at before it is used up."""
+    rows = [view("p/a", ttft=0.2), view("q/b", ttft=0.5), view(deployment("r/c", tier="secondary"), ttft=1.0)]
+    ranking = route.rank(snapshot(rows), ask(), TERMS)
+    told = [pick.following_s(ranking, tried) for tried in ((), ("q/b",), ("p/a", "q/b"), ("p/a", "q/b", "r/c"))]
+    assert told == [pytest.approx(0.5), pytest.approx(0.2), pytest.approx(1.0), 0.0]
+
+
 # --- affinity --------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,8 @@ from lbd.table.offered import Offer
 KEYS = {
     "name", "model_id", "model_name", "context_length", "pricing", "provider_name", "tag", "quantization",
     "max_completion_tokens", "max_prompt_tokens", "supported_parameters", "status", "uptime_last_5m", "uptime_last_30m",
-    "uptime_last_1d", "supports_implicit_caching", "latency_last_30m", "throughput_last_30m",
+    "uptime_last_1d", "supports_implicit_caching", "latency_last_30m", "throughput_last_30m", "native_tools",
+    "service_tier", "supports_diarization", "supports_tool_choice",
 }  # fmt: skip
 
 
@@ -48,9 +49,19 @@ def test_prices_are_decimal_texts_per_token(usd_per_mtok: float, text: str) -> N
     assert pricing == {"prompt": text, "completion": "0.000008"}
 
 
-def test_no_price_is_null() -> None:
-    """Not free."""
-    assert one()["pricing"] is None and one(price=Price(0.0, 0.0, 0.0))["pricing"]["prompt"] == "0"
+def test_a_price_that_nobody_told_is_minus_one() -> None:
+    """Not free, and not null, which OpenRouter's own clients refuse, as they do a context of null."""
+    assert one()["pricing"] == {"prompt": "-1", "completion": "-1"}
+    assert one(price=Price(0.0, 0.0, 0.0))["pricing"]["prompt"] == "0"
+    assert one(context_tokens=None)["context_length"] == 0 and one(context_tokens=None)["max_prompt_tokens"] is None
+
+
+def test_values_of_tool_choice_are_told_one_by_one() -> None:
+    """All of them or, where no tools are carried, none."""
+    every = {"auto", "function", "none", "required"}
+    assert one()["supports_tool_choice"] == dict.fromkeys(every, True)
+    assert one(carries=frozenset())["supports_tool_choice"] == dict.fromkeys(every, False)
+    assert one(serves=frozenset({"embeddings"}))["supports_tool_choice"] == dict.fromkeys(every, False)
 
 
 def test_percentiles_have_openrouter_s_units() -> None:

@@ -112,8 +112,7 @@ def test_it_says_who_served_and_in_what_time() -> None:
     )
     assert "1 min ago; client bot; surface support; 100 tokens in, 20 out; $0.0014" in told
     assert (
-        "Asked for gpt-4o, which means auto: interactive stream, at most 120 tokens in, needs tools, target 1.5 s"
-        in told
+        "Asked for gpt-4o, which means auto: interactive stream, about 120 tokens in, needs tools, target 1.5 s" in told
     )
 
 

@@ -87,6 +87,15 @@ def test_who_is_held_to_meet_its_target_has_half_as_much_again(
         assert found.cut_at == pytest.approx(NOW + expected)
 
 
+@pytest.mark.parametrize(("next_s", "expected"), [(0.0, 2.25), (0.75, 2.25), (1.0, 2.0), (1.4, 1.6), (9.0, 1.5)])
+def test_the_time_that_the_next_one_takes_is_left_to_it(next_s: float, expected: float) -> None:
+    """Not more than half the target of it, and the row that is asked first has its tier's target at least."""
+    who = replace(candidate(2.8, 2.8), predicted_s=1.4, target_s=1.5)
+    flight = Flight(NOW, NOW + 10, NOW + 600)
+    found = bounds_of(flight, ask(first_content_s=10.0), who, Manner.FORWARD, None, NOW, NOW + 5, 30.0, next_s=next_s)
+    assert found.cut_at == pytest.approx(NOW + expected)
+
+
 @given(seconds, seconds, st.booleans(), st.floats(0, 100))
 def test_the_cut_off_leaves_time_for_another(cutoff: float, slow: float, fresh: bool, left: float) -> None:
     """It is never later than the candidate's own, and lies beyond half only where samples ask for it."""
