@@ -57,6 +57,7 @@ class Journaling:
         self._segments: Segments | None = None
         self._scribe = Scribe(lambda: self._head)
         self._head = Opened("", run, 0.0)  # of its next segment
+        self._anew = False  # the next frame tells it, though it begins none
         self._thread: ThreadPoolExecutor | None = None
         self._pending: list[Snapshot | RequestRecord] = []
         self._earlier: list[tuple[Place | None, list[Snapshot | RequestRecord]]] = []
@@ -140,8 +141,9 @@ class Journaling:
             if out is None:
                 return [], None
             while at < len(items):
-                frame = self._scribe.frame(items[at : at + TOGETHER], first=not out.begun)
+                frame = self._scribe.frame(items[at : at + TOGETHER], first=self._anew or not out.begun)
                 out.write(frame, wall)
+                self._anew = False
                 at += TOGETHER
             if forget:
                 out.forget(wall)
@@ -151,14 +153,21 @@ class Journaling:
         return [], None
 
     def _move(self, place: Place | None, wall: WallTime) -> None:
-        """Write to where the configuration says, in a new segment where that is another place."""
+        """Write to where the configuration says, in a new segment where that is another place.
+
+        Else another configuration is told of in the segment that there is: daemons may be reloaded every second.
+        """
         if place == self._at:
             return
-        self._let_go()
-        self._at = place
-        self._segments = None
+        was, self._at = self._at, place
         if place is not None:
             self._head = replace(place.head, run=self.name, wall=wall)
+            if was is not None and replace(was, head=place.head) == place:
+                self._anew = True
+                return
+        self._let_go()
+        self._segments = None
+        if place is not None:
             self._segments = Segments(place.folder, self.name, keep_days=place.keep_days, max_bytes=place.max_bytes)
 
     def _let_go(self) -> None:

@@ -89,14 +89,25 @@ async def test_what_is_too_much_is_counted_as_lost_the_oldest_first(tmp_path: Pa
     assert it.read()[0] == "req_5"
 
 
-async def test_another_configuration_begins_a_segment_that_says_so(tmp_path: Path) -> None:
+async def test_another_configuration_is_told_of_in_the_segment_that_there_is(tmp_path: Path) -> None:
+    """A thousand reloads are no thousand files; another place is another file. What is read by both are the tables."""
     it = Writing(tmp_path)
+    it.journal.keep(table(1))
     it.journal.note(record(id="a"))
     await it.journal.write()
     it.to(tmp_path, "two")
     it.journal.note(record(id="b"))
+    await it.journal.write()
+    it.journal.note(record(id="c"))
+    await it.journal.write()
+    assert len(list(tmp_path.iterdir())) == 1
+    it.to(tmp_path / "other", "two")
+    it.journal.note(record(id="d"))
     await it.journal.close()
-    assert [(k.record.id, k.opened.config) for k in Reader(tmp_path)] == [("a", "one"), ("b", "two")]
+    kept = list(Reader(tmp_path))
+    assert [(k.record.id, k.opened.config) for k in kept] == [("a", "one"), ("b", "two"), ("c", "two")]
+    assert set(kept[-1].tables) == {1}
+    assert [(k.record.id, k.opened.config) for k in Reader(tmp_path / "other")] == [("d", "two")]
 
 
 async def test_switched_off_it_notes_and_writes_nothing(tmp_path: Path) -> None:
