@@ -61,14 +61,17 @@ def bounds_of(
 
     While others are left, nobody gets more than half of what is left of the deadline, unless samples say that it needs
     more: or a patient tier (10 s) would leave the next candidate nothing. A row that is held to meet its tier's target
-    has so much time that the next one, which takes ``next_s``, can have begun by twice that, if it has the target's
-    time at least; unless the request has a target of its own or is in no hurry.
+    has so much time that the next one, which takes ``next_s``, can have begun by twice that, where that leaves it the
+    target's time; half as much again at most; unless the request has a target of its own or is in no hurry.
     """
     cut_at, first_by, leave_at, usual = now + candidate.cutoff_s, flight.first_by, math.inf, None
     target_s = candidate.target_s
     if candidate.predicted_s <= target_s < candidate.cutoff_s and _usual_hurry(ask):
-        spare = min(MOST_PATIENCE * target_s, max(LEAST_PATIENCE * target_s, BEGUN_BY * target_s - next_s))
-        cut_at = now + min(candidate.cutoff_s, spare)
+        spare = BEGUN_BY * target_s - next_s
+        most = (
+            MOST_PATIENCE * target_s if spare < LEAST_PATIENCE * target_s else spare
+        )  # it could not be in time anyway
+        cut_at = now + min(candidate.cutoff_s, MOST_PATIENCE * target_s, most)
     half = (first_by - now) / 2
     if manner is WHOLE:
         usual = None if view is None else view.total_p95_s

@@ -45,6 +45,16 @@ FAKE_END = Failure(
 )
 
 
+class Pieces(tuple[str, ...]):
+    """Pieces of secrets: they do not show when they are printed."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Tell nothing of them."""
+        return "Pieces(...)"
+
+
 class Line(msgspec.Struct, frozen=True):
     """The way to one deployment."""
 
@@ -54,7 +64,7 @@ class Line(msgspec.Struct, frozen=True):
     transport: Transport
     ways: Mapping[str, Way]  # by client shape
     field: bytes = b""  # the header field that names the deployment
-    pieces: tuple[str, ...] = ()  # one of them is in whatever holds a credential of the provider
+    pieces: Pieces = Pieces()  # one of them is in whatever holds a credential of the provider
 
 
 def origin_of(provider: ProviderSpec) -> Origin:
@@ -205,7 +215,7 @@ def own_id(told: str | None, line: Line) -> str | None:
     return told if len(told) <= LONGEST_ID else told[:LONGEST_ID]
 
 
-def _pieces(provider: ProviderSpec) -> tuple[str, ...]:
+def _pieces(provider: ProviderSpec) -> Pieces:
     """Return what every fragment of a credential that is to be hidden holds one of; short ones as a whole."""
     found: dict[str, None] = {}
     for secret in credentials(provider):
@@ -213,7 +223,7 @@ def _pieces(provider: ProviderSpec) -> tuple[str, ...]:
             found[secret] = None
         for at in range(0, len(secret) - GRAM + 1, GRAM // 2):
             found[secret[at : at + GRAM]] = None
-    return tuple(piece for piece in found if piece)
+    return Pieces(piece for piece in found if piece)
 
 
 @lru_cache(maxsize=256)

@@ -33,8 +33,8 @@ class Heard:
 def verdict(raw: bytes, nonce: int, shape: str, *, stream: bool, junk: bool = False, counts: bool = True) -> Heard:
     """Return what came. Raises Wrong.
 
-    ``junk``: bytes that are no UTF-8 may stand in it, and count for nothing. Not ``counts``: the usage may be untold,
-    for which Anthropic's shape has no other word than zero.
+    ``junk``: bytes that are no UTF-8 may stand in it, and count for nothing. Not ``counts``: the usage may be
+    untold, and is then what lbd estimates; Anthropic's shape has no word for not knowing, and zero would be wrong.
     """
     status, headers, body = framed(raw)
     if junk:
@@ -58,7 +58,7 @@ def verdict(raw: bytes, nonce: int, shape: str, *, stream: bool, junk: bool = Fa
         reader.take(name, data)
     heard.said, heard.error = reader.said(), reader.error
     heard.began = bool(heard.said.text or heard.said.tool)
-    if not counts and heard.said.usage == (0, 0):
+    if not counts and heard.said.usage is not None and min(heard.said.usage) > 0:
         heard.said = heard.said._replace(usage=right.usage)
     _compare(heard, right, counted=reader.counted or (shape == "openai" and nonce % 4 < 2), ended=reader.ended)
     return heard

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lbd.upstream.service import Settings
-from tests.fakes import golden, readings
+from tests.fakes import garbles, golden, readings
 from tests.fakes.harness import SimInbound
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import cut, end, head, say
@@ -28,7 +28,7 @@ PAIRS = list(itertools.permutations(SHAPES, 2))
 
 def breaks(tongue: str) -> dict[str, tuple[Any, ...]]:
     """Return the ways in which a stream of this language breaks."""
-    said, _ = golden.errors(tongue, SHAPES[tongue])[0]
+    said, _ = garbles.errors(tongue, SHAPES[tongue])[0]
     return {"cut": (cut(),), "stops": (), "error": (say(said),)}
 
 

@@ -326,7 +326,7 @@ def test_a_saturated_server_is_busy_and_never_down() -> None:
             await b.over(5)
             assert row.state is HealthState.UP
         assert row.reason.code == "busy"
-        assert row.foreign == Load(2, 40, 2)
+        assert row.foreign == Load(2, 40, 2, 42)
         assert row.breaker.opened_total == 0
         assert b.posts == [], "a full server was asked for a completion"
 
