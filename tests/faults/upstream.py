@@ -144,6 +144,7 @@ class Upstream:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: list[socket.socket] = []  # of the door
+        self._door = False  # another one than the usual is open
 
     # --- listening -----------------------------------------------------------------------------------
 
@@ -159,6 +160,7 @@ class Upstream:
     async def open(self) -> None:
         """Listen, with nothing wrong at the door."""
         await self.listen(self._serve, self.tls)
+        self._door = False
 
     async def listen(
         self,
@@ -167,6 +169,7 @@ class Upstream:
     ) -> None:
         """Let ``serve`` have every connection from now on."""
         await self.shut()
+        self._door = True
         server = await asyncio.start_server(
             lambda reader, writer: self._hold(serve, reader, writer),
             "127.0.0.1",
@@ -198,7 +201,7 @@ class Upstream:
     async def mend(self) -> None:
         """Be well again."""
         self.fault, self.probes_too, self.idle_s = well, False, None
-        if self._server is None or self._held:
+        if self._server is None or self._held or self._door:
             await self.open()
 
     async def _hold(
