@@ -55,23 +55,22 @@ def bounds_of(
     idle_s: Seconds,
     *,
     hedge_s: Seconds = math.inf,
-    next_s: Seconds = 0.0,
+    next_s: Seconds | None = None,
 ) -> Bounds:
     """Return the bounds of an attempt at ``candidate`` that begins now.
 
     While others are left, nobody gets more than half of what is left of the deadline, unless samples say that it needs
-    more: or a patient tier (10 s) would leave the next candidate nothing. A row that is held to meet its tier's target
-    has so much time that the next one, which takes ``next_s``, can have begun by twice that, where that leaves it the
-    target's time; half as much again at most; unless the request has a target of its own or is in no hurry.
+    more: or a patient tier (10 s) would leave the next candidate nothing. ``next_s`` is what the next one takes, of an
+    attempt that is :func:`hurried`: it gets so much time that the next one can have begun by twice the tier's target,
+    where that leaves it the target's time; half as much again at most.
     """
     cut_at, first_by, leave_at, usual = now + candidate.cutoff_s, flight.first_by, math.inf, None
-    target_s = candidate.target_s
-    if candidate.predicted_s <= target_s < candidate.cutoff_s and _usual_hurry(ask):
-        spare = BEGUN_BY * target_s - next_s
-        most = (
-            MOST_PATIENCE * target_s if spare < LEAST_PATIENCE * target_s else spare
-        )  # it could not be in time anyway
-        cut_at = now + min(candidate.cutoff_s, MOST_PATIENCE * target_s, most)
+    if next_s is not None:
+        target_s = candidate.target_s
+        spare, most = BEGUN_BY * target_s - next_s, MOST_PATIENCE * target_s
+        if spare < LEAST_PATIENCE * target_s:  # the next one could not be in time anyway
+            spare = most
+        cut_at = now + min(candidate.cutoff_s, most, spare)
     half = (first_by - now) / 2
     if manner is WHOLE:
         usual = None if view is None else view.total_p95_s
@@ -86,8 +85,13 @@ def bounds_of(
     return _tuple(Bounds, (cut_at, first_by, flight.total_by, headers_at, idle_s, leave_at, usual, now + hedge_s))
 
 
-def _usual_hurry(ask: Ask) -> bool:
-    return ask.slo_s is None and ask.urgency is Urgency.INTERACTIVE
+def hurried(ask: Ask, candidate: Candidate) -> bool:
+    """Tell whether who comes next matters: a row that meets its tier's target could keep an interactive request longer.
+
+    One with a target of its own has that in its cut-off already.
+    """
+    late = candidate.predicted_s <= candidate.target_s < candidate.cutoff_s
+    return late and ask.slo_s is None and ask.urgency is Urgency.INTERACTIVE
 
 
 def longest(ask: Ask, view: DeploymentView | None, usual_s: Seconds | None) -> Seconds:

@@ -28,7 +28,7 @@ from lbd.state.row import silent_since
 from lbd.upstream import hedging
 from lbd.upstream.acquire import SHUT_DOWN, Acquired, Desk
 from lbd.upstream.attempt import Attempt
-from lbd.upstream.bounds import bounds_of, longest, overdue
+from lbd.upstream.bounds import bounds_of, hurried, longest, overdue
 from lbd.upstream.headers import event_stream
 from lbd.upstream.hedging import SOONER, Hedge
 from lbd.upstream.line import Line, Way, forwarding, put
@@ -296,9 +296,7 @@ class Run:
         ask = self._ticket.ask
         hedged = choice.others and manner is FORWARD and self._splicing is None and ask.urgency is _INTERACTIVE
         hedge_s = candidate.hedge_s if hedged else math.inf
-        # who comes next matters only where it has more time than its tier's target
-        late = candidate.cutoff_s > candidate.target_s
-        next_s = pick.following_s(self._service.ranking(ask), flight.tried) if late else 0.0
+        next_s = pick.following_s(self._service.ranking(ask), flight.tried) if hurried(ask, candidate) else None
         bounds = bounds_of(
             flight, ask, candidate, manner, view, now, headers_at, idle_s, hedge_s=hedge_s, next_s=next_s
         )
@@ -478,7 +476,6 @@ class Run:
         if self._hedged:
             self._records.sort(key=_started)
         attempts = (*self._desk.refusals, *self._records) if self._desk.refusals else tuple(self._records)
-        usage, spent, waited_s = self._usage, self._spent, self._desk.waited_s
-        told = (self._served_by, self._ttft_s, self._overhead_us, usage, spent, waited_s, self._flight.moves, splices)
-        now, wall = self._env.now(), self._env.wall()
-        return request_record(self._ticket, attempts, outcome, status, Served(*told), wall, now)
+        usage, spent, waited_s, moves = self._usage, self._spent, self._desk.waited_s, self._flight.moves
+        served = Served(self._served_by, self._ttft_s, self._overhead_us, usage, spent, waited_s, moves, splices)
+        return request_record(self._ticket, attempts, outcome, status, served, self._env.wall(), self._env.now())

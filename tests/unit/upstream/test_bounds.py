@@ -16,7 +16,17 @@ from lbd.model.request import Urgency
 from lbd.model.table import DeploymentView
 from lbd.state.flight import Flight
 from lbd.state.health import PRIOR_TPOT
-from lbd.upstream.bounds import LONGEST_OUTPUT, MUTE_LEAST, Bounds, bounds_of, exceeded, longest, overdue, silence
+from lbd.upstream.bounds import (
+    LONGEST_OUTPUT,
+    MUTE_LEAST,
+    Bounds,
+    bounds_of,
+    exceeded,
+    hurried,
+    longest,
+    overdue,
+    silence,
+)
 from lbd.upstream.manner import Manner
 from tests.fakes.tables import ask, view
 
@@ -82,8 +92,10 @@ def test_who_is_held_to_meet_its_target_has_half_as_much_again(
     """So that somebody else's answer has begun by twice the target; what is slow by its nature keeps its own time."""
     who = replace(candidate(2.8, 2.8), predicted_s=predicted, target_s=target)
     flight = Flight(NOW, NOW + 10, NOW + 600)
+    asked = ask(first_content_s=10.0, **more)
+    next_s = 0.0 if hurried(asked, who) else None
     for manner in (Manner.FORWARD, Manner.FOLD, Manner.WHOLE):
-        found = bounds_of(flight, ask(first_content_s=10.0, **more), who, manner, None, NOW, NOW + 5, 30.0)
+        found = bounds_of(flight, asked, who, manner, None, NOW, NOW + 5, 30.0, next_s=next_s)
         assert found.cut_at == pytest.approx(NOW + expected)
 
 
