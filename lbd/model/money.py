@@ -16,7 +16,7 @@ from lbd.model.units import NANO_PER_TOKEN, NanoUsd, Tokens, WallTime
 LONGEST_ANSWER: Tokens = 16384
 # A prompt's tokens are estimated from its bytes: so much more it may have.
 MARGIN = 2
-BYTES_PER_TOKEN = 2  # of a text that is rich in tokens; of English it is four
+LEAST_BYTES_PER_TOKEN = 2  # of a text that is rich in tokens
 
 
 def priced(spec: DeploymentSpec, wall: WallTime) -> DeploymentSpec:
@@ -37,7 +37,7 @@ def most(spec: DeploymentSpec, ask: Ask) -> NanoUsd | None:
         return None
     prompt = MARGIN * ask.input_tokens
     if (own := spec.prompt) is not None:  # what lbd adds to it
-        prompt += (len(own.system.encode()) + len(own.prefix.encode()) + len(own.suffix.encode())) // BYTES_PER_TOKEN
+        prompt += sum(len(text.encode()) for text in (own.system, own.prefix, own.suffix)) // LEAST_BYTES_PER_TOKEN
     longest = LONGEST_ANSWER if ask.output_tokens is None else ask.output_tokens
     answer = (longest if spec.context_tokens is None else min(longest, spec.context_tokens)) * ask.choices
     return max(cost(price, Usage(prompt, answer)), cost(price, Usage(prompt, answer, written=prompt)))

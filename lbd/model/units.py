@@ -22,3 +22,6 @@ Draw: TypeAlias = float  # a uniform random number in [0, 1), drawn at the rim
 
 NANO_PER_USD = 1_000_000_000
 NANO_PER_TOKEN = 1000  # one USD per million tokens is 1,000 nano-USD a token
+
+# Bytes of English text that make a token, by OpenAI's own rule of thumb: where a provider counts nothing.
+BYTES_PER_TOKEN = 4

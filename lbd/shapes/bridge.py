@@ -13,7 +13,7 @@ from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Refused,
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
-from lbd.model.units import WallTime
+from lbd.model.units import BYTES_PER_TOKEN, WallTime
 from lbd.shapes import ignore, prompts
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.dialect import Dialect, Listener, Speaker, Voice
@@ -23,7 +23,6 @@ from lbd.shapes.providers import Shape
 from lbd.shapes.wire import Facts, Watch, Wire
 
 CHAT = frozenset({"chat"})
-BYTES_PER_TOKEN = 4  # of a prompt, where its provider did not count it
 Heads = Callable[[bytes], Head | Failure]  # of a client's request
 
 

@@ -19,14 +19,13 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
-from lbd.model.units import WallTime
+from lbd.model.units import BYTES_PER_TOKEN, WallTime
 from lbd.shapes import dig
 from lbd.shapes.chat.read import decode
 from lbd.shapes.ignore import Encode
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.wire import Facts, Wire
 
-BYTES_PER_TOKEN = 4  # of English text, by OpenAI's own rule of thumb; where the provider counts nothing
 FLOAT32_MAX = 3.4028234663852886e38  # what base64 answers are made of; beyond it a value is no part of a vector
 _HINTS = frozenset({"model", "user", "metadata"})
 _ENCODINGS = ("float", "base64")

@@ -17,11 +17,11 @@ from lbd.decide import names
 from lbd.model.ledger import Kind, Total
 from lbd.model.provider import ClientSpec
 from lbd.model.record import RequestRecord
-from lbd.model.units import Seconds, WallTime
+from lbd.model.units import BYTES_PER_TOKEN, Seconds, WallTime
 from lbd.simulate import clock, stand
 from lbd.simulate.caller import Caller, Inbound
 from lbd.simulate.clock import VirtualEnv
-from lbd.simulate.job import BYTES_PER_TOKEN, LENGTH
+from lbd.simulate.job import LENGTH
 from lbd.simulate.report import Hour, Report
 from lbd.simulate.scenario import Event, Scenario, Speed
 from lbd.simulate.traffic import HOUR, Arrival

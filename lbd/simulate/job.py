@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lbd.model.failure import Failure, FailureKind
-from lbd.model.units import Seconds, Tokens
+from lbd.model.units import BYTES_PER_TOKEN, Seconds, Tokens
 from lbd.ports import Endpoint, Receiver
 from lbd.simulate.clock import VirtualEnv
 from lbd.simulate.host import Pace, SimHost
 
 LENGTH = b"#answer-tokens="  # in a prompt: how long the answer to it is
-BYTES_PER_TOKEN = 4
 PROMPT: Tokens = 20  # what every prompt is said to have, where a host is not told of models
 
 

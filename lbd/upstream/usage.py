@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.request import Head
+from lbd.model.units import BYTES_PER_TOKEN
 from lbd.upstream.attempt import Attempt
 
-BYTES_PER_TOKEN = 4
 # It was sent, and given up while the provider was at it; without a failure it is the client that gave it up.
 _GIVEN_UP = frozenset(
     {FailureKind.TIMEOUT_FIRST, FailureKind.TIMEOUT_TOTAL, FailureKind.TIMEOUT_IDLE, FailureKind.DRAINING, None}

@@ -10,7 +10,8 @@ import pytest
 
 from lbd.model.outcome import Usage
 from lbd.model.request import Head
-from lbd.shapes.bridge import BYTES_PER_TOKEN, wires
+from lbd.model.units import BYTES_PER_TOKEN
+from lbd.shapes.bridge import wires
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.providers import PROVIDERS
 from tests.unit.shapes import amazon, streams

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.model.money import BYTES_PER_TOKEN, LONGEST_ANSWER, MARGIN, cost, most, next_change, priced
+from lbd.model.money import LEAST_BYTES_PER_TOKEN, LONGEST_ANSWER, MARGIN, cost, most, next_change, priced
 from lbd.model.outcome import Usage
 from lbd.model.provider import Price, PromptSpec
 from tests.fakes import tables
@@ -93,7 +93,9 @@ def test_the_most_reckons_with_what_a_cache_may_cost_and_with_lbds_own_prompt() 
     ask = tables.ask(input_tokens=100, output_tokens=0)
     assert most(tables.deployment(price=Price(2.0, 8.0, 0.5, 2.5)), ask) == MARGIN * 100 * 2500
     told = PromptSpec("\u00e4" * 500, "x" * 100, "y" * 100, "v")
-    assert most(tables.deployment(price=PRICE, prompt=told), ask) == (MARGIN * 100 + 1200 // BYTES_PER_TOKEN) * 2000
+    assert (
+        most(tables.deployment(price=PRICE, prompt=told), ask) == (MARGIN * 100 + 1200 // LEAST_BYTES_PER_TOKEN) * 2000
+    )
 
 
 @given(

@@ -10,8 +10,9 @@ import pytest
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.request import Head
+from lbd.model.units import BYTES_PER_TOKEN
 from lbd.upstream.attempt import Attempt
-from lbd.upstream.usage import BYTES_PER_TOKEN, usage_of
+from lbd.upstream.usage import usage_of
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say, usage, whole
 from tests.fakes.virtual import VirtualEnv, run
