@@ -31,6 +31,7 @@ from lbd.model.units import Instant, NanoUsd
 from lbd.observe.metrics import OPENMETRICS, TEXT, page
 from lbd.overview import Overview
 from lbd.plugins import read_config
+from lbd.ports.turns import Turns
 from lbd.state import health, spend
 from lbd.state.row import Row
 from lbd.table import report, verdict
@@ -66,6 +67,7 @@ class Console:
         self.alerts: Alarms = app.alerts
         self.accounts: Books = Accounts(app)
         self.scenery: Scenery = Overview(app)
+        self._building = asyncio.Lock()
         self._document: tuple[tuple[int, int, int], str, bytes] | None = None
         self._metrics: dict[bool, tuple[int, bytes]] = {}
 
@@ -176,14 +178,16 @@ class Console:
         self._app.meter.fold()
         return self._app.meter.cost
 
-    def providers(self) -> tuple[str, bytes]:
-        """Return the dashboard's document and its ETag; built at most once a second."""
+    async def providers(self, turns: Turns | None = None) -> tuple[str, bytes]:
+        """Return the dashboard's document and its ETag; built at most once a second, others having their turn."""
         app = self._app
         env = app.env
-        key = (self.owner.snapshot.generation, app.reloads.generation, int(env.now()))
-        if self._document is None or self._document[0] != key:
+        async with self._building:  # who comes meanwhile takes what is being built
+            key = (self.owner.snapshot.generation, app.reloads.generation, int(env.now()))
+            if self._document is not None and self._document[0] == key:
+                return self._document[1], self._document[2]
             r = app.reloads
-            document = report.build(
+            steps = report.building(
                 self.owner,
                 app.compiled.tiers,
                 env.now(),
@@ -196,14 +200,18 @@ class Console:
                 deadlines=app.compiled.deadlines,
                 terms=app.plugins.terms,
             )
+            turns = turns or Turns(env)
+            document = await turns.all(steps)
             # the same verdict as /health: what is wrong with the daemon itself counts too
             document.status, summary, notes = self._verdict()
             document.summary = "; ".join([summary, *notes])
+            await turns.rest()
             document.service, document.flow = overview.service(app), overview.flow(app)
             document.quality_floors, document.alerts = overview.floors(app), app.alerts.listed()
+            await turns.rest()
             etag = f'"{key[0]}-{key[1]}-{key[2]}"'
             self._document = (key, etag, msgspec.json.encode(document))
-        return self._document[1], self._document[2]
+            return etag, self._document[2]
 
     def probe_now(self, row: Row) -> None:
         """Have the row's provider probed at once."""
@@ -345,10 +353,10 @@ class Console:
         if known is None or known[0] != second:
             app.meter.inflight = len(app.flights.running)
             meter, told = app.meter.copy(), facts.facts(app)
-            written = []
+            turns, written = Turns(app.env), []
             for piece in page(meter, told, openmetrics=openmetrics):
                 written.append(piece)
-                await app.env.sleep(0)
+                await turns.rest()
             known = self._metrics[openmetrics] = (second, "".join(written).encode())
         return known[1], OPENMETRICS if openmetrics else TEXT
 

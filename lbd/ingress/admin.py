@@ -26,6 +26,7 @@ from lbd.ingress.problem import Problem
 from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
+from lbd.ports.turns import Turns
 from lbd.state.orders import LONGEST
 from lbd.state.row import Row
 from lbd.table.owner import Owner
@@ -62,7 +63,7 @@ class Views(Protocol):
 
     def health(self) -> tuple[str, dict[str, Any]]: ...
 
-    def providers(self) -> tuple[str, bytes]: ...
+    async def providers(self, turns: Turns | None = None) -> tuple[str, bytes]: ...
 
     def events(self, *, after: int, count: int, subject: str | None) -> list[Any]: ...
 
@@ -222,7 +223,7 @@ class Admin:
         return response
 
     async def _providers(self, request: web.Request) -> web.Response:
-        etag, body = self._views.providers()
+        etag, body = await self._views.providers()
         if request.query_string:  # another form is another entity
             etag = f'{etag[:-1]}-{hashlib.blake2b(request.query_string.encode(), digest_size=4).hexdigest()}"'
         headers = {"etag": etag, "cache-control": "no-cache"}

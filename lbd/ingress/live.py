@@ -1,8 +1,9 @@
 """The page kept as it is now: what has changed is drawn and encoded once a tick, however many look.
 
-Nobody looks: nothing is drawn. A viewer that does not read is passed over, and gets the whole once it reads again, so
-that no more than one picture waits for anybody. The bytes go to each connection as they are: already in the chunk of
-the transfer coding that HTTP/1.1 wants, shared by all.
+Nobody looks: nothing is drawn. The more a tick costs, by rows and by viewers, the longer it is: the page takes no more
+than its share of a core, while a transition is drawn at once. A viewer that does not read is passed over, and gets the
+whole once it reads again, so that no more than one picture waits for anybody. The bytes go to each connection as they
+are: already in the chunk of the transfer coding that HTTP/1.1 wants, shared by all.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from aiohttp import web
 from lbd.ingress.problem import Problem
 from lbd.model.units import Instant, Seconds, WallTime
 from lbd.page.home import Drawn, grid, steady
+from lbd.ports.turns import Turns
 
 TICK: Seconds = 1.0
-CROWD = 200  # viewers from which on a tick is twice as long
+SLOWEST: Seconds = 5.0  # of ticks, whatever they cost
+BUDGET = 0.007  # of a core, for drawing and sending; turning to it and back comes on top
 AT_ONCE: Seconds = 0.15  # after a transition; what comes with it is drawn together
 STILL: Seconds = 10.0  # the longest time without a message: the page's script tells a quiet daemon from a lost one
 FRESH: Seconds = 0.5  # a picture this young is not drawn again for who opens the page
 KEPT = 16  # messages that somebody who comes back may have missed
 MOST_WAITING = 256 * 1024  # bytes in a connection's buffer beyond which it is passed over
 MOST_VIEWERS = 2000
-AT_A_TIME = 4  # connections that are written to in one go
 
 
 class Clockwork(Protocol):
@@ -57,7 +59,7 @@ class Viewer:
 class Hub:
     """See the module."""
 
-    def __init__(self, clock: Clockwork, draw: Callable[[], Awaitable[Drawn]]) -> None:
+    def __init__(self, clock: Clockwork, draw: Callable[[Turns], Awaitable[Drawn]]) -> None:
         self._clock = clock
         self._draw = draw
         self._viewers: set[Viewer] = set()
@@ -87,7 +89,7 @@ class Hub:
         """Return the picture of now, and the number of the message after which it is so."""
         async with self._looking:  # many who open the page at once look at one picture
             if self._drawn is None or (not self._running and self._clock.now() - self._drawn_at > FRESH):
-                await self._changes()
+                await self._changes(Turns(self._clock))
         if self._drawn is None:
             raise Problem(503, "nothing is drawn yet")
         return self._drawn, self._tick
@@ -137,21 +139,24 @@ class Hub:
 
     async def _run(self) -> None:
         while self._viewers and not self._closed:
-            began = self._clock.now()
+            began, turns = self._clock.now(), Turns(self._clock)
             self._kicked.clear()
-            await self._send(await self._changes())
-            rest = (TICK if len(self._viewers) < CROWD else 2 * TICK) - (self._clock.now() - began)
+            await self._send(await self._changes(turns), turns)
+            rest = pace(turns.worked) - (self._clock.now() - began)
             try:
                 await asyncio.wait_for(self._kicked.wait(), max(0.05, rest))
             except TimeoutError:
                 continue
             await self._clock.sleep(AT_ONCE)
 
-    async def _changes(self) -> bytes | None:
+    async def _changes(self, turns: Turns) -> bytes | None:
         """Return the message of what has changed since the last one, None where nothing has."""
-        now, at = await self._draw(), self._clock.now()
+        now, at = await self._draw(turns), self._clock.now()
+        calm = {}
+        for name, part in now.parts.items():
+            calm[name] = steady(part)
+            await turns.rest()
         before = self._drawn
-        calm = {name: steady(part) for name, part in now.parts.items()}
         if before is None or before.rows != now.rows:
             parts = _all(now)
         else:
@@ -177,10 +182,9 @@ class Hub:
 
     # --- sending -------------------------------------------------------------------------------------
 
-    async def _send(self, message: bytes | None) -> None:
-        for i, viewer in enumerate(tuple(self._viewers)):
-            if i % AT_A_TIME == AT_A_TIME - 1:
-                await self._clock.sleep(0)  # requests are served in between
+    async def _send(self, message: bytes | None, turns: Turns) -> None:
+        for viewer in tuple(self._viewers):
+            await turns.rest()
             transport = viewer.transport
             if transport.is_closing():
                 viewer.gone.set()
@@ -207,6 +211,11 @@ class Hub:
         if self._whole is None and self._drawn is not None:
             self._whole = self._encode(self._drawn, _all(self._drawn))
         return self._whole or b""
+
+
+def pace(worked: Seconds) -> Seconds:
+    """Return how long a tick is that took so much work."""
+    return min(SLOWEST, max(TICK, worked / BUDGET))
 
 
 def _all(drawn: Drawn) -> dict[str, str]:

@@ -6,7 +6,7 @@ It shows the documents that the admin API tells anybody else; drawing them is :m
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import orjson
 from aiohttp import web
@@ -19,16 +19,15 @@ from lbd.ingress.lately import Lately
 from lbd.ingress.live import Clockwork, Hub
 from lbd.ingress.money import Books
 from lbd.ingress.problem import Problem
-from lbd.model.units import Seconds
 from lbd.page import decision, deployment, forms, home, shell, table, timeline
 from lbd.page.numbers import epoch
+from lbd.ports.turns import Turns
 from lbd.state.orders import LONGEST
 from lbd.state.row import Row
 from lbd.table.trial_report import document as experiment
 from lbd.table.trials import Trials
 
 EVENTS = 200
-SLICE: Seconds = 0.0005  # of drawing, between two looks at what else is to be done
 OPEN = frozenset({"/sign-in", "/assets/{name}"})  # what may be seen before signing in
 FORMS = frozenset({"/sign-in", "/sign-out", "/deployments/{provider}/{name}/{action}", silence.PATH})
 
@@ -56,7 +55,7 @@ class Sources(Keys, Protocol):
     alerts: Alarms
     scenery: Scenery
 
-    def providers(self) -> tuple[str, bytes]: ...
+    async def providers(self, turns: Turns | None = None) -> tuple[str, bytes]: ...
 
     def queue(self) -> dict[str, Any]: ...
 
@@ -104,33 +103,29 @@ class Page:
         live = f"/live?since={tick}"
         return html(request, home.page(drawn, assets=self.assets, visitor=self.door.visitor(request), live=live))
 
-    async def _draw(self) -> home.Drawn:
-        """Draw it in slices: requests are served in between."""
+    async def _draw(self, turns: Turns) -> home.Drawn:
         sources, clock = self._sources, self._scenery
         saved = await self._lately.savings()
-        told = sources.providers()[1]
-        await clock.sleep(0)
+        _, told = await sources.providers(turns)
+        await turns.rest()
         document = orjson.loads(told)
+        await turns.rest()
         trials = [experiment(e) for e in sources.trials.listed]
-        await clock.sleep(0)
+        await turns.rest()
         waiting = self._lately.queue()
         scene = home.Scene(document, saved, sources.accounts.budgets(), trials, clock.events(timeline.SHOWN), waiting)
-        pieces, began = home.drawing(scene), clock.now()
-        while True:
-            try:
-                next(pieces)
-            except StopIteration as end:
-                return cast("home.Drawn", end.value)
-            if clock.now() - began > SLICE:
-                await clock.sleep(0)
-                began = clock.now()
+        return await turns.all(home.drawing(scene))
 
     # --- a row ---------------------------------------------------------------------------------------
 
-    def _row(self, request: web.Request) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], Row]:
+    async def _document(self) -> dict[str, Any]:
+        told: dict[str, Any] = orjson.loads((await self._sources.providers())[1])
+        return told
+
+    async def _row(self, request: web.Request) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], Row]:
         """Return the document, the tier, the row in it, and the row itself."""
         id_ = f"{request.match_info['provider']}/{request.match_info['name']}"
-        document = orjson.loads(self._sources.providers()[1])
+        document = await self._document()
         row = self._scenery.find(id_)
         for tier in document["tiers"]:
             for told in tier["deployments"]:
@@ -142,7 +137,7 @@ class Page:
         return [event for event in self._scenery.events(2**31) if event["subject"] == deployment_id]
 
     async def _history(self, request: web.Request) -> web.Response:
-        _, tier, told, row = self._row(request)
+        _, tier, told, row = await self._row(request)
         document = {
             "object": "lbd.deployment",
             "tier": tier["name"],
@@ -153,7 +148,7 @@ class Page:
         return web.Response(body=orjson.dumps(document), content_type="application/json")
 
     async def _deployment(self, request: web.Request) -> web.Response:
-        document, tier, told, row = self._row(request)
+        document, tier, told, row = await self._row(request)
         kept = self._scenery.one_deployment(row)
         try:
             asked = {"model": told["model"], "messages": [{"role": "user", "content": "?"}], "stream": True}
@@ -188,15 +183,20 @@ class Page:
 
     async def _order(self, request: web.Request) -> web.Response:
         action = self._action(request)
-        _, _, told, _ = self._row(request)
+        document, _, told, _ = await self._row(request)
         if self.door.session(request) is None:
             return to(sign_in_path(request))
-        return self._confirm(request, action, told)
+        return self._confirm(request, action, document["time"], told)
 
     def _confirm(
-        self, request: web.Request, action: str, row: dict[str, Any], wrong: Problem | None = None, reason: str = ""
+        self,
+        request: web.Request,
+        action: str,
+        time: str,
+        row: dict[str, Any],
+        wrong: Problem | None = None,
+        reason: str = "",
     ) -> web.Response:
-        time = orjson.loads(self._sources.providers()[1])["time"]
         visitor = self.door.visitor(request)
         told = None if wrong is None else wrong.detail
         parts = forms.order(row, action, time, visitor=visitor, told=told, reason=reason)
@@ -206,7 +206,7 @@ class Page:
 
     async def _ordered(self, request: web.Request) -> web.Response:
         action = self._action(request)
-        _, _, told, row = self._row(request)
+        document, _, told, row = await self._row(request)
         sent, who = await self.door.form(request)
         reason = " ".join(sent.get("reason", "").split())[:500]
         try:
@@ -215,7 +215,7 @@ class Page:
                 order["weight"] = _weight(sent.get("weight", ""))
             self._act(action, row, order, f"{who.name} (page)")
         except Problem as e:
-            return self._confirm(request, action, told, e, reason)
+            return self._confirm(request, action, document["time"], told, e, reason)
         return to(f"{table.path(told['id'])}?done={action}")
 
     # --- decisions and events ------------------------------------------------------------------------
@@ -240,7 +240,7 @@ class Page:
         subject = request.query.get("subject")
         if subject is not None:
             found = [event for event in found if event["subject"] == subject]
-        return self._told(request, found, f"The last {len(found)} events, the youngest first.", None)
+        return await self._told(request, found, f"The last {len(found)} events, the youngest first.", None)
 
     async def _event(self, request: web.Request) -> web.Response:
         told = request.match_info["id"]
@@ -249,10 +249,12 @@ class Page:
         if all(event["id"] != number for event in found):
             raise Problem(404, f"event {told} is not kept any more, or there was none")
         near = [event for event in found if abs(event["id"] - number) <= 20]
-        return self._told(request, near, f"Event {number}, and what happened around it.", number)
+        return await self._told(request, near, f"Event {number}, and what happened around it.", number)
 
-    def _told(self, request: web.Request, found: list[dict[str, Any]], words: str, shown: int | None) -> web.Response:
-        document = orjson.loads(self._sources.providers()[1])
+    async def _told(
+        self, request: web.Request, found: list[dict[str, Any]], words: str, shown: int | None
+    ) -> web.Response:
+        document = await self._document()
         parts = timeline.page(document, found, words, shown=shown, now=epoch(document["time"]))
         title = "Events · lbd" if shown is None else f"Event {shown} · lbd"
         body = shell.document(title, parts, assets=self.assets, visitor=self.door.visitor(request), at="/events")

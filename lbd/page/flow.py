@@ -6,7 +6,7 @@ treatment dashed. What nobody served ends in a box of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -179,15 +179,19 @@ def _short(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def panel(document: dict[str, Any]) -> Html:
-    """Return the flow band; the two widths are chosen between without a script."""
+def panel(document: dict[str, Any]) -> Generator[None, None, Html]:
+    """Return the flow band, in pieces; the two widths are chosen between without a script."""
     flow = document["flow"]
+    by_rate = drawing(flow, "rps", lambda v: f"{rate(v)}/s")
+    yield
+    by_cost = drawing(flow, "usd_per_h", lambda v: f"{usd(v)}/h")
+    yield
     return el(
         "section",
         el("h2", "Flow ", span("dim", "last 5 min, by")),
         *_choice("flow-by", (("rps", "requests"), ("usd", "cost"))),
-        el("div", drawing(flow, "rps", lambda v: f"{rate(v)}/s"), class_="for-rps"),
-        el("div", drawing(flow, "usd_per_h", lambda v: f"{usd(v)}/h"), class_="for-usd"),
+        el("div", by_rate, class_="for-rps"),
+        el("div", by_cost, class_="for-usd"),
         _key(flow),
         class_="panel flow-panel",
         id="flow",

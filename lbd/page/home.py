@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from lbd.page import experiments, flow, money, queue, shell, state, table, timeline, verdict
 from lbd.page.markup import Html, el, join
 from lbd.page.numbers import epoch
+from lbd.ports.turns import at_once
 
 ROOMY = 8  # rows; with more, those that are well take one line each, so that all fit on one screen
 CROWDED = 20  # rows; with more, a tier of whose rows nothing is to be told is one line, until somebody opens it
@@ -41,12 +42,7 @@ class Drawn(NamedTuple):
 
 def drawn(scene: Scene) -> Drawn:
     """Draw everything at once."""
-    pieces = drawing(scene)
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as end:
-            return cast("Drawn", end.value)
+    return at_once(drawing(scene))
 
 
 def drawing(scene: Scene) -> Generator[None, None, Drawn]:
@@ -55,7 +51,9 @@ def drawing(scene: Scene) -> Generator[None, None, Drawn]:
     now = epoch(document["time"])
     floor = max(document["quality_floors"].values(), default=None)
     ids = frozenset(row["id"] for _, row in state.rows(document))
-    parts: dict[str, Html] = {"verdict": verdict.verdict(document), "numbers": verdict.numbers(document)}
+    parts: dict[str, Html] = {"verdict": verdict.verdict(document)}
+    yield
+    parts["numbers"] = verdict.numbers(document)
     yield
     layout = []
     crowded = len(ids) > CROWDED
@@ -70,14 +68,15 @@ def drawing(scene: Scene) -> Generator[None, None, Drawn]:
             names.append(name)
             yield
         layout.append((group, tuple(names)))
-    parts["flow"] = flow.panel(document)
+    parts["flow"] = yield from flow.panel(document)
     yield
     parts["money"] = money.panel(document, scene.savings, scene.budgets)
     yield
     alerts = document.get("alerts") or []
-    parts["events"] = timeline.panel(scene.events, alerts, now, ids=ids)
+    parts["events"] = yield from timeline.panel(scene.events, alerts, now, ids=ids)
     yield
     parts["experiments"] = experiments.panel(scene.experiments)
+    yield
     parts["queue"] = queue.panel(scene.queue, now)
     return Drawn(parts, tuple(layout), str(document["status"]))
 

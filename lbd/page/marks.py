@@ -6,6 +6,7 @@ Each has its meaning as text beside it or in ``aria-label``: nothing is told by 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ GAUGE_WIDTH = 56
 _FINE = 5  # parts of a pixel that the height of a line is told to
 _CELL, _GAP = 3, 4  # pixels of a piece of uptime, and between the three windows
 _TALL = 14  # pixels of a piece that was up all the time
+_KEPT = 256  # drawings of a kind: what they show of a row changes once a minute, and they are drawn once a second
 
 
 def svg(class_: str, label: str | None, *inner: Html | None, **more: str | int) -> Html:
@@ -59,7 +61,8 @@ def _path(points: Points) -> str:
     return f"M{points[0][0]} {points[0][1]}l{told or '0 0'}"
 
 
-def spark(values: Sequence[float | None], limit: float, label: str, *, headroom: float = 1.6) -> Html:
+@lru_cache(_KEPT)
+def spark(values: tuple[float | None, ...], limit: float, label: str, *, headroom: float = 1.6) -> Html:
     """Return a line over time with its limit, never scaled so that little looks like much.
 
     The limit stands at a fixed height while values stay below ``headroom`` of it; what is above it is filled. A value
@@ -112,7 +115,8 @@ def level(up: float | None) -> str:
     return "none" if up is None else "all" if up >= 0.9995 else "most" if up > 0.5 else "out"
 
 
-def uptime(windows: Sequence[Sequence[float | None]], label: str) -> Html:
+@lru_cache(_KEPT)
+def uptime(windows: tuple[tuple[float | None, ...], ...], label: str) -> Html:
     """Return uptime in pieces, oldest first, a window after the other; what was out is also lower.
 
     Pieces alike that follow each other are one dashed line, as thick as they are tall: a row has thirty-two.

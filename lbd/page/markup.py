@@ -9,6 +9,7 @@ replacement character.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeAlias
 
 _ESCAPES = {
@@ -36,6 +37,7 @@ class Html(str):
 Attribute: TypeAlias = str | int | float | bool | None
 Inner: TypeAlias = Html | str | int | None
 NOTHING = Html("")
+_SHORT = 24  # letters; what is longer seldom comes twice
 
 
 def text(value: object) -> Html:
@@ -43,11 +45,18 @@ def text(value: object) -> Html:
     if type(value) is Html:
         return value
     plain = str(value)
+    return _known(plain) if len(plain) <= _SHORT else _escaped(plain)
+
+
+def _escaped(plain: str) -> Html:
     if not plain.isascii():
         plain = plain.encode("utf-8", "replace").decode()  # lone surrogates cannot be sent
     elif plain.isalnum():
         return Html(plain)
     return Html(plain.translate(_ESCAPES))
+
+
+_known = lru_cache(2048)(_escaped)  # names of classes and of columns, words, round numbers: most come again and again
 
 
 def join(parts: Iterable[Inner], between: str = "") -> Html:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -117,6 +118,6 @@ def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def finite(values: list[Any]) -> list[float]:
+def finite(values: Iterable[Any]) -> list[float]:
     """Return the values that are there."""
     return [float(v) for v in values if v is not None]

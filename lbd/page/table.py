@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from lbd.page.numbers import NONE, ago, count, epoch, finite, latency, percent, 
 
 ERROR_LINE = 0.02  # fixed, so that rows can be compared by eye
 SPARK = 30  # minutes
+WINDOWS = ("1d", "30m", "5m")  # of uptime
 COLUMNS = (
     ("c-state", "State", None),
     ("c-name", "Deployment", None),
@@ -96,7 +98,7 @@ def _styled(style: str | None, *inner: Inner) -> Html:
 
 def _cells(tier: dict[str, Any], told: dict[str, Any], now: float, floor: float | None) -> list[Html]:
     slo, history = tier["slo"], told["history"]
-    p95s, ratios = history["ttft_p95_s"][-SPARK:], history["error_ratio"][-SPARK:]
+    p95s, ratios = tuple(history["ttft_p95_s"][-SPARK:]), tuple(history["error_ratio"][-SPARK:])
     return [
         _cell("c-state", state.sign(told["state"]), _sub("for ", ago(epoch(told["state_since"]), now))),
         el("th", *_name(told, now), class_="c-name", scope="row"),
@@ -134,12 +136,12 @@ def _ttft(told: dict[str, Any], target: float) -> list[Inner]:
     return [span("three", *numbers), marks.bullet(q["p50"], q["p95"], q["p99"], target)]
 
 
-def _range(what: str, values: list[Any]) -> str:
+def _range(what: str, values: Iterable[Any]) -> str:
     known = finite(values)
     return f"{what}: none" if not known else f"{what}: {latency(min(known))} to {latency(max(known))}"
 
 
-def _errors(told: dict[str, Any], limit: float, ratios: list[Any]) -> list[Inner]:
+def _errors(told: dict[str, Any], limit: float, ratios: tuple[Any, ...]) -> list[Inner]:
     errors = told["errors"]
     over = errors["ratio"] is not None and errors["ratio"] > limit
     highest = max(finite(ratios), default=0.0)
@@ -221,8 +223,8 @@ def _share(told: dict[str, Any]) -> list[Inner]:
 def _uptime(told: dict[str, Any]) -> list[Inner]:
     up, cells = told["uptime"], told["uptime_cells"]
     words = f"up {percent(up['1d'], 2)} of a day, {percent(up['30m'], 2)} of 30 min, {percent(up['5m'], 2)} of 5 min"
-    numbers = [percent(up[window], 1) for window in ("1d", "30m", "5m")]
-    drawn = None if cells is None else marks.uptime([cells["1d"], cells["30m"], cells["5m"]], words)
+    numbers = [percent(up[window], 1) for window in WINDOWS]
+    drawn = None if cells is None else marks.uptime(tuple(tuple(cells[window]) for window in WINDOWS), words)
     return [drawn, span("three", *(span(None, number.replace("\u202f%", "")) for number in numbers))]
 
 

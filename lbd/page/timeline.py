@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from lbd.page import state
@@ -24,20 +25,26 @@ def kind_of(event: dict[str, Any]) -> str:
     return "orders" if event["by"] is not None else "other"
 
 
-def panel(events: list[dict[str, Any]], alerts: list[dict[str, Any]], now: float, *, ids: frozenset[str]) -> Html:
-    """Return the panel; ``events`` are oldest first, ``ids`` the deployments that have a page."""
+def panel(
+    events: list[dict[str, Any]], alerts: list[dict[str, Any]], now: float, *, ids: frozenset[str]
+) -> Generator[None, None, Html]:
+    """Return the panel, event by event; ``events`` are oldest first, ``ids`` the deployments that have a page."""
     last = list(reversed(events[-SHOWN:]))
     chips: list[Html] = []
     for i, (value, word) in enumerate(_FILTERS):
         chips.append(el("input", type="radio", name="events", id=f"events-{value}", checked=i == 0, class_="chip"))
         chips.append(el("label", word, for_=f"events-{value}"))
+    items = []
+    for event in last:
+        items.append(item(event, ids))
+        yield
     older = el("li", el("a", "older ones", href="/events")) if len(last) == SHOWN else None
     return el(
         "section",
         el("h2", "Timeline "),
         *chips,
         alarms(alerts, now),
-        el("ol", *[item(event, ids) for event in last], older, class_="events", tabindex="0", aria_label="Events")
+        el("ol", *items, older, class_="events", tabindex="0", aria_label="Events")
         if last
         else el("p", "nothing has happened yet", class_="dim"),
         class_="panel timeline",

@@ -6,7 +6,8 @@ first: the daemon's tick, or a reader. What nobody looked at for more than an ho
 
 from __future__ import annotations
 
-from lbd.model.units import Instant
+from lbd.model.units import Instant, Ratio
+from lbd.state.presence import Presence
 from lbd.state.quantile import merged
 from lbd.state.row import Minute, Row
 from lbd.state.window import MINUTE
@@ -41,3 +42,13 @@ def minutes(row: Row, count: int, now: Instant) -> list[Minute]:
     note(row, now)
     end = now - now % MINUTE
     return [row.past.get(end - (count - i) * MINUTE, NOTHING) for i in range(count)]
+
+
+def uptime(row: Row, level: int, each: int, count: int, now: Instant) -> list[Ratio | None]:
+    """Return the uptime in ``count`` pieces of ``each`` slots of a level of the windows, oldest first."""
+    slots = [presence for _, presence in row.presence.series(level, each * count, now)]
+    pieces = [Presence() for _ in range(count)]
+    for i, presence in enumerate(slots):
+        if presence is not None:
+            pieces[i // each].merge(presence)
+    return [None if (share := piece.share()) is None else round(share, 4) for piece in pieces]

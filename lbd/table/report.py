@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -16,11 +16,10 @@ from lbd.model.outcome import Verdict
 from lbd.model.provider import Deadlines, TierSpec
 from lbd.model.scored import ScoredOut
 from lbd.model.service import CellsOut
-from lbd.model.table import SIZE_BOUNDS, AdminState
+from lbd.model.table import SIZE_BOUNDS, AdminState, DeploymentView
 from lbd.model.units import NANO_PER_USD, DeploymentId, Instant, NanoUsd, Ratio, Seconds, WallTime
 from lbd.state import breaker, health, outlier, past, quality, quota, scores, warmup
 from lbd.state.breaker import Phase
-from lbd.state.presence import Presence
 from lbd.state.quantile import Sketch, merged
 from lbd.state.row import LIVENESS, Row, concurrency
 from lbd.state.scores import EVERY
@@ -37,7 +36,7 @@ def rfc3339(wall: WallTime) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def build(
+def building(
     owner: Owner,
     tiers: tuple[TierSpec, ...],
     now: Instant,
@@ -50,29 +49,32 @@ def build(
     spent: Mapping[DeploymentId, NanoUsd],
     deadlines: Deadlines,
     terms: Mapping[str, Term],
-) -> out.ProvidersOut:
-    """Return the whole document."""
+) -> Generator[None, None, out.ProvidersOut]:
+    """Return the whole document, built row by row: whoever builds it beside other work does that in between."""
     owner.fold()
-    views = outlook(owner.snapshot, deadlines, terms)
-    attempts = {r.spec.id: sum(_attempts(r, FIVE_MINUTES, now).by_kind.values()) for r in owner.rows}
-    shares = Shares(views, attempts, sum(attempts.values()))
-    rows = {tier.name: [r for r in owner.rows if r.spec.tier == tier.name] for tier in tiers}
-    listed = [
-        out.TierOut(
-            tier.name,
-            out.SloOut(tier.ttft_p95_s, tier.error_rate_max),
-            [deployment(owner, r, now, wall, probe_every_s, spent.get(r.spec.id, 0), shares) for r in rows[tier.name]],
-        )
-        for tier in tiers
-        if rows[tier.name]
-    ]
+    # all of one moment: a reload in between may bring other rows
+    snapshot, reviewed_at = owner.snapshot, owner.reviewed_at
+    every = [Seen(row, snapshot.rows[row.index], owner.quota_of(row)) for row in owner.rows]
     status, summary = verdict(owner, now, probe_every_s)
-    snapshot = owner.snapshot
+    yield
+    views = outlook(snapshot, deadlines, terms)
+    yield
+    attempts = {r.row.spec.id: sum(_attempts(r.row, FIVE_MINUTES, now).by_kind.values()) for r in every}
+    shares = Shares(views, attempts, sum(attempts.values()))
+    listed = []
+    for tier in tiers:
+        rows = []
+        for seen in every:
+            if seen.row.spec.tier == tier.name:
+                yield
+                rows.append(deployment(seen, now, wall, probe_every_s, spent.get(seen.row.spec.id, 0), shares))
+        if rows:
+            listed.append(out.TierOut(tier.name, out.SloOut(tier.ttft_p95_s, tier.error_rate_max), rows))
     return out.ProvidersOut(
         schema=out.SCHEMA,
         generation=snapshot.generation,
         time=rfc3339(wall),
-        data_age_ms=round(max(0.0, now - owner.reviewed_at) * 1000, 1),
+        data_age_ms=round(max(0.0, now - reviewed_at) * 1000, 1),
         status=status,
         summary=summary,
         version=__version__,
@@ -81,6 +83,14 @@ def build(
         config=config,
         probe_spend=probe_spend,
     )
+
+
+class Seen(NamedTuple):
+    """One row, its view in a snapshot, and the rate limits that it is under."""
+
+    row: Row
+    view: DeploymentView
+    limits: quota.Quota
 
 
 class Shares(NamedTuple):
@@ -92,11 +102,11 @@ class Shares(NamedTuple):
 
 
 def deployment(
-    owner: Owner, row: Row, now: Instant, wall: WallTime, probe_every_s: Seconds, spent: NanoUsd, shares: Shares
+    seen: Seen, now: Instant, wall: WallTime, probe_every_s: Seconds, spent: NanoUsd, shares: Shares
 ) -> out.DeploymentOut:
     """Return one row."""
+    row, view, limits = seen
     meant = shares.meant.get(row.spec.id, Outlook())
-    limits, view = owner.quota_of(row), owner.snapshot.rows[row.index]
     reason, b, spec, provider = row.reason, row.breaker, row.spec, row.provider
     ages = [now - p.at for p in row.probes.values()]
     live = row.probes.get(LIVENESS)
@@ -281,14 +291,4 @@ def _history(row: Row, now: Instant) -> out.HistoryOut:
 
 
 def _cells(row: Row, now: Instant) -> CellsOut:
-    return CellsOut(*(_pieces(row, *of, now) for of in ((0, 3, 10), (1, 3, 10), (2, 4, 12))))
-
-
-def _pieces(row: Row, level: int, each: int, count: int, now: Instant) -> list[float | None]:
-    """Return the uptime of ``count`` pieces of so many slots each."""
-    slots = [presence for _, presence in row.presence.series(level, each * count, now)]
-    pieces = [Presence() for _ in range(count)]
-    for i, presence in enumerate(slots):
-        if presence is not None:
-            pieces[i // each].merge(presence)
-    return [None if (share := piece.share()) is None else round(share, 4) for piece in pieces]
+    return CellsOut(*(past.uptime(row, *of, now) for of in ((0, 3, 10), (1, 3, 10), (2, 4, 12))))

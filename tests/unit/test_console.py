@@ -93,24 +93,24 @@ def test_what_is_wrong_with_the_daemon_itself_makes_health_warn() -> None:
             await env.sleep(30)
             app = s.app
 
-            def warns(word: str) -> None:
+            async def warns(word: str) -> None:
                 status, document = s.console.health()
                 assert status == "warn" and s.console.ready()[0]
                 assert word in document.get("output", "") or word == "late"
-                told = json.loads(s.console.providers()[1])
+                told = json.loads((await s.console.providers())[1])
                 assert told["status"] == "warn"
 
             app.persistence.up = False
-            warns("store")
+            await warns("store")
             assert s.console.health()[1]["checks"]["store:uptime"][0]["status"] == "warn"
             app.persistence.up = True
             app.reloads.last_ok = False
             await env.sleep(1)
-            warns("reload")
+            await warns("reload")
             app.reloads.last_ok = True
             app.tasks.loops["tick"].running = False
             await env.sleep(1)
-            warns("tick")
+            await warns("tick")
             app.tasks.loops["tick"].running = True
             app.ticked_at = env.now() - TICK_LATE_S - 0.1
             app.owner.touch(0, transition=True)
@@ -136,7 +136,7 @@ def test_what_nothing_is_heard_of_makes_health_warn() -> None:
             assert status == "warn" and "no_news" in document["output"]
             (check,) = document["checks"]["a/m-a:state"]
             assert check["status"] == "warn" and "no_news" in check["output"]
-            assert json.loads(s.console.providers()[1])["status"] == "warn"
+            assert json.loads((await s.console.providers())[1])["status"] == "warn"
             assert s.console.ready()[0]
 
     play(main)
@@ -186,15 +186,15 @@ def test_the_provider_table_is_built_once_for_all_viewers() -> None:
     async def main(env: VirtualEnv) -> None:
         async with sim(env) as s:
             await env.sleep(30)
-            etag, body = s.console.providers()
-            assert s.console.providers()[1] is body
+            etag, body = await s.console.providers()
+            assert (await s.console.providers())[1] is body
             s.app.owner.order(s.app.owner.rows[0], AdminState.DRAIN, by="me", reason="disk")
-            other, changed = s.console.providers()
+            other, changed = await s.console.providers()
             assert other != etag
             rows = {r["id"]: r for t in json.loads(changed)["tiers"] for r in t["deployments"]}
             assert rows["a/m-a"]["admin"]["state"] == "drain"
             await env.sleep(1)
-            assert s.console.providers()[0] != other
+            assert (await s.console.providers())[0] != other
 
     play(main)
 
@@ -207,7 +207,7 @@ def test_looking_costs_the_providers_nothing() -> None:
             await env.sleep(5)
             sent = s.world.attempts, sum(h.probes for h in s.world.hosts.values())
             for _ in range(50):
-                s.console.providers()
+                await s.console.providers()
                 s.console.health()
                 s.console.config()
                 s.console.explain(BODY, {})

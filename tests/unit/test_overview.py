@@ -35,7 +35,7 @@ def test_the_document_tells_of_the_daemon_and_of_every_way() -> None:
         async with Sim(env, hosts, {"providers": rows, "surfaces": surfaces}) as s:
             for _ in range(30):
                 await s.ask(stream=True, headers={"x-lbd-surface": "support"})
-            told = orjson.loads(s.console.providers()[1])
+            told = orjson.loads((await s.console.providers())[1])
         service = told["service"]
         assert service["rps"] > 0 and service["inflight"] == 0 and service["overhead_us"]["n"] == 30
         (slo,) = service["slo"]

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from lbd.ingress import live
 from lbd.ingress.live import Hub
+from lbd.ports.turns import Turns
 from tests.fakes.house import House
 from tests.fakes.wire import a_moment, until
 
@@ -129,20 +131,52 @@ class Pipe(asyncio.Transport):
 async def test_who_does_not_read_is_passed_over_and_then_gets_the_whole(tmp_path: Path) -> None:
     """No more than one picture waits for anybody; who is gone is let go."""
     async with House(tmp_path) as house:
-        hub = house.admin.page.hub
+        hub, turns = house.admin.page.hub, Turns(house.app.env)
         await hub.look()
         slow, quick, gone = (live.Viewer(Pipe(n)) for n in (live.MOST_WAITING + 1, 0, 0))
         gone.transport.gone = True  # type: ignore[attr-defined]
         hub._viewers = {slow, quick, gone}
-        await hub._send(b"message")
+        await hub._send(b"message", turns)
         assert slow.behind and slow.transport.written == [] and quick.transport.written == [b"message"]  # type: ignore[attr-defined]
         assert gone.gone.is_set()
         slow.transport.waiting = 0  # type: ignore[attr-defined]
-        await hub._send(b"next")
+        await hub._send(b"next", turns)
         assert b'"table"' in slow.transport.written[0] and not slow.behind  # type: ignore[attr-defined]
-        await hub._send(None)
+        await hub._send(None, turns)
         assert len(quick.transport.written) == 2  # type: ignore[attr-defined]
         hub._viewers = set()
+
+
+@pytest.mark.parametrize(
+    ("worked", "tick"),
+    [(0.0, live.TICK), (0.9 * live.BUDGET, live.TICK), (2 * live.BUDGET, 2.0), (1.0, live.SLOWEST)],
+)
+def test_a_tick_is_as_long_as_what_it_costs_wants(worked: float, tick: float) -> None:
+    """The page takes its share of a core and no more, however many look; nobody waits longer than the slowest tick."""
+    assert live.pace(worked) == pytest.approx(tick)
+    assert live.SLOWEST < live.STILL
+
+
+async def test_a_picture_that_is_costly_is_drawn_less_often(tmp_path: Path) -> None:
+    """And a transition nevertheless at once."""
+    async with House(tmp_path) as house:
+        hub, drawn = house.admin.page.hub, []
+        draw = hub._draw
+
+        async def costly(turns: Turns) -> Any:
+            turns._worked += 4 * live.TICK * live.BUDGET
+            drawn.append(asyncio.get_running_loop().time())
+            return await draw(turns)
+
+        hub._draw = costly
+        viewer = await house.tcp.get(await page(house))
+        await until(lambda: hub._running and len(drawn) > 1)
+        count = len(drawn)
+        await a_moment(2.2 * live.TICK)
+        assert len(drawn) == count
+        house.app.owner.order(house.app.owner.rows[0], "drain", by="anna", reason="x")  # type: ignore[arg-type]
+        await until(lambda: len(drawn) > count, 1.5 * live.TICK)
+        viewer.close()
 
 
 async def test_an_old_protocol_and_a_crowd_are_refused_by_name(tmp_path: Path) -> None:
@@ -188,9 +222,9 @@ async def test_many_who_open_the_page_at_once_look_at_one_picture(tmp_path: Path
         hub, drawn = house.admin.page.hub, []
         draw = hub._draw
 
-        async def counted() -> Any:
+        async def counted(turns: Turns) -> Any:
             drawn.append(1)
-            return await draw()
+            return await draw(turns)
 
         hub._draw = counted
         await asyncio.gather(*(page(house) for _ in range(20)))

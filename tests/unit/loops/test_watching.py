@@ -38,7 +38,7 @@ def test_a_dead_tier_is_told_and_its_return_too() -> None:
             told = next(a for _, body in mail.taken for a in body["alerts"] if a["rule"] == "tier_down")
             assert told["severity"] == "critical" and "a/m-a down (" in told["text"]
             assert told["text"].startswith("0 of 1 deployments of tier primary can serve")
-            document = json.loads(sim.console.providers()[1])
+            document = json.loads((await sim.console.providers())[1])
             assert "tier_down:primary" in [a["id"] for a in document["alerts"]]
             sim.world.revive("a")
             await env.sleep(500)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.page import flow
+from lbd.ports.turns import at_once
 from tests.fakes.scenes import Read, document, way
 
 WAYS = st.lists(
@@ -69,7 +70,7 @@ def test_widths_are_shares() -> None:
 def test_what_was_moved_or_treated_or_not_served_is_told_apart() -> None:
     """By colour, by dashes, by a box of its own, and by a key."""
     told = document(flow=[way("p/a", moved=True), way("p/b", treated=True), way(None, outcome="reset")])
-    read = Read(flow.panel(told))
+    read = Read(at_once(flow.panel(told)))
     assert len(read.all("path", class_="moved")) == len(read.all("path", class_="treated")) == 2 * 3
     assert read.all("rect", class_="lost")
     assert "moved before the first word" in read.text and "treated by an experiment" in read.text
@@ -78,7 +79,7 @@ def test_what_was_moved_or_treated_or_not_served_is_told_apart() -> None:
 
 def test_the_choice_of_widths_needs_no_script() -> None:
     """Both are there; one is shown by what is checked."""
-    read = Read(flow.panel(document()))
+    read = Read(at_once(flow.panel(document())))
     radios = read.all("input", name="flow-by")
     assert [r["id"] for r in radios] == ["flow-by-rps", "flow-by-usd"] and "checked" in radios[0]
     assert len(read.all("label")) == 2 and "$1.50/h" in read.text and "4.00/s" in read.text

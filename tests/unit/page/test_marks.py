@@ -42,7 +42,7 @@ def paths(drawing: Html) -> dict[str, Walked]:
 @given(VALUES, st.floats(0.001, 100))
 def test_a_line_stays_in_its_frame(values: list[float | None], limit: float) -> None:
     """Whatever is drawn, with its limit, and it is well formed."""
-    drawn = marks.spark(values, limit, "words")
+    drawn = marks.spark(tuple(values), limit, "words")
     read = Read(drawn)
     svg = read.all("svg")[0]
     assert svg["aria-label"] == "words" and read.all("path", class_="limit")
@@ -54,7 +54,7 @@ def test_a_line_stays_in_its_frame(values: list[float | None], limit: float) -> 
 @given(st.lists(st.floats(0, 3), min_size=2, max_size=60))
 def test_a_line_goes_through_every_value(values: list[float]) -> None:
     """Points that were left out lie on the straight line between those that were not."""
-    line = paths(marks.spark(values, 1.0, ""))["run"]
+    line = paths(marks.spark(tuple(values), 1.0, ""))["run"]
     top = max(1.6, max(values) * 1.05)
     assert [x for x, _ in line] == sorted({x for x, _ in line}) and line[-1][0] == len(values) - 1
     for i, value in enumerate(values):
@@ -65,27 +65,27 @@ def test_a_line_goes_through_every_value(values: list[float]) -> None:
 
 def test_a_calm_line_is_short() -> None:
     """One step, however many values."""
-    assert paths(marks.spark([0.01] * 30, 1.0, ""))["run"] == [(0, 104), (29, 104)]
-    assert paths(marks.spark([0.0, 0.16, 0.32, 0.16, 0.0], 1.0, ""))["run"] == [(0, 105), (2, 85), (4, 105)]
+    assert paths(marks.spark((0.01,) * 30, 1.0, ""))["run"] == [(0, 104), (29, 104)]
+    assert paths(marks.spark((0.0, 0.16, 0.32, 0.16, 0.0), 1.0, ""))["run"] == [(0, 105), (2, 85), (4, 105)]
 
 
 def test_what_is_above_the_limit_is_filled() -> None:
     """And nothing else is."""
-    assert "over" not in paths(marks.spark([0.1, 0.2, 0.1], 1.0, ""))
-    drawn = paths(marks.spark([0.1, 2.0, 0.1], 1.0, ""))
+    assert "over" not in paths(marks.spark((0.1, 0.2, 0.1), 1.0, ""))
+    drawn = paths(marks.spark((0.1, 2.0, 0.1), 1.0, ""))
     limit = drawn["limit"][0][1]
     assert all(y <= limit for _, y in drawn["over"]) and min(y for _, y in drawn["over"]) < limit
 
 
 def test_a_gap_breaks_the_line_and_one_value_is_a_dot() -> None:
     """No data is not drawn over."""
-    read = Read(marks.spark([1.0, 1.0, None, None, 1.0, None, 0.5, 0.5], 1.0, ""))
+    read = Read(marks.spark((1.0, 1.0, None, None, 1.0, None, 0.5, 0.5), 1.0, ""))
     assert len(read.all("path", class_="run")) == 2 and len(read.all("path", class_="dot")) == 1
 
 
 def test_little_does_not_look_like_much() -> None:
     """The scale follows the limit while values are below it."""
-    low, high = (paths(marks.spark([v, v], 1.0, ""))["run"] for v in (0.01, 0.9))
+    low, high = (paths(marks.spark((v, v), 1.0, ""))["run"] for v in (0.01, 0.9))
     assert low[0][1] > 75 and high[0][1] < 60
 
 
@@ -113,7 +113,7 @@ def test_a_drawing_whose_words_stand_beside_it_has_none_of_its_own() -> None:
 
 def test_uptime_has_a_piece_for_each_time_and_shape_as_well_as_colour() -> None:
     """What was out is lower, what is not known stands apart; pieces alike are one line."""
-    drawn = marks.uptime([[1.0, 1.0, 0.0, 0.0, None], [0.99, 0.6]], "w")
+    drawn = marks.uptime(((1.0, 1.0, 0.0, 0.0, None), (0.99, 0.6)), "w")
     found = paths(drawn)
     assert found.keys() == {"all", "out low", "none", "most", "most low"}
     assert found["all"] == [(0, 8), (5, 8)] and found["none"] == [(12, 8), (14, 8)]

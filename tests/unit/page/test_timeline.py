@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lbd.page import timeline
+from lbd.ports.turns import at_once
 from tests.fakes import console_server as made
 from tests.fakes.scenes import NOW, Read, alert, document
 
@@ -14,7 +15,7 @@ IDS = frozenset({"local-a/smollm2"})
 
 
 def drawn(*events: dict[str, Any], alerts: list[dict[str, Any]] | None = None) -> Read:
-    return Read(timeline.panel(list(events), alerts or [], NOW, ids=IDS))
+    return Read(at_once(timeline.panel(list(events), alerts or [], NOW, ids=IDS)))
 
 
 def test_the_youngest_comes_first_and_each_can_be_linked_to() -> None:

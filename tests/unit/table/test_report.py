@@ -18,6 +18,7 @@ from lbd.model.provider import Deadlines, Price, PromptSpec
 from lbd.model.report import SCHEMA, ConfigOut, ProbeSpendOut, ProvidersOut
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
+from lbd.ports.turns import at_once
 from lbd.state.evidence import HASTY
 from lbd.state.row import LIVENESS, WATCH_GAP
 from lbd.state.scores import take
@@ -35,7 +36,7 @@ VALIDATOR = jsonschema.Draft202012Validator(msgspec.json.schema(ProvidersOut))
 
 
 def built(owner: Owner, env: FakeEnv) -> ProvidersOut:
-    return report.build(
+    steps = report.building(
         owner,
         TIERS,
         env.now(),
@@ -48,6 +49,7 @@ def built(owner: Owner, env: FakeEnv) -> ProvidersOut:
         deadlines=Deadlines(),
         terms=terms(),
     )
+    return at_once(steps)
 
 
 def document(owner: Owner, env: FakeEnv) -> dict[str, Any]:
