@@ -24,7 +24,7 @@ from lbd.ports.turns import Turns
 
 TICK: Seconds = 1.0
 SLOWEST: Seconds = 5.0  # of ticks, whatever they cost
-BUDGET = 0.007  # of a core, for drawing and sending; turning to it and back comes on top
+BUDGET = 0.005  # of a core, for drawing and sending; turning to it and back comes on top
 AT_ONCE: Seconds = 0.15  # after a transition; what comes with it is drawn together
 STILL: Seconds = 10.0  # the longest time without a message: the page's script tells a quiet daemon from a lost one
 FRESH: Seconds = 0.5  # a picture this young is not drawn again for who opens the page

@@ -47,6 +47,10 @@ class Sketch:
     def merge(self, other: Sketch) -> None:
         """Add the counts of ``other``."""
         counts = self.counts
+        if not counts:
+            counts.update(other.counts)
+            self.n, self.total = other.n, other.total
+            return
         for key, count in other.counts.items():
             counts[key] = counts.get(key, 0) + count
         self.n += other.n
@@ -71,11 +75,14 @@ class Sketch:
         # rank as in the nearest-rank definition: the smallest value with at least q*n values at or below it
         ranks = [max(1, math.ceil(q * self.n)) for q in qs]
         out: list[float | None] = []
-        seen = 0
-        for key in sorted(self.counts):
-            seen += self.counts[key]
-            while len(out) < len(ranks) and seen >= ranks[len(out)]:
+        seen, rank = 0, ranks[0]
+        for key, count in sorted(self.counts.items()):
+            seen += count
+            while seen >= rank:
                 out.append(_MIDDLE * GAMMA**key)
+                if len(out) == len(ranks):
+                    return out
+                rank = ranks[len(out)]
         return out
 
     def share_within(self, value: float) -> float | None:
