@@ -90,7 +90,7 @@ class Pulse:
         self._target = target
         self._pending: list[RequestRecord] = []
         self._ways: Rolling[Ways] = Rolling(Ways, (FINE,))
-        self._overhead: Rolling[Sketch] = Rolling(Sketch, (FINE,))
+        self._overhead: Rolling[Sketch] = Rolling(Sketch, (FINE,), keep=Sketch.closed)
         self._promises: Rolling[Promises] = Rolling(Promises, (FINE, COARSE, DAILY))
         self.promised = Promises()  # since the daemon began
 

@@ -8,6 +8,7 @@ sketch of a well-behaved latency takes some dozens of entries, and merging is ad
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 
 ALPHA = 0.01  # relative error bound of a quantile
@@ -17,6 +18,8 @@ _MIDDLE = 2 / (GAMMA + 1)
 # Values are clamped into 1 us .. 10^6 s, so that a wild clock cannot grow the table without bound.
 SMALLEST, LARGEST = 1e-6, 1e6
 _KEYS = math.ceil(math.log(LARGEST) * _SCALE)  # keys lie within +- this: the range is symmetric about 1
+
+MOST = 2**48  # in a bucket that is believed when it is loaded
 
 _log = math.log
 _ceil = math.ceil
@@ -64,6 +67,10 @@ class Sketch:
         new.total = self.total
         return new
 
+    def closed(self) -> Sketch:
+        """Return it as it is kept once nothing more is added: in a fifth of the memory."""
+        return Closed(self)
+
     def quantile(self, q: float) -> float | None:
         """Return the value at quantile ``q`` (0..1), None when empty."""
         return self.quantiles((q,))[0]
@@ -97,10 +104,51 @@ class Sketch:
         return self.total / self.n if self.n else None
 
 
+class Closed(Sketch):
+    """A sketch that nothing is added to any more: two short arrays, where a dictionary takes some 30 bytes a bucket.
+
+    The slots of an hour of a busy deployment hold tens of thousands of buckets.
+    """
+
+    __slots__ = ("_keys", "_tallies")
+
+    def __init__(self, of: Sketch) -> None:
+        self._keys = array("h", of.counts)
+        try:
+            self._tallies = array("I", of.counts.values())
+        except OverflowError:
+            self._tallies = array("Q", of.counts.values())
+        self.n = of.n
+        self.total = of.total
+
+    @property
+    def counts(self) -> dict[int, int]:  # type: ignore[override]
+        """Return the counts, made anew."""
+        return dict(zip(self._keys, self._tallies, strict=True))
+
+    def add(self, _value: float) -> None:
+        """Refuse: its time is over."""
+        raise TypeError("a closed sketch takes no more values")
+
+    def merge(self, _other: Sketch) -> None:
+        """Refuse: its time is over."""
+        raise TypeError("a closed sketch takes no more values")
+
+    def copy(self) -> Sketch:
+        """Return an independent copy that is open."""
+        new = Sketch()
+        new.merge(self)
+        return new
+
+    def closed(self) -> Sketch:
+        """Return itself."""
+        return self
+
+
 def load(counts: Mapping[int, int], total: float) -> Sketch:
     """Restore a sketch from its counts and its total. Raises ValueError for what :meth:`Sketch.add` never makes."""
     # a quantile of it would have no value, or none that fits a float
-    if any(abs(k) > _KEYS for k in counts) or any(c < 1 for c in counts.values()):
+    if any(abs(k) > _KEYS for k in counts) or any(not 0 < c <= MOST for c in counts.values()):
         raise ValueError("not a sketch")
     sketch = Sketch()
     sketch.counts = dict(counts)

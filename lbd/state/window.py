@@ -36,18 +36,38 @@ class Mergeable(Protocol):
 M = TypeVar("M", bound=Mergeable)
 
 
+class _Sum(Generic[M]):
+    """What a window holds beside the open slot, until that is closed."""
+
+    __slots__ = ("final", "last", "of", "since", "start")
+
+    def __init__(self, start: float, since: float, last: float, final: M, of: M) -> None:
+        self.start = start  # of the open slot
+        self.since = since  # from when on slots count
+        self.last = last  # the start of the last slot
+        self.final = final  # the sum of those that do not change any more
+        self.of = of  # and of the last one too, if it still grows
+
+
 class Rolling(Generic[M]):
     """One quantity over time."""
 
-    __slots__ = ("_closed", "_empty", "_levels", "_start", "open")
+    __slots__ = ("_closed", "_empty", "_keep", "_levels", "_start", "open")
 
-    def __init__(self, empty: Callable[[], M], levels: tuple[tuple[float, int], ...] = (FINE, COARSE)) -> None:
+    def __init__(
+        self,
+        empty: Callable[[], M],
+        levels: tuple[tuple[float, int], ...] = (FINE, COARSE),
+        *,
+        keep: Callable[[M], M] | None = None,
+    ) -> None:
         self._empty = empty
+        self._keep = keep  # how a slot is kept that nothing is added to any more; None: as it is
         # per level: width, closed slots as (start, content), oldest first, and the slot being filled from below
         self._levels: list[tuple[float, deque[tuple[float, M]]]] = [(w, deque(maxlen=n)) for w, n in levels]
         self.open: M = empty()
         self._start = -math.inf  # nothing yet
-        self._closed: dict[float, tuple[float, M]] = {}  # window -> (open slot's start, sum of its closed slots)
+        self._closed: dict[float, _Sum[M]] = {}  # by window
 
     def at(self, now: Instant) -> M:
         """Return the open slot for ``now``, closing older ones first. Time never runs backwards here."""
@@ -59,8 +79,8 @@ class Rolling(Generic[M]):
     def _roll(self, now: Instant) -> None:
         width, closed = self._levels[0]
         if self._start != -math.inf:
-            closed.append((self._start, self.open))
             self._promote(1, self._start, self.open)
+            closed.append((self._start, self.open if self._keep is None else self._keep(self.open)))
         self.open = self._empty()
         self._start = now - now % width
 
@@ -70,7 +90,14 @@ class Rolling(Generic[M]):
             if slots and slots[-1][0] == begin:
                 slots[-1][1].merge(content)
             else:
+                self._close(slots)
                 slots.append((begin, content.copy()))
+
+    def _close(self, slots: deque[tuple[float, M]]) -> None:
+        """Keep the last slot of a coarser level for good; it grew until now."""
+        if slots and self._keep is not None:
+            start, content = slots[-1]
+            slots[-1] = start, self._keep(content)
 
     def amend(self, at: Instant, change: Callable[[M], object]) -> None:
         """Change what was added at ``at``, wherever it is kept by now."""
@@ -91,23 +118,31 @@ class Rolling(Generic[M]):
         """
         self.at(now)
         known = self._closed.get(window_s)
-        if known is None or known[0] != self._start:  # closed slots change only when one more is closed
-            known = (self._start, self._sum(window_s))
-            self._closed[window_s] = known
-        out = known[1].copy()
+        if known is None or known.start != self._start:  # closed slots change only when one more is closed
+            known = self._closed[window_s] = self._sum(window_s, known)
+        out = known.of.copy()
         out.merge(self.open)
         return out
 
-    def _sum(self, window_s: Seconds) -> M:
-        out = self._empty()
-        since = self._start - window_s
+    def _sum(self, window_s: Seconds, before: _Sum[M] | None) -> _Sum[M]:
         reaching = (level for level in self._levels if level[0] * (level[1].maxlen or 0) >= window_s)
-        width, slots = next(reaching, self._levels[-1])
-        # slots of the coarser levels already hold what the fine level closed; only the open one is missing
-        for start, content in slots:
-            if start + width > since:
-                out.merge(content)
-        return out
+        width, slots = level = next(reaching, self._levels[-1])
+        since = (self._start - window_s) // width * width
+        last, content = slots[-1] if slots else (-math.inf, None)
+        # slots of the coarser levels already hold what the fine level closed, so that the last of them still grows
+        growing = content if level is not self._levels[0] else None
+        if before is not None and (before.since, before.last) == (since, last):
+            final = before.final
+        else:
+            final = self._empty()
+            for start, closed in slots:
+                if start >= since and closed is not growing:
+                    final.merge(closed)
+        if growing is None or last < since:
+            return _Sum(self._start, since, last, final, final)
+        of = final.copy()
+        of.merge(growing)
+        return _Sum(self._start, since, last, final, of)
 
     def series(self, level: int, count: int, now: Instant) -> list[tuple[Instant, M | None]]:
         """Return the last ``count`` closed slots of a level with their start, oldest first, None where empty."""
@@ -129,7 +164,7 @@ class Rolling(Generic[M]):
 
     def restore(self, slots: Iterable[Iterable[tuple[Seconds, M]]], now: Instant) -> None:
         """Put back what :meth:`slots` returned, the ages counted from ``now``."""
-        for (width, kept), saved in zip(self._levels, slots, strict=False):
+        for i, ((width, kept), saved) in enumerate(zip(self._levels, slots, strict=False)):
             kept.clear()
             for age, content in sorted(saved, key=lambda s: -s[0]):
                 start = now - age
@@ -137,7 +172,10 @@ class Rolling(Generic[M]):
                 if kept and kept[-1][0] == begin:
                     kept[-1][1].merge(content)
                 else:
+                    self._close(kept)
                     kept.append((begin, content.copy()))  # a copy: it goes on growing, and may be at several levels
+            if i == 0:  # nothing is added to the last slot of the finest level
+                self._close(kept)
         self._closed.clear()
 
 
@@ -185,7 +223,7 @@ class Counts:
 
 def sketches() -> Rolling[Sketch]:
     """Make the windows of a latency: 1 m, 5 m and 1 h."""
-    return Rolling(Sketch, (FINE, COARSE))
+    return Rolling(Sketch, (FINE, COARSE), keep=Sketch.closed)
 
 
 def counts() -> Rolling[Counts]:

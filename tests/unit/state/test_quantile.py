@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -172,3 +173,46 @@ def test_anything_else_is_refused(counts: dict[int, int]) -> None:
     """Damaged state is told apart here, not by a percentile that fails later."""
     with pytest.raises(ValueError, match="not a sketch"):
         quantile.load(counts, 1.0)
+
+
+@given(latencies, latencies, st.floats(1e-5, 1e5))
+def test_a_closed_sketch_tells_what_the_open_one_told(a: list[float], b: list[float], value: float) -> None:
+    """Every quantile, share and sum; it can be merged into another, and copied to go on."""
+    one, closed = sketch(a), sketch(a).closed()
+    assert closed.counts == one.counts and (closed.n, closed.total) == (one.n, one.total)
+    assert closed.quantiles(QS) == one.quantiles(QS) and closed.mean() == one.mean()
+    assert closed.share_within(value) == one.share_within(value)
+    assert closed.closed() is closed
+    for into in (Sketch(), sketch(b)):
+        other = into.copy()
+        into.merge(closed)
+        other.merge(one)
+        assert (into.counts, into.n, into.total) == (other.counts, other.n, other.total)
+    copy = closed.copy()
+    copy.add(1.0)
+    assert copy.n == len(a) + 1 and closed.counts == one.counts
+
+
+def test_a_closed_sketch_takes_no_more() -> None:
+    """What was counted into it would be lost, or told twice."""
+    closed = sketch([1.0]).closed()
+    with pytest.raises(TypeError):
+        closed.add(1.0)
+    with pytest.raises(TypeError):
+        closed.merge(sketch([1.0]))
+
+
+def test_a_closed_sketch_holds_any_count() -> None:
+    """Also what a damaged file claims."""
+    huge = quantile.load({3: quantile.MOST, 4: 1}, 5.0)
+    assert huge.closed().counts == huge.counts
+    with pytest.raises(ValueError, match="not a sketch"):
+        quantile.load({3: quantile.MOST + 1}, 5.0)
+
+
+def test_a_closed_sketch_is_small() -> None:
+    """A busy deployment has hundreds of them."""
+    wide = sketch([0.001 * 1.02**i for i in range(300)])
+    closed = wide.closed()
+    size = sum(sys.getsizeof(part) for part in (closed, closed._keys, closed._tallies))  # type: ignore[attr-defined]
+    assert size < sys.getsizeof(wide.counts) / 4 and size < 8 * len(wide.counts)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lbd.model.failure import COUNTS, FailureKind
 from lbd.state import window
+from lbd.state.quantile import Sketch
 from lbd.state.window import COARSE, DAILY, DAY, FINE, FIVE_MINUTES, HALF_HOUR, HOUR, MINUTE, Counts, Rolling
 
 WIDTHS = {MINUTE: FINE[0], FIVE_MINUTES: FINE[0], HALF_HOUR: COARSE[0], HOUR: COARSE[0], DAY: DAILY[0]}
@@ -246,3 +247,41 @@ def test_what_was_counted_can_be_taken_back_whenever_and_wherever_it_is_kept(
     for at in times:
         fresh.at(at).add(None)
     assert sums(rolling, now) == sums(fresh, now)
+
+
+@given(
+    histories,
+    starts,
+    st.lists(st.tuples(st.integers(0, 39), st.sampled_from((MINUTE, FIVE_MINUTES, HOUR))), max_size=9),
+)
+def test_how_closed_slots_are_kept_changes_nothing(
+    history: list[tuple[float, int]], start: float, reads: list[tuple[int, float]]
+) -> None:
+    """Latencies in their small form: the same sums, series and saved slots, whenever read and after a restart."""
+    small, plain = window.sketches(), Rolling(Sketch, (FINE, COARSE))
+    now = start
+    for i, (gap, count) in enumerate(history):
+        now += gap
+        for rolling in (small, plain):
+            for k in range(count):
+                rolling.at(now).add(0.001 * (1 + (7 * i + k) % 40))
+        for at, w in reads:
+            if at == i:
+                assert small.over(w, now).counts == plain.over(w, now).counts
+    assert told(small, now) == told(plain, now)
+    again = window.sketches()
+    again.restore(small.slots(now), now)
+    for later in (now, now + 1, now + 45, now + 700, now + 4000):
+        for rolling in (small, plain, again):
+            rolling.at(later).add(2.0)
+        assert told(again, later)[0] == told(small, later)[0]
+        assert told(small, later) == told(plain, later)
+
+
+def told(rolling: Rolling[Sketch], now: float) -> list[Any]:
+    """Return all that can be read of a latency's windows."""
+    sums = [(s.counts, s.n, round(s.total, 9)) for s in (rolling.over(w, now) for w in (MINUTE, FIVE_MINUTES, HOUR))]
+    series = [
+        (at, s and s.counts) for level, count in ((0, 30), (1, 60)) for at, s in rolling.series(level, count, now)
+    ]
+    return [sums, series, [[(round(age, 6), s.counts) for age, s in level] for level in rolling.slots(now)]]
