@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import math
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -36,9 +38,14 @@ def resident(pid: int) -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / MIB
 
 
-def descriptors(pid: int) -> int:
-    """Count the open descriptors of a process."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def descriptors(pid: int) -> Counter[str]:
+    """Return what a process holds open, by what it is: a file's ending, or the kind of another thing."""
+    held: Counter[str] = Counter()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            target = str(link.readlink())
+            held[Path(target).suffix or target if target.startswith("/") else target.partition(":[")[0]] += 1
+    return held
 
 
 def reload_often(running: Service, configs: tuple[dict[str, object], ...], times: int, seconds: float) -> Iterator[int]:
@@ -61,10 +68,8 @@ def reload_often(running: Service, configs: tuple[dict[str, object], ...], times
 def tell(share: str, running: Service, loads: Sequence[Load], reloads: int) -> None:
     """Print how it stands."""
     answers, memory = sum(load.fates["ok"] for load in loads), resident(running.pid)
-    print(
-        f"{share}: {answers} answers, {reloads} reloads, RSS {memory:.1f} MiB, {descriptors(running.pid)} descriptors",
-        flush=True,
-    )
+    held = descriptors(running.pid).total()
+    print(f"{share}: {answers} answers, {reloads} reloads, RSS {memory:.1f} MiB, {held} descriptors", flush=True)
 
 
 class Watch(threading.Thread):
@@ -128,7 +133,11 @@ def main() -> None:
             print(f"memory in the second half: {slope:+.2f} MiB an hour, standard error {error:.2f}")
             print(f"beside them: {dict(wild.fates)}; wrong: {wild.wrong or 'none'}")
             time.sleep(REST)
-            print(f"descriptors at the start {start}, after {REST:g} s of rest {descriptors(running.pid)}")
+            end = descriptors(running.pid)
+            more = {name: end[name] - start[name] for name in start | end if end[name] != start[name]}
+            print(
+                f"descriptors at the start {start.total()}, after {REST:g} s of rest {end.total()}; more: {more or 0}"
+            )
             failed = fresh.failed + kept.failed
             ok = fresh.fates["ok"] + kept.fates["ok"]
             history = sum(r["latency_s"]["1h"]["n"] for r in running.rows().values())

@@ -41,10 +41,10 @@ def test_thousands_of_requests_of_every_kind_leave_no_descriptor_and_no_memory(t
 def settled(pid: int, most: int) -> int:
     """Return the open descriptors once there are no more than ``most``, or no fewer for three seconds."""
     end = time.monotonic() + PATIENCE
-    count, since = descriptors(pid), time.monotonic()
+    count, since = descriptors(pid).total(), time.monotonic()
     while time.monotonic() < end and count > most and time.monotonic() - since < 3.0:
         time.sleep(0.2)
-        now = descriptors(pid)
+        now = descriptors(pid).total()
         if now < count:
             count, since = now, time.monotonic()
     return count
