@@ -28,10 +28,11 @@ from lbd.config.compiled import Compiled
 from lbd.config.diff import Diff, diff, forbidden
 from lbd.decide import names
 from lbd.effect import Reloads, alternative, journal_place, known, rules, shipped_judge
-from lbd.ingress.api import ROUTES, Api, Limits
+from lbd.ingress.api import Api, Limits
 from lbd.ingress.deferred import Deferred
 from lbd.ingress.feedback import Take
 from lbd.ingress.files import Filing
+from lbd.ingress.paths import ROUTES
 from lbd.loops.alerts import Alerts
 from lbd.loops.batch import Batches
 from lbd.loops.errand import Errands

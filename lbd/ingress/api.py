@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
@@ -12,6 +11,7 @@ import orjson
 from lbd.decide import names
 from lbd.ingress import deferred, endpoints, feedback, files, guard, models
 from lbd.ingress.inbound import Inbound
+from lbd.ingress.paths import MODELS, OPENROUTER, ROUTES, reroute
 from lbd.ingress.recall import ROOM, Recall
 from lbd.ingress.reply import Bare, HttpReply
 from lbd.model.failure import Failure, FailureKind
@@ -19,31 +19,10 @@ from lbd.model.plan import Catalogue
 from lbd.pipeline import Pipeline
 from lbd.ports import Sends
 from lbd.shapes import edit, forms
-from lbd.shapes.clients import ClientShape
+from lbd.shapes.clients import ClientShape, openrouter
 from lbd.table.offered import Offer
 from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import JSON
-
-MODELS = "/v1/models"
-ROUTES = {
-    "/v1/chat/completions": "openai.chat",
-    "/v1/completions": "openai.completions",
-    "/v1/embeddings": "openai.embeddings",
-    "/v1/moderations": "openai.moderations",
-    "/v1/images/generations": "openai.images",
-    "/v1/images/edits": "openai.image_edits",
-    "/v1/audio/speech": "openai.speech",
-    "/v1/audio/transcriptions": "openai.transcriptions",
-    "/v1/audio/translations": "openai.translations",
-    "/v1/responses": "openai.responses",
-    "/v1/responses/input_tokens": "openai.input_tokens",
-    "/v1/messages": "anthropic.messages",
-    "/v1/messages/count_tokens": "anthropic.count_tokens",
-}
-# Azure's paths: the newer are OpenAI's own behind a prefix, the older name the deployment
-AZURE = "/openai/"
-OPENROUTER = "/api/v1/"  # before OpenAI's paths
-_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/([a-z/]+)")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -91,6 +70,7 @@ class Api:
         self._default = shapes["openai.chat"]
         self._anthropic = shapes["anthropic.messages"]
         self._posts = {path: shapes[name] for path, name in ROUTES.items() if name in shapes}
+        self._openrouter = {path: openrouter.spoken(shape) for path, shape in self._posts.items()}
         self._born = int(born)
         self.limits = Limits()
         self.recall = Recall()
@@ -106,11 +86,13 @@ class Api:
 
     async def handle(self, inbound: Inbound, reply: HttpReply) -> None:
         """Answer one request, whatever it is."""
-        request_id, deployment = "", None
-        shape = self._posts.get(inbound.path)
+        request_id, deployment, posts = "", None, self._posts
+        shape = posts.get(inbound.path)
         if shape is None:
-            deployment = _reroute(inbound)
-            shape = self._posts.get(inbound.path)
+            if inbound.path.startswith(OPENROUTER):
+                posts = self._openrouter
+            deployment = reroute(inbound)
+            shape = posts.get(inbound.path)
         try:
             refusal = inbound.refusal or self._guard(inbound, shape)
             if refusal is None and shape is not None and inbound.method == "POST":
@@ -124,12 +106,12 @@ class Api:
             refusal = Failure(FailureKind.INTERNAL, f"lbd itself failed; its log says more under {request_id}")
             if reply.started:
                 if not reply.ended:
-                    reply.end((shape or self._shape_of(inbound)).error_event(refusal))
+                    reply.end((shape or self._shape_of(inbound, posts)).error_event(refusal))
                 return
         if refusal is not None:
             to, more = _to(inbound, reply), _allow(refusal, shape or (inbound.path == feedback.PATH or None))
             request_id = request_id or self._pipeline.next_id()
-            self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound), to, more)
+            self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound, posts), to, more)
 
     async def _serve(self, inbound: Inbound, body: bytes, shape: ClientShape, reply: HttpReply) -> Failure | None:
         if inbound.path != deferred.PATH:
@@ -172,10 +154,9 @@ class Api:
         to.send(200, self._pipeline.told(self._pipeline.next_id(), inbound) + JSON, told)
         return None
 
-    def _shape_of(self, inbound: Inbound) -> ClientShape:
+    def _shape_of(self, inbound: Inbound, posts: Mapping[str, ClientShape]) -> ClientShape:
         """Return whose clients ask, where the path does not tell."""
-        theirs = inbound.header("anthropic-version") is not None or inbound.path.startswith("/v1/messages")
-        return self._anthropic if theirs else self._default
+        return self._anthropic if _anthropics(inbound) else posts.get("/v1/chat/completions", self._default)
 
     def _guard(self, inbound: Inbound, shape: ClientShape | None) -> Failure | None:
         host, origin = inbound.field(b"host"), inbound.field(b"origin")
@@ -261,30 +242,14 @@ class Api:
         if asked is not None:
             body = endpoints.document(asked, self._offers(names.rows(self._catalogue(), asked)), self._born)
         else:
-            theirs = self._shape_of(inbound) is self._anthropic
-            body = models.document(name, shown, self._born, anthropics=theirs)
+            body = models.document(name, shown, self._born, anthropics=_anthropics(inbound))
         encoded = orjson.dumps(body)
         reply.send(200, self._pipeline.told(self._pipeline.next_id(), inbound) + JSON, encoded)
         return None
 
 
-def _reroute(inbound: Inbound) -> str | None:
-    """Bring a path to the form that is known here; return the deployment that one of Azure's names."""
-    if not inbound.path.startswith("/"):
-        inbound.to_origin_form()
-    if inbound.path.startswith(OPENROUTER) and endpoints.named(inbound.path) is None:
-        inbound.path = inbound.path.removeprefix("/api")
-    if not inbound.path.startswith(AZURE):
-        return None
-    found = _DEPLOYMENT.fullmatch(inbound.path)
-    if found is not None:
-        inbound.path = f"/v1/{found[2]}"
-        return unquote(found[1])
-    path = inbound.path.removeprefix("/openai")
-    older = f"/v1{path}"  # as the paths that name no deployment stand beside those that do
-    named = older.startswith(MODELS + "/") or files.takes(older) or deferred.takes(older)
-    inbound.path = older if named or older in ROUTES or older == MODELS else path
-    return None
+def _anthropics(inbound: Inbound) -> bool:
+    return inbound.header("anthropic-version") is not None or inbound.path.startswith("/v1/messages")
 
 
 def _named(body: bytes, model: str, put: Callable[[bytes, str], bytes]) -> bytes:

@@ -19,7 +19,7 @@ from lbd.adapt.draft import Choices
 from lbd.adapt.write import yaml_text
 from lbd.cli.main import COMMANDS, parser
 from lbd.ingress import endpoints
-from lbd.ingress.api import ROUTES
+from lbd.ingress.paths import ROUTES
 from tests.fakes.configs import checked, environment
 from tests.fakes.moved import CREDENTIAL, HOOKS
 from tests.fakes.snippets import (

@@ -19,7 +19,7 @@ import pytest
 import structlog
 
 from lbd import plugins
-from lbd.ingress.api import ROUTES
+from lbd.ingress.paths import ROUTES
 from lbd.model.failure import FailureKind
 from lbd.model.problem import ConfigError
 from lbd.model.provider import ProviderSpec

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbd.ingress.api import ROUTES
 from lbd.ingress.inbound import Inbound
+from lbd.ingress.paths import ROUTES
 from lbd.ingress.server import Server
 from tests.fakes.caller import Caller, Listening, echo, request
 from tests.fakes.env import FakeEnv

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbd.app import App
-from lbd.ingress.api import ROUTES
+from lbd.ingress.paths import ROUTES
 from lbd.ingress.server import Server
 from lbd.upstream.client import head_bytes
 from tests.fakes.harness import compiled

@@ -663,12 +663,30 @@ async def test_openrouter_s_paths_are_known() -> None:
         told: Any = (await f.get(f"/api/v1/models/{name}/endpoints")).json["data"]
         assert told["id"] == name and told["endpoints"][0]["provider_name"]
         assert len((await f.get("/api/v1/models/auto/endpoints")).json["data"]["endpoints"]) == 2
-        assert error(await f.get("/api/v1/models/no/such/endpoints"), 404)["code"] == "model_not_found"
+        missing: Any = await f.get("/api/v1/models/no/such/endpoints")
+        assert missing.json["error"]["metadata"]["error_type"] == "model_not_found"
         assert (await f.get(f"/api/v1/models/{name}/endpoints", method="HEAD")).status == 200
         assert error(await f.get("/api/v2/models"), 404)["code"] == "unknown_url"
         assert (await f.get("/api/v1/chat/completions")).status == 405
         planned = await f.ask("x-lbd-dry-run: 1", path="/api/v1/chat/completions", provider={"order": ["a"]})
         assert planned.status == 200 and "a/m" in json.dumps(planned.json)
+
+
+async def test_openrouter_s_clients_are_told_of_failures_by_a_number() -> None:
+    """At every path of theirs, known or not; OpenAI's and Anthropic's clients by a word as ever."""
+    async with front() as f:
+        for path, status, word in (
+            ("/api/v1/chat/completions", 400, "invalid_json"),
+            ("/api/v1/nothing", 404, "unknown_url"),
+            ("/api/v1/models/no/such/endpoints", 405, None),
+        ):
+            told: Any = await f.ask(path=path, body=b"no JSON")
+            assert told.status == status and told.json["error"]["code"] == status, path
+            if word is not None:
+                assert told.json["error"]["metadata"]["error_type"] == word
+        assert isinstance((await f.ask(path="/v1/chat/completions", body=b"no JSON")).json["error"]["code"], str)
+        theirs: Any = (await f.ask(path="/api/v1/messages", body=b"no JSON")).json
+        assert theirs["type"] == "error" and "code" not in theirs["error"]
 
 
 async def test_items_that_are_referred_to_count_as_if_they_had_been_sent() -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lbd import plugins
-from lbd.ingress.api import ROUTES
+from lbd.ingress.paths import ROUTES
 from lbd.model.experiment import Arm
 from lbd.model.failure import FailureKind
 from lbd.model.judged import Judged

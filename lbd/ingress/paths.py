@@ -1,0 +1,49 @@
+"""Which path is spoken in which client shape, and the paths of other houses that stand for OpenAI's own."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from lbd.ingress import deferred, endpoints, files
+from lbd.ingress.inbound import Inbound
+
+MODELS = "/v1/models"
+ROUTES = {
+    "/v1/chat/completions": "openai.chat",
+    "/v1/completions": "openai.completions",
+    "/v1/embeddings": "openai.embeddings",
+    "/v1/moderations": "openai.moderations",
+    "/v1/images/generations": "openai.images",
+    "/v1/images/edits": "openai.image_edits",
+    "/v1/audio/speech": "openai.speech",
+    "/v1/audio/transcriptions": "openai.transcriptions",
+    "/v1/audio/translations": "openai.translations",
+    "/v1/responses": "openai.responses",
+    "/v1/responses/input_tokens": "openai.input_tokens",
+    "/v1/messages": "anthropic.messages",
+    "/v1/messages/count_tokens": "anthropic.count_tokens",
+}
+# Azure's paths: the newer are OpenAI's own behind a prefix, the older name the deployment
+AZURE = "/openai/"
+OPENROUTER = "/api/v1/"  # before OpenAI's paths
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/([a-z/]+)")
+
+
+def reroute(inbound: Inbound) -> str | None:
+    """Bring a path to the form that is known here; return the deployment that one of Azure's names."""
+    if not inbound.path.startswith("/"):
+        inbound.to_origin_form()
+    if inbound.path.startswith(OPENROUTER) and endpoints.named(inbound.path) is None:
+        inbound.path = inbound.path.removeprefix("/api")
+    if not inbound.path.startswith(AZURE):
+        return None
+    found = _DEPLOYMENT.fullmatch(inbound.path)
+    if found is not None:
+        inbound.path = f"/v1/{found[2]}"
+        return unquote(found[1])
+    path = inbound.path.removeprefix("/openai")
+    older = f"/v1{path}"  # as the paths that name no deployment stand beside those that do
+    named = older.startswith(MODELS + "/") or files.takes(older) or deferred.takes(older)
+    inbound.path = older if named or older in ROUTES or older == MODELS else path
+    return None
