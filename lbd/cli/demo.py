@@ -14,11 +14,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "exit status: 0 ended; 1 it cannot run here, or with --outage a request failed before its first content or was"
         " lost; 2 wrong arguments"
     )
-    parser.add_argument("--outage", action="store_true", help="freeze, kill and revive servers under traffic")
-    parser.add_argument("--savings", action="store_true", help="send a mixed workload and show choices and money")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--outage", action="store_true", help="freeze, kill and revive servers under traffic")
+    what.add_argument("--savings", action="store_true", help="send a mixed workload and show choices and money")
+    what.add_argument("--seconds", type=above_zero, default=None, help="show the live table for so many seconds only")
     parser.add_argument("--api-port", type=port, default=8080, help="port of the API (another one if taken)")
     parser.add_argument("--admin-port", type=port, default=8081, help="port of the admin API (another one if taken)")
-    parser.add_argument("--seconds", type=above_zero, default=None, help="end after so many seconds")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -30,6 +30,16 @@ def calls(monkeypatch: pytest.MonkeyPatch, answer: int | BaseException = 0) -> l
     return seen
 
 
+def test_one_demonstration_at_a_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What would be ignored is an error: the other two end by themselves."""
+    seen = calls(monkeypatch)
+    for wrong in (["--outage", "--savings"], ["--outage", "--seconds", "5"], ["--savings", "--seconds", "5"]):
+        with pytest.raises(SystemExit) as e:
+            cli.main(["demo", *wrong])
+        assert e.value.code == 2 and "not allowed with argument" in capsys.readouterr().err
+    assert not seen
+
+
 def test_the_words_become_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports as given, or the usual ones; --outage is another demonstration."""
     seen = calls(monkeypatch)
