@@ -24,6 +24,8 @@ RATE = 25.0
 # what may become more with time, and not with requests: the windows of an hour fill, and what Python remembers of types
 MORE = {
     "lbd.state.quantile.Sketch": 500,
+    "lbd.state.quantile.Closed": 500,
+    "array.array": 1000,
     "builtins.tuple": 750,
     "builtins.set": 200,
     "weakref.ReferenceType": 300,
