@@ -15,8 +15,8 @@ import aiohttp
 import openai
 import pytest
 
+from lbd.demo import traffic
 from lbd.demo.servers import ModelServers, ModelSpec
-from lbd.demo.traffic import Fate, Traffic, references
 from tests.e2e.conftest import MESSAGES, Daemon, tiers
 
 pytestmark = pytest.mark.real
@@ -103,9 +103,24 @@ async def test_a_cold_server_is_loading_then_serves(daemon: Daemon, mended: Mode
     assert daemon.wait_state("a/m", "recovering", "up") < 30.0
 
 
+async def said(client: openai.AsyncOpenAI, question: str, *, stream: bool) -> tuple[str, str | None]:
+    """Return a whole answer and why it ended, however it came. What breaks it raises."""
+    asked = traffic.body(question, "auto", stream)
+    asked["extra_body"] = {"cache_prompt": asked.pop("cache_prompt")}
+    if not stream:
+        (choice,) = (await client.chat.completions.create(**asked)).choices
+        return choice.message.content, choice.finish_reason
+    text, finish = "", None
+    async for event in await client.chat.completions.create(**asked):
+        for choice in event.choices:
+            assert finish is None, "something follows the finish"
+            text, finish = text + (choice.delta.content or ""), choice.finish_reason
+    return text, finish
+
+
 async def test_a_brown_out_never_breaks_an_answer(daemon: Daemon, mended: ModelServers) -> None:
-    """SIGSTOP and SIGCONT in turn: slow and uneven, but every answer is right."""
-    right = await references(mended.base_url("b"))
+    """SIGSTOP and SIGCONT in turn: slow and uneven, but every answer is right, whole or streamed."""
+    right = await traffic.references(mended.base_url("b"))
     stop = threading.Event()
 
     def brown_out() -> None:
@@ -118,14 +133,21 @@ async def test_a_brown_out_never_breaks_an_answer(daemon: Daemon, mended: ModelS
     thread = threading.Thread(target=brown_out)
     thread.start()
     try:
-        traffic = Traffic(daemon.url, "auto", right)
-        await traffic.run(3, 12)
+        async with sdk(daemon) as client:
+            tasks = []
+            for number in range(36):
+                question = traffic.QUESTIONS[number % len(traffic.QUESTIONS)]
+                tasks.append(asyncio.ensure_future(said(client, question, stream=number % 2 == 1)))
+                await asyncio.sleep(1 / 3)
+            async with asyncio.timeout(60):
+                answers = await asyncio.gather(*tasks)
     finally:
         stop.set()
         thread.join()
         mended.signal("a", signal.SIGCONT)
-    counts = traffic.counts()
-    assert counts[Fate.LOST] == counts[Fate.REFUSED] == 0, [j for j in traffic.judged if j.detail]
+    for number, (text, finish) in enumerate(answers):
+        assert text == right[number % len(right)], number
+        assert finish in ("stop", "length"), number
     assert daemon.rows()["a/m"]["state"] != "down"
 
 

@@ -57,7 +57,9 @@ class Answer:
 
     # --- OpenAI ------------------------------------------------------------------------------------------
 
-    def _counted(self) -> dict[str, int]:
+    @property
+    def counted(self) -> dict[str, int]:
+        """Return the usage in OpenAI's words."""
         return {"prompt_tokens": self.usage[0], "completion_tokens": self.usage[1], "total_tokens": sum(self.usage)}
 
     def chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
@@ -83,7 +85,7 @@ class Answer:
             out.append(self.chunk({"tool_calls": [call]}))
         out.append(self.chunk({}, self.finish))
         if usage:
-            out.append(self._event({"choices": [], "usage": self._counted()}))
+            out.append(self._event({"choices": [], "usage": self.counted}))
         return [*out, b"data: [DONE]\n\n"]
 
     def openai_unary(self) -> dict[str, Any]:
@@ -98,7 +100,7 @@ class Answer:
             "created": 1_700_000_000,
             "model": "m",
             "choices": [{"index": 0, "message": message, "finish_reason": self.finish}],
-            "usage": self._counted(),
+            "usage": self.counted,
         }
 
     # --- Anthropic ---------------------------------------------------------------------------------------
@@ -143,26 +145,34 @@ class Answer:
 
     # --- both --------------------------------------------------------------------------------------------
 
-    def events(self, shape: str, *, usage: bool = True) -> list[bytes]:
-        """Return the events of the stream in this shape."""
-        return self.anthropic_events() if shape == "anthropic" else self.openai_events(usage=usage)
-
     def unary(self, shape: str) -> dict[str, Any]:
         """Return the whole answer in this shape."""
         return self.anthropic_unary() if shape == "anthropic" else self.openai_unary()
 
 
+def asks_usage(nonce: int, shape: str) -> bool:
+    """Tell whether a client's stream is to tell the usage, in the shapes where that is asked for."""
+    return shape in ("openai", "completions") and nonce % 4 < 2
+
+
 def asked(nonce: int, shape: str, *, stream: bool) -> bytes:
     """Return the request of a client of this shape."""
-    body: dict[str, Any] = {"model": "m", "stream": stream, "max_tokens": 64}
-    body["messages"] = [{"role": "user", "content": f"Say what belongs to nonce={nonce}."}]
-    schema = {"type": "object", "properties": {"key": {"type": "string"}}}
+    text = f"Say what belongs to nonce={nonce}."
+    body: dict[str, Any] = {"model": "m", "stream": stream}
+    function = {"name": TOOL, "parameters": {"type": "object", "properties": {"key": {"type": "string"}}}}
+    tool: dict[str, Any] = {"type": "function", "function": function}
+    match shape:
+        case "responses":
+            body |= {"input": text, "max_output_tokens": 64, "store": False}
+            tool = {"type": "function", **function}
+        case "completions":
+            body |= {"prompt": text, "max_tokens": 64}
+        case _:
+            body |= {"messages": [{"role": "user", "content": text}], "max_tokens": 64}
     if shape == "anthropic":
-        tool: dict[str, Any] = {"name": TOOL, "input_schema": schema}
-    else:
-        tool = {"type": "function", "function": {"name": TOOL, "parameters": schema}}
-        if stream and nonce % 4 < 2:
-            body["stream_options"] = {"include_usage": True}
+        tool = {"name": TOOL, "input_schema": function["parameters"]}
+    if stream and asks_usage(nonce, shape):
+        body["stream_options"] = {"include_usage": True}
     if Answer(nonce).calls:
         body["tools"] = [tool]
     return json.dumps(body, separators=(",", ":")).encode()

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.faults.drive import Scenario
-from tests.faults.upstream import EVENTS, Call, chunk, pause
+from tests.faults.renderings import ESSENTIAL
+from tests.faults.upstream import Call, chunk, pause
 
 PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Welcome to the portal</body></html>"
 Fault = Callable[[Call], Awaitable[None]]
@@ -24,17 +25,12 @@ async def _both(call: Call, pieces: list[bytes], body: bytes) -> None:
     await (call.pieces(*pieces) if call.stream else call.body(body))
 
 
-def _middle(call: Call) -> int:
-    """Return a place among the events of the stream, behind the first content and before the finish."""
-    return call.draw.randrange(call.contents + 1, call.contents + len(call.answer.deltas) - 1)
-
-
 # --- no answer -------------------------------------------------------------------------------------------
 
 
 async def empty(call: Call) -> None:
     """Nothing at all."""
-    await call.body(b"", EVENTS if call.stream else "content-type: application/json")
+    await call.body(b"", call.kind)
 
 
 async def html(call: Call) -> None:
@@ -44,7 +40,7 @@ async def html(call: Call) -> None:
 
 async def html_as_asked(call: Call) -> None:
     """A page for people, that says to be what was asked for."""
-    await call.body(PAGE, EVENTS if call.stream else "content-type: application/json")
+    await call.body(PAGE, call.kind)
 
 
 async def json_null(call: Call) -> None:
@@ -80,7 +76,7 @@ async def truncated_json(call: Call) -> None:
         await call.body(call.unary[: call.draw.randrange(len(call.unary))])
         return
     events = call.events
-    at = call.draw.randrange(call.contents + len(call.answer.deltas))
+    at = call.draw.randrange(call.finish)
     begin = events[at].index(b"{") + 1
     events[at] = events[at][: call.draw.randrange(begin, len(events[at]) - 3)] + b"\n\n"
     await call.pieces(*events)
@@ -101,7 +97,7 @@ async def malformed_json(call: Call) -> None:
         await call.body(b"{" + call.unary)
         return
     events = call.events
-    at = _middle(call)
+    at = call.middle()
     events[at] = events[at].replace(b"{", b"{{", 1)
     await call.pieces(*events)
 
@@ -126,13 +122,13 @@ async def huge_event(call: Call) -> None:
             await call.send(b"x" * 10**6)
         return
     events = call.events
-    events[_middle(call)] = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 20_000_000 + b'"}}]}\n\n'
+    events[call.middle()] = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 20_000_000 + b'"}}]}\n\n'
     await call.pieces(*events)
 
 
 async def endless_line(call: Call) -> None:
     """A line of blanks that never ends, as a body and as an event."""
-    await call.head(EVENTS if call.stream else "content-type: application/json")
+    await call.head(call.kind)
     for _ in range(80):
         await call.send(chunk(b" " * 2**20))
 
@@ -144,10 +140,10 @@ async def no_finish(call: Call) -> None:
     """Neither a finish nor what comes behind it but the end mark: nobody can know whether it is whole."""
     if not call.stream:
         body = json.loads(call.unary)
-        del body["content" if call.upstream.shape == "anthropic" else "choices"]
+        del body[ESSENTIAL[call.shape]]
         await call.body(json.dumps(body).encode())
         return
-    await call.pieces(*call.events[: call.contents + len(call.answer.deltas)])
+    await call.pieces(*call.events[: call.finish])
 
 
 async def no_done(call: Call) -> None:
@@ -160,13 +156,13 @@ async def no_usage_no_done(call: Call) -> None:
     if not call.stream:
         await call.body(call.unary)
         return
-    await call.pieces(*call.events[: call.contents + len(call.answer.deltas) + 1])
+    await call.pieces(*call.events[: call.finish + 1])
 
 
 async def done_too_soon(call: Call) -> None:
     """The end mark in the middle: a fake end."""
     events = call.events
-    await (call.pieces(*events[: _middle(call)], events[-1]) if call.stream else call.body(call.unary))
+    await (call.pieces(*events[: call.middle()], events[-1]) if call.stream else call.body(call.unary))
 
 
 async def more_behind_the_end(call: Call) -> None:
@@ -190,7 +186,7 @@ async def error_finish(call: Call) -> None:
         body["choices"][0] |= {"finish_reason": "error", "error": {"code": 502, "message": "Provider failed"}}
         await call.body(json.dumps(body).encode())
         return
-    events = call.events[: _middle(call)]
+    events = call.events[: call.middle()]
     await call.pieces(*events, call.answer.chunk({"content": ""}, "error"), b"data: [DONE]\n\n")
 
 
@@ -200,7 +196,7 @@ def _erring(name: str, event: bytes, *, first: bool) -> Fault:
             data = event.partition(b"data: ")[2] or event.partition(b"error: ")[2]
             await call.body(data.strip() if b'"error"' in data else b'{"error":' + data.strip() + b"}")
             return
-        events = call.events[: call.contents if first else _middle(call)]
+        events = call.events[: call.contents if first else call.middle()]
         await call.pieces(*events, event)
 
     where = "before any content" if first else "in the middle"
@@ -223,7 +219,7 @@ def _form(name: str, text: str, change: Callable[[bytes], bytes]) -> Fault:
             await call.body(call.unary)
             return
         body = change(b"".join(call.events))
-        await call.head(EVENTS)
+        await call.head(call.kind)
         for at in range(0, len(body), 97):  # events are split at odd bytes
             await call.send(chunk(body[at : at + 97]))
             await pause(0)

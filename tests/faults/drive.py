@@ -1,8 +1,9 @@
 """Traffic through the daemon while a fault comes and goes, and what became of every request.
 
-Three deployments of one model; some have the fault. Half of the requests are streams. A request is ``ok`` (the right
-answer to the byte), a typed error, or lost, which must never be. What the fault cost beyond that is counted: attempts,
-time to the first content, how long the row that has the fault was still chosen, and how soon it was chosen again.
+Three deployments of one model; some have the fault. Half of the requests are streams, of those for calls of tools, too.
+A request is ``ok`` (the right answer to the byte), a typed error, or lost, which must never be. What the fault cost
+beyond that is counted: attempts, time to the first content, how long the row that has the fault was still chosen, and
+how soon it was chosen again.
 """
 
 from __future__ import annotations
@@ -17,17 +18,32 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.faults.answer import asked
+from tests.faults import signed
+from tests.faults.answer import Answer, asked
 from tests.faults.daemon import Flown, House, InProcess
-from tests.faults.hearing import Heard, Wrong, verdict
+from tests.faults.hearing import Heard, verdict
+from tests.faults.readers import Wrong
 from tests.faults.upstream import Door, Fault, Upstream, well
 
-PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
-# the first content, not the role: OpenAI's text or tool call, Anthropic's text or tool input
-_CONTENT = re.compile(rb'"content": ?"[^"]|"arguments": ?"[^"]|"text": ?"[^"]|"partial_json": ?"[^"]')
+PATHS = {
+    "openai": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "responses": "/v1/responses",
+    "completions": "/v1/completions",
+}
+EVERY = "+".join(PATHS)  # clients, in turn
+# behind the version that base URLs of a shape end in, the usual /v1 apart
+BASES = {"gemini": "/v1beta", "bedrock": ""}
+# the first content, not the role: OpenAI's text or tool call, Anthropic's text or tool input, an item's delta
+_CONTENT = re.compile(rb'"content": ?"[^"]|"arguments": ?"[^"]|"text": ?"[^"]|"partial_json": ?"[^"]|"delta": ?"[^"]')
 QUIET_FOR = 1.0  # seconds without a choice of the row, from which on it counts as no longer chosen
 MOST_ATTEMPTS = 1.2  # a request, over all of a scenario
 ROWS = ("a/m", "b/m", "c/m")
+SIGNING = {
+    "aws_access_key_id": signed.KEY_ID,
+    "aws_secret_access_key": signed.SECRET,
+    "region": signed.REGION,
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +59,8 @@ class Scenario:
     door: Door | None = None
     probes: bool = False  # the free probes have it, too
     shape: str = "openai"  # of the provider; its own name where it is not that of its answers
-    client: str = "openai"
+    client: str = "openai"  # or several in turn, with a + between them
+    serves: tuple[str, ...] = ()  # what deployments say to serve, where it is more than chats
     bad: int = 1  # deployments that have it, of three
     statuses: frozenset[int] = frozenset()
     cuts: bool = True
@@ -59,7 +76,19 @@ class Scenario:
     @property
     def answers(self) -> str:
         """Return the shape of its answers."""
-        return "anthropic" if self.shape == "anthropic" else "openai"
+        return self.shape if self.shape in ("anthropic", "gemini", "bedrock") else "openai"
+
+    def asks(self, nonce: int) -> tuple[str, bool]:
+        """Return the client that makes a request, and whether it wants a stream: over sixteen, every pair is there.
+
+        Text completions know no tools: where there would be a call, another client comes.
+        """
+        clients = self.client.split("+")
+        block, place = divmod(nonce, 8)
+        client = clients[(place // 2 + block // 2) % len(clients)]
+        if client == "completions" and Answer(nonce).calls:
+            client = clients[0] if clients[0] != client else "openai"
+        return client, (place + block) % 2 == 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +116,7 @@ class Ask:
     """One request of the driver, from its sending to its end."""
 
     nonce: int
+    client: str
     stream: bool
     phase: str
     sent: float = 0.0
@@ -108,7 +138,7 @@ class Ask:
 
 async def ask(port: int, asked_for: Ask, scenario: Scenario, patience_s: float) -> None:
     """Make one request on a connection of its own."""
-    shape = scenario.client
+    shape = asked_for.client
     asked_for.sent = time.time()
     body = asked(asked_for.nonce, shape, stream=asked_for.stream)
     head = f"POST {PATHS[shape]} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\n"
@@ -164,7 +194,11 @@ class Report:
     @property
     def lost(self) -> list[str]:
         """Return the requests that are lost, and how."""
-        return [f"{a.nonce} ({'stream' if a.stream else 'unary'}, {a.phase}): {a.wrong}" for a in self.asks if a.wrong]
+        return [f"{self._named(a)}: {a.wrong}" for a in self.asks if a.wrong]
+
+    @staticmethod
+    def _named(of: Ask) -> str:
+        return f"{of.nonce} ({of.client}, {'stream' if of.stream else 'unary'}, {of.phase})"
 
     def tries(self, of: Ask) -> str:
         """Return what was tried for a request, in words."""
@@ -217,7 +251,7 @@ class Report:
         if len(self.flights) != len(self.asks):
             out.append(f"{len(self.flights)} records of {len(self.asks)} requests")
         for a in self.asks:
-            told = f"{a.nonce} ({'stream' if a.stream else 'unary'}, {a.phase}) got {a.heard.status} {a.heard.error}"
+            told = f"{self._named(a)} got {a.heard.status} {a.heard.error}"
             if a.fate != "ok":
                 told += f" after {self.tries(a)}"
             if a.fate in ("early", "late") and a.ended < self.began:
@@ -241,10 +275,17 @@ def config(scenario: Scenario, pace: Pace, upstreams: list[Upstream]) -> dict[st
         row = {
             "name": name,
             "shape": scenario.shape,
-            "base_url": f"{scheme}://127.0.0.1:{upstream.port}/v1",
-            "api_key": "k",
+            "base_url": f"{scheme}://127.0.0.1:{upstream.port}{BASES.get(scenario.shape, '/v1')}",
+            **(SIGNING if scenario.shape == "bedrock" else {"api_key": "k"}),
             "connect_timeout_s": pace.connect_s,
-            "deployments": [{"model": "m", "name": "m", "price": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}}],
+            "deployments": [
+                {
+                    "model": "m",
+                    "name": "m",
+                    "price": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2},
+                    **({"serves": list(scenario.serves)} if scenario.serves else {}),
+                }
+            ],
         }
         providers.append({**row, **(scenario.rows() if i < scenario.bad else {})})
     return {
@@ -329,7 +370,7 @@ class Drive:
 
     def _start(self, house: House, phase: str) -> asyncio.Task[None]:
         self._nonce += 1
-        made = Ask(self._nonce, self._nonce % 2 == 0, phase)
+        made = Ask(self._nonce, *self.scenario.asks(self._nonce), phase)
         self._asks.append(made)
         task = asyncio.get_running_loop().create_task(ask(house.port, made, self.scenario, self.pace.patience_s))
         self._tasks.add(task)

@@ -8,15 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
-from tests.faults.answer import FINISHES, TOOL, Answer, Said
-
-WHOLE = {their: ours for ours, their in FINISHES.items()}
-
-
-class Wrong(Exception):
-    """These bytes are no answer; the message says why."""
+from tests.faults.answer import Answer, Said, asks_usage
+from tests.faults.readers import Wrong, reader, typed, whole
 
 
 @dataclass
@@ -47,20 +41,19 @@ def verdict(raw: bytes, nonce: int, shape: str, *, stream: bool, junk: bool = Fa
         heard.error = _refused(status, headers, body, shape)
         return heard
     if not stream:
-        heard.said = _whole(json.loads(body), shape)
+        heard.said = whole(json.loads(body), shape)
         if heard.said != right:
             raise Wrong(f"said {heard.said}, not {right}")
         return heard
     if headers.get("content-type", "").partition(";")[0] != "text/event-stream":
         raise Wrong(f"a stream of type {headers.get('content-type')}")
-    reader = _Anthropic() if shape == "anthropic" else _OpenAI()
+    reads = reader(shape)
     for name, data in events(body):
-        reader.take(name, data)
-    heard.said, heard.error = reader.said(), reader.error
-    heard.began = bool(heard.said.text or heard.said.tool)
+        reads.take(name, data)
+    heard.said, heard.error, heard.began = reads.said(), reads.error, reads.began
     if not counts and heard.said.usage is not None and min(heard.said.usage) > 0:
         heard.said = heard.said._replace(usage=right.usage)
-    _compare(heard, right, counted=reader.counted or (shape == "openai" and nonce % 4 < 2), ended=reader.ended)
+    _compare(heard, right, counted=reads.counted or asks_usage(nonce, shape), ended=reads.ended)
     return heard
 
 
@@ -125,41 +118,7 @@ def _refused(status: int, headers: dict[str, str], body: bytes, shape: str) -> s
         raise Wrong(f"status {status}")
     if headers.get("content-type") != "application/json":
         raise Wrong(f"an error of type {headers.get('content-type')}")
-    return _typed(json.loads(body), shape)
-
-
-def _typed(told: Any, shape: str) -> str:
-    error = told.get("error") if isinstance(told, dict) else None
-    if not isinstance(error, dict) or not isinstance(error.get("message"), str) or not error["message"]:
-        raise Wrong(f"no typed error: {told}")
-    if not isinstance(error.get("type"), str):
-        raise Wrong(f"an error without a type: {told}")
-    if shape == "anthropic":
-        if told.get("type") != "error":
-            raise Wrong(f"no error of Anthropic's shape: {told}")
-        return str(error["type"])
-    if not {"param", "code"} <= error.keys() or not isinstance(error["code"], str | None):
-        raise Wrong(f"no error of OpenAI's shape: {told}")
-    return str(error["code"] or error["type"])
-
-
-# --- whole answers ---------------------------------------------------------------------------------------
-
-
-def _whole(told: dict[str, Any], shape: str) -> Said:
-    if shape == "anthropic":
-        text = "".join(b["text"] for b in told["content"] if b["type"] == "text")
-        tool = "".join(json.dumps(b["input"]) for b in told["content"] if b["type"] == "tool_use")
-        used = told["usage"]
-        return Said(text, tool, WHOLE[told["stop_reason"]], (used["input_tokens"], used["output_tokens"]))
-    (choice,) = told["choices"]
-    message, used = choice["message"], told["usage"]
-    tool = "".join(c["function"]["arguments"] for c in message.get("tool_calls") or ())
-    if tool and {c["function"]["name"] for c in message["tool_calls"]} != {TOOL}:
-        raise Wrong(f"a call of {message['tool_calls']}")
-    finish, usage = choice["finish_reason"], (used["prompt_tokens"], used["completion_tokens"])
-    # translated arguments are the same value, in other blanks
-    return Said(message.get("content") or "", json.dumps(json.loads(tool)) if tool else "", finish, usage)
+    return typed(json.loads(body), shape)
 
 
 # --- streams ---------------------------------------------------------------------------------------------
@@ -184,97 +143,3 @@ def events(body: bytes) -> list[tuple[str, str]]:
         if data:
             out.append((name, "\n".join(data)))
     return out
-
-
-class _OpenAI:
-    def __init__(self) -> None:
-        self.error: str | None = None
-        self.ended = False
-        self.counted = False
-        self._text: list[str] = []
-        self._tool: list[str] = []
-        self._finish: str | None = None
-        self._usage: tuple[int, int] | None = None
-        self._id: str | None = None
-
-    def take(self, _name: str, data: str) -> None:
-        if self.ended or self.error is not None:
-            raise Wrong(f"behind the end: {data[:200]}")
-        if data == "[DONE]":
-            self.ended = True
-            return
-        told = json.loads(data)
-        if "error" in told:
-            self.error = _typed(told, "openai")
-            return
-        self._id = self._id or told["id"]
-        if told["id"] != self._id:
-            raise Wrong(f"two ids in one stream: {self._id}, {told['id']}")
-        if told.get("usage"):
-            if self._usage is not None:
-                raise Wrong("told the usage twice")
-            self._usage = told["usage"]["prompt_tokens"], told["usage"]["completion_tokens"]
-        for choice in told["choices"]:
-            delta = choice["delta"]
-            words = (delta.get("content") or "") + "".join(
-                call["function"].get("arguments") or "" for call in delta.get("tool_calls") or ()
-            )
-            if words and self._finish is not None:
-                raise Wrong(f"content behind the finish: {data[:200]}")
-            self._text.append(delta.get("content") or "")
-            self._tool += [call["function"].get("arguments") or "" for call in delta.get("tool_calls") or ()]
-            if choice.get("finish_reason"):
-                if self._finish is not None:
-                    raise Wrong("finished twice")
-                self._finish = choice["finish_reason"]
-
-    def said(self) -> Said:
-        return Said("".join(self._text), "".join(self._tool), self._finish, self._usage)
-
-
-class _Anthropic:
-    def __init__(self) -> None:
-        self.error: str | None = None
-        self.ended = False
-        self.counted = True
-        self._text: list[str] = []
-        self._tool: list[str] = []
-        self._finish: str | None = None
-        self._in = self._out = 0
-        self._open: set[int] = set()
-
-    def take(self, name: str, data: str) -> None:
-        if self.ended or self.error is not None:
-            raise Wrong(f"behind the end: {data[:200]}")
-        told = json.loads(data)
-        if told["type"] != name:
-            raise Wrong(f"event {name!r} of type {told['type']!r}")
-        match name:
-            case "error":
-                self.error = _typed(told, "anthropic")
-            case "message_start":
-                self._in = told["message"]["usage"]["input_tokens"]
-            case "content_block_start":
-                self._open.add(told["index"])
-            case "content_block_delta":
-                if told["index"] not in self._open:
-                    raise Wrong(f"a delta of no open block: {data[:200]}")
-                self._text.append(told["delta"].get("text", ""))
-                self._tool.append(told["delta"].get("partial_json", ""))
-            case "content_block_stop":
-                self._open.remove(told["index"])
-            case "message_delta":
-                self._finish = WHOLE[told["delta"]["stop_reason"]]
-                self._in = told["usage"].get("input_tokens") or self._in
-                self._out = told["usage"]["output_tokens"]
-            case "message_stop":
-                if self._open:
-                    raise Wrong("the end, with a block open")
-                self.ended = True
-            case "ping":
-                pass
-            case _:
-                raise Wrong(f"an event of type {name!r}")
-
-    def said(self) -> Said:
-        return Said("".join(self._text), "".join(self._tool), self._finish, (self._in, self._out))

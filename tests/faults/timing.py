@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.drive import Scenario
-from tests.faults.upstream import EVENTS, Call, chunk, pause, well
+from tests.faults.upstream import Call, chunk, pause, well
 
 
 async def slow(call: Call) -> None:
@@ -35,7 +35,7 @@ async def slow_tokens(call: Call) -> None:
         await pause(0.3)
         await well(call)
         return
-    await call.head(EVENTS)
+    await call.head(call.kind)
     for event in call.events:
         await call.send(chunk(event))
         await pause(0.02)
@@ -44,14 +44,14 @@ async def slow_tokens(call: Call) -> None:
 
 async def stall_behind_head(call: Call) -> None:
     """The head, then silence."""
-    await call.head(EVENTS if call.stream else "content-type: application/json")
+    await call.head(call.kind)
     await call.hang()
 
 
 async def stall_behind_role(call: Call) -> None:
     """What comes before the content, then silence."""
     if call.stream:
-        await call.head(EVENTS)
+        await call.head(call.kind)
         await call.send(b"".join(map(chunk, call.events[: call.contents])))
     await call.hang()
 
@@ -59,7 +59,7 @@ async def stall_behind_role(call: Call) -> None:
 async def comments_for_ever(call: Call) -> None:
     """The role, then nothing but comments that keep the connection alive: no timer may take them for an answer."""
     if call.stream:
-        await call.head(EVENTS)
+        await call.head(call.kind)
         await call.send(chunk(call.events[0]))
         while True:
             await call.send(chunk(b": still here\n\n"))
@@ -70,7 +70,7 @@ async def comments_for_ever(call: Call) -> None:
 async def empty_deltas_for_ever(call: Call) -> None:
     """Events that say nothing, without end."""
     if call.stream:
-        await call.head(EVENTS)
+        await call.head(call.kind)
         while True:
             await call.send(chunk(call.answer.chunk({"content": ""})))
             await pause(0.05)
@@ -84,9 +84,9 @@ async def stall_in_the_middle(call: Call) -> None:
         await call.head("content-type: application/json", f"content-length: {len(body)}", chunked=False)
         await call.send(body[: len(body) // 2])
         await call.hang()
-    await call.head(EVENTS)
+    await call.head(call.kind)
     events = call.events
-    count = call.draw.randrange(call.contents + 1, len(events) - 1)
+    count = call.draw.randrange(call.contents + 1, max(call.contents + 2, len(events) - 1))
     await call.send(b"".join(map(chunk, events[:count])))
     await call.hang()
 
@@ -98,7 +98,7 @@ async def stall_before_the_end(call: Call) -> None:
         await call.head("content-type: application/json")
         await call.send(chunk(body))
         await call.hang()
-    await call.head(EVENTS)
+    await call.head(call.kind)
     await call.send(b"".join(map(chunk, call.events[:-1])))
     await call.hang()
 

@@ -14,10 +14,12 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from random import Random
 from types import TracebackType
 from typing import Any, Self
 
+from tests.faults import renderings, signed
 from tests.faults.answer import Answer
 
 pause = asyncio.sleep
@@ -25,7 +27,19 @@ _NONCE = re.compile(rb"nonce=(\d+)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 JSON = "content-type: application/json"
 EVENTS = "content-type: text/event-stream"
+FRAMES = "content-type: application/vnd.amazon.eventstream"
 HEAD_LIMIT = 2**20
+# the shape that is spoken at a path, by its end
+PATHS = (
+    (b"/chat/completions", "openai"),
+    (b"/completions", "completions"),
+    (b"/responses", "responses"),
+    (b"/messages", "anthropic"),
+    (b":generateContent", "gemini"),
+    (b":streamGenerateContent?alt=sse", "gemini"),
+    (b"/converse", "bedrock"),
+    (b"/converse-stream", "bedrock"),
+)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
@@ -44,33 +58,53 @@ def chunk(data: bytes) -> bytes:
 class Call:
     """One request for a completion, and what its fault may do about it."""
 
-    def __init__(self, upstream: Upstream, writer: asyncio.StreamWriter, body: bytes, used: int) -> None:
+    def __init__(self, upstream: Upstream, writer: asyncio.StreamWriter, path: bytes, body: bytes, used: int) -> None:
         found = _NONCE.search(body)
         self.upstream = upstream
+        self.shape = next((shape for end, shape in PATHS if path.endswith(end)), "openai")
         self.writer = writer
         self.nonce = int(found[1]) if found else 0  # a probe's
         self.used = used  # requests that came over this connection before
         self.number = upstream.calls
-        self.stream = b'"stream":true' in body
+        self.stream = b'"stream":true' in body or b":stream" in path or path.endswith(b"-stream")
         self.draw = Random(self.nonce * 7919 + self.number)  # where this fault strikes this time
         self.closing = False  # the connection ends with this answer
         self.answer = Answer(self.nonce, f"{upstream.port}-{self.number}")
         self._usage = b'"include_usage":true' in body
 
+    @cached_property
+    def rendered(self) -> renderings.Rendered:
+        """Return the right stream."""
+        return renderings.stream(self.answer, self.shape, usage=self._usage)
+
     @property
     def events(self) -> list[bytes]:
         """Return the events of the right stream."""
-        return self.answer.events(self.upstream.shape, usage=self._usage)
+        return self.rendered.events.copy()
 
     @property
     def unary(self) -> bytes:
         """Return the body of the right whole answer."""
-        return json.dumps(self.answer.unary(self.upstream.shape)).encode()
+        return json.dumps(renderings.whole(self.answer, self.shape)).encode()
 
     @property
     def contents(self) -> int:
         """Return how many events of the stream come before the first content."""
-        return 3 if self.upstream.shape == "anthropic" else 1
+        return self.rendered.begin
+
+    @property
+    def finish(self) -> int:
+        """Return the number of the first event behind the content."""
+        return self.rendered.finish
+
+    def middle(self) -> int:
+        """Return a place among the events of the stream, behind the first content and before the finish."""
+        return self.draw.randrange(self.contents + 1, max(self.contents + 2, self.finish - 1))
+
+    @property
+    def kind(self) -> str:
+        """Return the content type of the right answer."""
+        return (FRAMES if self.shape == "bedrock" else EVENTS) if self.stream else JSON
 
     async def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -88,7 +122,7 @@ class Call:
         if not self.stream:
             body = self.unary
             return head(200, JSON, f"content-length: {len(body)}") + body
-        return head(200, EVENTS, chunked=True) + b"".join(map(chunk, self.events)) + b"0\r\n\r\n"
+        return head(200, self.kind, chunked=True) + b"".join(map(chunk, self.events)) + b"0\r\n\r\n"
 
     async def body(self, data: bytes, *fields: str, status: int = 200) -> None:
         """Send an answer with this body."""
@@ -96,7 +130,7 @@ class Call:
 
     async def pieces(self, *pieces: bytes) -> None:
         """Send these pieces as a whole chunked stream."""
-        await self.send(head(200, EVENTS, chunked=True) + b"".join(map(chunk, pieces)) + b"0\r\n\r\n")
+        await self.send(head(200, self.kind, chunked=True) + b"".join(map(chunk, pieces)) + b"0\r\n\r\n")
 
     async def close(self) -> None:
         """End the connection in the usual way."""
@@ -235,9 +269,13 @@ class Upstream:
                 return
             found = _LENGTH.search(top)
             body = await reader.readexactly(int(found[1]) if found else 0)
-            call = Call(self, writer, body, used)
+            path = top.split(b" ", 2)[1]
+            call = Call(self, writer, path, body, used)
             if top.startswith(b"GET") and not self.probes_too:
-                await self._probed(call, top.split(b" ", 2)[1])
+                await self._probed(call, path)
+            elif self.shape == "bedrock" and (why := signed.wrong(top, body)) is not None:
+                told = json.dumps({"message": why}).encode()
+                await call.body(told, JSON, "x-amzn-errortype: InvalidSignatureException", status=403)
             else:
                 self.calls += not top.startswith(b"GET")
                 fault = asyncio.ensure_future(self._faulty(call))
@@ -267,8 +305,10 @@ class Upstream:
             await pause(0.05)
 
     async def _probed(self, call: Call, path: bytes) -> None:
-        if path.endswith(b"/models"):
+        if path.partition(b"?")[0].endswith(b"/models"):
             told: dict[str, Any] = {"object": "list", "data": [{"id": "m", "object": "model", "type": "model"}]}
+            if self.shape == "gemini":
+                told = {"models": [{"name": "models/m", "supportedGenerationMethods": ["generateContent"]}]}
             await call.body(json.dumps(told).encode())
         elif path.endswith(b"/health"):
             await call.body(b'{"status":"ok"}')
