@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
+import orjson
 from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind, LbdError
@@ -13,8 +14,8 @@ from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Refused,
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
-from lbd.model.units import BYTES_PER_TOKEN, WallTime
-from lbd.shapes import ignore, prompts
+from lbd.model.units import WallTime
+from lbd.shapes import counting, edit, ignore, prompts
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.dialect import Dialect, Listener, Speaker, Voice
 from lbd.shapes.following import Following
@@ -63,14 +64,15 @@ def _wire(voice: Voice, heads: Heads, dialect: Dialect, model: str) -> Wire:
         fold=_Fold,
         stream_path=dialect.stream_path,
         native=False,
-        finish=None if voice.echo is None else partial(_echoed, voice.echo),
+        finish=partial(_finish, voice),
     )
 
 
-def _echoed(
-    echo: Callable[[bytes, bytes], bytes], answer: bytes, body: Body, _row: DeploymentSpec, _usage: Usage | None = None
-) -> bytes:
-    return echo(answer, body.raw)
+def _finish(voice: Voice, answer: bytes, body: Body, _row: DeploymentSpec, usage: Usage | None = None) -> bytes:
+    """Return the answer with what it says again of its request, and with counts where its provider told none."""
+    if usage is not None and usage.estimated:
+        answer = edit.with_members(answer, {"usage": orjson.dumps(voice.counts(usage))})
+    return answer if voice.echo is None else voice.echo(answer, body.raw)
 
 
 def _encode(voice: Voice, dialect: Dialect, body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
@@ -185,16 +187,12 @@ class BridgeWatch(Following):
         return b""
 
     def _count(self) -> None:
-        """Tell what is known and estimate the rest where the counts of the whole answer did not come.
-
-        Clients add them up and pay by them: nothing for a prompt that was read and an answer that is there is wrong.
-        """
-        told = self._source.usage or Usage(estimated=True)
-        unsaid = not told.completion and self.contents
-        if not (told.estimated or unsaid):
+        """Tell what is known and estimate the rest where the counts of the whole answer did not come."""
+        told = self._source.usage
+        if not counting.unsaid(told, self.contents):
             return
-        prompt = told.prompt or self._prompt()
-        self._estimate = replace(told, prompt=prompt, completion=max(told.completion, self.contents), estimated=True)
+        prompt = told.prompt if told is not None and told.prompt else self._prompt()
+        self._estimate = counting.filled(told, prompt, self.contents)
         if self.gathered is None:
             self._speaker.say((Used(self._estimate),))
         else:
@@ -203,7 +201,7 @@ class BridgeWatch(Following):
     def _prompt(self) -> int:
         """Return about how many tokens the text of the request has."""
         head = self._heads(self._asked) if self._asked else None
-        return max(1, head.text_bytes // BYTES_PER_TOKEN) if isinstance(head, Head) else 0
+        return counting.prompt_tokens(head.text_bytes) if isinstance(head, Head) else 0
 
     def end(self) -> tuple[bytes, Failure | None]:
         """The provider closed: return what completes the stream, or the failure that this end is."""

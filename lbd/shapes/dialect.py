@@ -73,4 +73,5 @@ class Voice:
     read: Callable[[bytes], Prompt]  # raises LbdError
     speak: Callable[[bool, bytes], Speaker]  # (the client wants usage in its stream, what it asked)
     whole: Callable[[Answer], bytes]  # a unary answer
+    counts: Callable[[Usage], object]  # the ``usage`` of a unary answer
     echo: Callable[[bytes, bytes], bytes] | None = None  # puts into a unary answer what it says again of what was asked

@@ -19,8 +19,8 @@ from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
-from lbd.model.units import BYTES_PER_TOKEN, WallTime
-from lbd.shapes import dig
+from lbd.model.units import WallTime
+from lbd.shapes import counting, dig
 from lbd.shapes.chat.read import decode
 from lbd.shapes.ignore import Encode
 from lbd.shapes.loose import UNREADABLE
@@ -127,7 +127,7 @@ def _finish(read: Read, answer: bytes, body: Body, row: DeploymentSpec, usage: U
         {"object": "embedding", "index": i, "embedding": _packed(vector) if packed else vector}
         for i, vector in enumerate(read(answer).vectors)
     ]
-    tokens = max(1, body.head.text_bytes // BYTES_PER_TOKEN) if usage is None else usage.prompt
+    tokens = counting.prompt_tokens(body.head.text_bytes) if usage is None else usage.prompt
     counts = {"prompt_tokens": tokens, "total_tokens": tokens}
     return orjson.dumps({"object": "list", "data": data, "model": row.upstream_model, "usage": counts})
 

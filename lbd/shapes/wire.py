@@ -117,7 +117,7 @@ class Wire:
     stream_path: str | None = None
     native: bool = True
     names_deployment: bool = True  # where paths hold the deployment's name (Azure), this one does
-    # a unary answer as the client asked for it: (answer, body, row, usage as far as it was told)
+    # a unary answer as the client asked for it: (answer, body, row, usage as it was told or is estimated)
     finish: Callable[[bytes, Body, DeploymentSpec, Usage | None], bytes] | None = None
     serves: str = "chat"  # the word of a deployment's ``serves`` that it takes
     head_usage: Callable[[Headers], Usage | None] | None = None  # of a unary answer whose body tells none

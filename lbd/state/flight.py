@@ -34,6 +34,7 @@ SHORT_WAIT: Seconds = 2.0
 # Between two tries at the same row where the provider named no wait: long enough for a worker to restart.
 PAUSE: Seconds = 0.25
 OUTAGE_PAUSE: Seconds = 0.5  # until the next try where this host itself reaches nobody
+LONGEST_PAUSE: Seconds = 16.0  # between two of them; probes, which all requests share, find sooner that it is over
 MOST_RESUMED = 2  # attempts after the first content
 CUT_OFF = frozenset({FailureKind.RESET, FailureKind.BROKEN_STREAM})  # the connection was lost, whatever the reason
 
@@ -72,13 +73,13 @@ class Flight(msgspec.Struct, frozen=True):
     broken: Failure | None = None  # what ended the stream that the client was reading
     resumable: bool = False
     resumed: int = 0
-    rounds: int = 0  # times that everybody was tried in vain, for this host's own fault
+    rounds: int = 0  # waits since everybody was tried in vain, for this host's own fault
 
 
 def sent(flight: Flight, row: DeploymentId) -> Flight:
     """Return the flight with an attempt at ``row`` under way."""
     tried = flight.tried
-    if not tried:  # nearly always; built by position, which is three times as fast as replace()
+    if not flight.attempts:  # nearly always; built by position, which is three times as fast as replace()
         return Flight(flight.arrived, flight.first_by, flight.total_by, 1, 0, (row,))
     known = row in tried
     return replace(
@@ -99,16 +100,20 @@ def failed(flight: Flight, row: DeploymentId, failure: Failure) -> Flight:
     return replace(flight, failures=(*flight.failures, (row, failure)))
 
 
-def anew(flight: Flight, now: Instant, within: Seconds) -> tuple[Flight, Instant] | None:
-    """Return the flight with everybody to be tried once more, and when; None where there is no time.
+def anew(flight: Flight, now: Instant, within: Seconds, *, over: bool = True) -> tuple[Flight, Instant] | None:
+    """Return the flight with one more try to come, and when; None where there is no time.
 
-    For when nobody was reached, and that was no fault of theirs. Each pause is twice as long as the one before.
+    For when nobody was reached, and that was no fault of theirs. Each pause is twice as long as the one before, and
+    leaves time for a last try. ``over``: nobody is left, so all may be tried once more.
     """
-    at = now + OUTAGE_PAUSE * 2.0**flight.rounds
-    if flight.committed or at >= waits_until(flight, within):
+    last = waits_until(flight, within) - OUTAGE_PAUSE
+    if flight.committed or now + OUTAGE_PAUSE > last:
         return None
-    again = replace(flight, tried=(), repeated=(), failures=flight.failures[-1:], rounds=flight.rounds + 1)
-    return again, at
+    at = min(last, now + min(OUTAGE_PAUSE * 2.0**flight.rounds, LONGEST_PAUSE))
+    rounds, failures = flight.rounds + 1, flight.failures[-1:]
+    if not over:
+        return replace(flight, failures=failures, rounds=rounds), at
+    return replace(flight, tried=(), repeated=(), failures=failures, rounds=rounds), at
 
 
 def committed(flight: Flight) -> Flight:

@@ -242,7 +242,7 @@ def fold(row: Row, now: Instant) -> None:
         if usage is None:
             continue
         volume.add(usage)
-        if usage.prompt > 0:
+        if usage.prompt > 0 and not usage.estimated:
             row.cached_share += CACHED_STEP * (min(1.0, usage.cached / usage.prompt) - row.cached_share)
         completion = usage.completion if choices == 1 else usage.completion // choices  # of one of them
         if completion > 0:

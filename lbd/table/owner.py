@@ -166,7 +166,7 @@ class Owner(Published):
         plainly = outcome is not None and not lease.trial and self.blame.way.uplink is CLEAR
         if plainly and outcome is not None and plain(row, outcome):
             later(row, outcome, lease.inflight)
-            if outcome.usage is not None:
+            if outcome.usage is not None and not outcome.usage.estimated:
                 self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
             if row.index >= 0:
                 self.touch(row.index, transition=False)
@@ -220,7 +220,7 @@ class Owner(Published):
             self.lost(row.spec.id)
 
     def _apply(self, row: Row, outcome: Outcome, now: Instant, lease: Lease) -> None:
-        if outcome.usage is not None:
+        if outcome.usage is not None and not outcome.usage.estimated:
             self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
         failure = outcome.failure
         if failure is not None and failure.kind is FailureKind.TIMEOUT_FIRST and not silence_counts(row, now):

@@ -26,7 +26,7 @@ from lbd.upstream.bounds import Bounds, silence
 from lbd.upstream.gathered import Gathered
 from lbd.upstream.headers import event_stream
 from lbd.upstream.host import Host
-from lbd.upstream.line import Line, end_of, fake_end, limits_told, masked, own_id, request_id
+from lbd.upstream.line import Line, end_of, fake_end, limits_told, masked, own_build, own_id, request_id
 from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 from lbd.upstream.wheel import TICK, Wheel
 
@@ -297,7 +297,7 @@ class Attempt:
         self.committed = True
         if self.manner is FORWARD:  # its end may be far
             self.quota = limits_told(self.line, self.headers, self._env.wall() - (now - self.head_at))
-        self.fingerprint = own_id(fingerprint(out), self.line)
+        self.fingerprint = own_build(fingerprint(out), self.line)
         self.ttft_s = now - self.sent_at
         self._look_by(now + min(QUIET, self._idle_s))
         if self._fold is not None:
@@ -357,7 +357,7 @@ class Attempt:
         if facts.failure is not None:
             self._settle(facts.failure)
         elif self.manner is WHOLE:
-            self.fingerprint = own_id(fingerprint(body), self.line)
+            self.fingerprint = own_build(fingerprint(body), self.line)
             self.answer = body if facts.answer is None else facts.answer
             self._settle(None)
         else:

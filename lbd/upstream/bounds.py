@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from lbd.decide.cutoff import cut_after
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Candidate
-from lbd.model.request import Ask, Urgency
+from lbd.model.request import Ask
 from lbd.model.table import DeploymentView
 from lbd.model.units import Instant, Seconds
 from lbd.state.flight import Flight
@@ -19,9 +20,6 @@ from lbd.upstream.manner import FOLD, FORWARD, WHOLE, Manner
 MUTE_FACTOR = 5.0
 MUTE_LEAST: Seconds = 10.0
 LONGEST_OUTPUT = 8192  # tokens of an answer whose client sets no bound; few are longer
-# How long an interactive request stays with a row that is held to meet its tier's target, in targets: an answer of
-# another one is to have begun by twice that, 3 s, also where the row's own p99 is near it.
-MOST_PATIENCE, LEAST_PATIENCE, BEGUN_BY = 1.5, 1.0, 2.0
 
 
 _tuple = tuple.__new__
@@ -59,39 +57,20 @@ def bounds_of(
 ) -> Bounds:
     """Return the bounds of an attempt at ``candidate`` that begins now.
 
-    While others are left, nobody gets more than half of what is left of the deadline, unless samples say that it needs
-    more: or a patient tier (10 s) would leave the next candidate nothing. ``next_s`` is what the next one takes, of an
-    attempt that is :func:`hurried`: it gets so much time that the next one can have begun by twice the tier's target,
-    where that leaves it the target's time; half as much again at most.
+    ``next_s``: what the next one takes, of an attempt that is hurried. See :mod:`lbd.decide.cutoff`.
     """
-    cut_at, first_by, leave_at, usual = now + candidate.cutoff_s, flight.first_by, math.inf, None
-    if next_s is not None:
-        target_s = candidate.target_s
-        spare, most = BEGUN_BY * target_s - next_s, MOST_PATIENCE * target_s
-        if spare < LEAST_PATIENCE * target_s:  # the next one could not be in time anyway
-            spare = most
-        cut_at = now + min(candidate.cutoff_s, most, spare)
-    half = (first_by - now) / 2
+    first_by, leave_at, usual = flight.first_by, math.inf, None
+    left_s = first_by - now
+    cut_at = now + cut_after(candidate, left_s, next_s=next_s, whole=manner is WHOLE)
     if manner is WHOLE:
         usual = None if view is None else view.total_p95_s
-        leave_at = now + max(half, 2 * (usual or 0.0))  # nobody is left for being as slow as it always is
-    elif cut_at - now > half:
-        cut_at = now + max(half, candidate.slow_s if candidate.fresh else 0.0)
+        leave_at = now + max(left_s / 2, 2 * (usual or 0.0))  # nobody is left for being as slow as it always is
     if manner is FOLD:  # nothing of it shows before the end: each candidate gets its cut-off at least
         first_by = min(flight.total_by, max(flight.arrived + ask.first_content_s, cut_at))
     if manner is not FORWARD:
         headers_at = math.inf
     # half the time of calling the class
     return _tuple(Bounds, (cut_at, first_by, flight.total_by, headers_at, idle_s, leave_at, usual, now + hedge_s))
-
-
-def hurried(ask: Ask, candidate: Candidate) -> bool:
-    """Tell whether who comes next matters: a row that meets its tier's target could keep an interactive request longer.
-
-    One with a target of its own has that in its cut-off already.
-    """
-    late = candidate.predicted_s <= candidate.target_s < candidate.cutoff_s
-    return late and ask.slo_s is None and ask.urgency is Urgency.INTERACTIVE
 
 
 def longest(ask: Ask, view: DeploymentView | None, usual_s: Seconds | None) -> Seconds:

@@ -22,6 +22,7 @@ from lbd.shapes.bridge import wires
 from lbd.shapes.providers import Shape
 from lbd.shapes.veil import GRAM, HIDDEN, SHORTEST, Veil
 from lbd.shapes.wire import Watch, Wire
+from lbd.upstream.pieces import Pieces
 from lbd.upstream.respond import LONGEST_ID
 from lbd.upstream.trace import NO_TRACE, Trace, traced
 
@@ -43,16 +44,6 @@ FAKE_END = Failure(
     FailureKind.BROKEN_STREAM,
     "the stream had its end mark before the answer told why it ended; `tells_finish: false` for servers that never do",
 )
-
-
-class Pieces(tuple[str, ...]):
-    """Pieces of secrets: they do not show when they are printed."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Tell nothing of them."""
-        return "Pieces(...)"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -205,14 +196,18 @@ def request_id(headers: Headers) -> str | None:
 def own_id(told: str | None, line: Line) -> str | None:
     """Return an id that a provider made up as it may be kept and told: bounded, and none of its credentials.
 
-    Every attempt has one, so it is looked at for pieces of credentials first, and hidden where there are any.
+    Every attempt has one, so it is looked at quickly for pieces of credentials first, and hidden where there are any.
     """
     if told is None:
         return None
-    for piece in line.pieces:
-        if piece in told:
-            return hidden(told, line.provider)[:LONGEST_ID]
+    if line.pieces.within(told):
+        return hidden(told, line.provider)[:LONGEST_ID]
     return told if len(told) <= LONGEST_ID else told[:LONGEST_ID]
+
+
+def own_build(told: str | None, line: Line) -> str | None:
+    """Return the name of a build as :func:`own_id` returns an id: they are few, and each comes again and again."""
+    return own_id(told, line) if told is not None and line.pieces.seen(told) else told and told[:LONGEST_ID]
 
 
 def _pieces(provider: ProviderSpec) -> Pieces:

@@ -11,7 +11,7 @@ import asyncio
 import math
 from operator import attrgetter
 
-from lbd.decide import pick
+from lbd.decide import cutoff, pick
 from lbd.model.failure import TIMEOUTS, Failure, FailureKind, Retry
 from lbd.model.money import cost
 from lbd.model.outcome import Usage
@@ -28,7 +28,7 @@ from lbd.state.row import silent_since
 from lbd.upstream import hedging
 from lbd.upstream.acquire import SHUT_DOWN, Acquired, Desk
 from lbd.upstream.attempt import Attempt
-from lbd.upstream.bounds import bounds_of, hurried, longest, overdue
+from lbd.upstream.bounds import bounds_of, longest, overdue
 from lbd.upstream.headers import event_stream
 from lbd.upstream.hedging import SOONER, Hedge
 from lbd.upstream.line import Line, Way, forwarding, put
@@ -42,6 +42,7 @@ from lbd.upstream.usage import usage_of
 
 KEEP_ALIVE_EVERY: Seconds = 15.0
 OUTAGE_LOOK: Seconds = 0.1  # whether this host reaches anybody again
+OUTAGE_PROBE: Seconds = 1.0  # a probe looks, one for all who wait
 _INTERACTIVE = Urgency.INTERACTIVE
 _started = attrgetter("started_s")
 
@@ -145,12 +146,14 @@ class Run:
                 return self._serve(attempt)
             now = self._env.now()
             verdict, query = self._next(acquired.choice.candidate, failure, now)
-            if verdict.step is Step.GIVE or (verdict.spend and not service.budget.spend(now)):
-                last = verdict.failure if verdict.step is Step.GIVE else flights.final(self._flight)
-                if not await self._outlast(last, acquired, now):
-                    return self._fail(self._desk.last_word(self._flight, last, now))
-                query, again = Query(affinity=self._ticket.affinity), None
+            over = verdict.step is Step.GIVE or (verdict.spend and not service.budget.spend(now))
+            last = flights.final(self._flight) if over and verdict.step is not Step.GIVE else verdict.failure
+            # once all were tried in vain, one try tells as much as all of them
+            if (over or self._flight.rounds) and await self._outlast(last, acquired, now, over=over):
+                query, again = Query(self._flight.tried, affinity=self._ticket.affinity), None
                 continue
+            if over:
+                return self._fail(self._desk.last_word(self._flight, last, now))
             if self._flight.committed:
                 self._keep_open()
             again = None
@@ -172,17 +175,21 @@ class Run:
         model = candidate.model if twins and larger is None else only
         return verdict, Query(self._flight.tried, model, larger, self._ticket.affinity)
 
-    async def _outlast(self, failure: Failure, acquired: Acquired, now: Instant) -> bool:
+    async def _outlast(self, failure: Failure, acquired: Acquired, now: Instant, *, over: bool) -> bool:
         """Wait a little where this host reaches nobody: that is nobody else's fault, and may pass in time."""
-        found = flights.anew(self._flight, now, self._ticket.ask.first_content_s)
-        blame, env, row = self._service.owner.blame, self._env, acquired.lease.row
+        found = flights.anew(self._flight, now, self._ticket.ask.first_content_s, over=over)
+        service, blame, env, row = self._service, self._service.owner.blame, self._env, acquired.lease.row
         if found is None or not blame.explains(row, failure.kind, now):
             return False
         self._flight, until = found
-        while env.now() < until and blame.explains(row, failure.kind, env.now()) and not self._service.closing:
+        look = now + OUTAGE_PROBE
+        while env.now() < until and blame.explains(row, failure.kind, env.now()) and not service.closing:
             await env.sleep(OUTAGE_LOOK)
+            if env.now() >= look:
+                look += OUTAGE_PROBE
+                service.silent(row.provider.name)  # whoever reaches it lets all go on who wait
         self._desk.waited_s += env.now() - now
-        return not self._service.closing
+        return not service.closing
 
     def _left(self, query: Query) -> int:
         return pick.left(self._service.ranking(self._ticket.ask), query)
@@ -296,7 +303,7 @@ class Run:
         ask = self._ticket.ask
         hedged = choice.others and manner is FORWARD and self._splicing is None and ask.urgency is _INTERACTIVE
         hedge_s = candidate.hedge_s if hedged else math.inf
-        next_s = pick.following_s(self._service.ranking(ask), flight.tried) if hurried(ask, candidate) else None
+        next_s = cutoff.next_of(self._service.ranking(ask), candidate, flight.tried)
         bounds = bounds_of(
             flight, ask, candidate, manner, view, now, headers_at, idle_s, hedge_s=hedge_s, next_s=next_s
         )
@@ -341,6 +348,7 @@ class Run:
             self._upstream_s += max(0.0, last - self._since(attempt))
             self._heard_to = last
         usage = usage_of(attempt, self._ticket.body.head, self._service.owner.snapshot.tokens_per_byte)
+        attempt.usage = usage
         nano = cost(attempt.line.spec.price, usage)
         self._spent += nano
         self._service.purses.settle(acquired.hold, nano)

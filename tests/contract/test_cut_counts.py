@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from lbd.model.outcome import Usage
-from lbd.model.request import Head
+from lbd.model.provider import DeploymentSpec
+from lbd.model.request import Body, Head
 from lbd.model.units import BYTES_PER_TOKEN
 from lbd.shapes.bridge import wires
 from lbd.shapes.clients import CLIENTS
 from lbd.shapes.providers import PROVIDERS
+from lbd.upstream.attempt import Attempt
+from lbd.upstream.usage import usage_of
 from tests.unit.shapes import amazon, streams
 from tests.unit.shapes.gemini import answers as google
 from tests.unit.shapes.messages import transcripts
@@ -132,12 +136,64 @@ def test_what_was_not_counted_is_estimated(provider: str, client: str, cut: str,
     counted = watch.usage
     assert counted is not None
     assert counted.estimated is (output is None)
-    assert counted.prompt == (head.text_bytes // BYTES_PER_TOKEN if prompt is None else prompt)
+    assert counted.prompt == (round(head.text_bytes / BYTES_PER_TOKEN) if prompt is None else prompt)
     assert counted.completion == (len(WORDS) if output is None else output)
     if fold is None:
         assert told(out + tail) == (counted.prompt, counted.completion)
     else:
         assert told(b"data: " + fold.result()) == (counted.prompt, counted.completion)
+
+
+ECHOES = {"openai.responses"}  # its answers say again what was asked
+SAID = "".join(WORDS) * 8
+_CHOICE = {"index": 0, "message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}
+_CONVERSED = {"output": {"message": {"role": "assistant", "content": [{"text": SAID}]}}, "stopReason": "end_turn"}
+# A whole answer, without its counts, and the counts as nothing but noughts.
+WHOLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "chat": (
+        {"id": "x", "object": "chat.completion", "model": "up", "choices": [_CHOICE]},
+        {"usage": dict.fromkeys(_COUNTED, 0)},
+    ),
+    "messages": (
+        {k: v for k, v in transcripts.message(transcripts.words(SAID)).items() if k != "usage"},
+        {"usage": {"input_tokens": 0, "output_tokens": 0}},
+    ),
+    "gemini": (
+        google.answer(google.candidate(google.text(SAID), finish="STOP")),
+        {"usageMetadata": {"promptTokenCount": 0, "candidatesTokenCount": 0}},
+    ),
+    "bedrock": (_CONVERSED, {"usage": {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}}),
+}
+_SPEAKS = {"anthropic": "messages", "vertex-anthropic": "messages", "gemini": "gemini", "vertex": "gemini"}
+SPEAKS = {**_SPEAKS, "bedrock": "bedrock"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "client"),
+    sorted({(p, c) for p, c, _ in pairs()}),
+)
+@pytest.mark.parametrize("noughts", [False, True])
+def test_of_a_whole_answer_as_well(provider: str, client: str, noughts: bool) -> None:
+    """Its client is told what the ledger counts; the rest of the answer is as it would be."""
+    wire = wires(PROVIDERS.load()[provider], "up")[client]
+    answer, counts = WHOLE[SPEAKS.get(provider, "chat")]
+    facts = wire.read(json.dumps({**answer, **(counts if noughts else {})}).encode(), {}, 1e9)
+    assert facts.failure is None and facts.answer is not None and wire.finish is not None
+    raw = json.dumps({"model": "m", **ASKED[client]}).encode()
+    head = CLIENTS.load()[client].read(raw)
+    assert isinstance(head, Head)
+    gone = {"usage": facts.usage, "status": 200, "failure": None, "watch": None, "answer": facts.answer, "wire": wire}
+    usage = usage_of(cast("Attempt", SimpleNamespace(**gone)), head, 1 / BYTES_PER_TOKEN)
+    size = len(SAID) // BYTES_PER_TOKEN
+    assert usage == Usage(round(head.text_bytes / BYTES_PER_TOKEN), usage.completion, estimated=True)
+    assert size <= usage.completion <= size + 1
+    row = DeploymentSpec("p/m", "p", "m", "up", "primary")
+    finished = wire.finish(facts.answer, Body(client, raw, head), row, usage)
+    assert told(b"data: " + finished) == (usage.prompt, usage.completion)
+    bare, full = json.loads(facts.answer), json.loads(finished)
+    assert {k: full[k] for k in bare if k != "usage"} | {"usage": 0} == {**bare, "usage": 0} or client in ECHOES
+    # what was told is not touched
+    assert told(b"data: " + wire.finish(facts.answer, Body(client, raw, head), row, Usage(1, 1))) == (0, 0)
 
 
 @pytest.mark.parametrize("cut", [name for name in MESSAGES if name != "counted"])

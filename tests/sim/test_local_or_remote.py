@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.ports import Endpoint, Receiver
+from lbd.state.flight import OUTAGE_PAUSE
 from tests.fakes.harness import Sim, provider
 from tests.fakes.virtual import VirtualEnv, run
 from tests.fakes.world import SimHost
@@ -253,6 +255,65 @@ def test_who_asks_while_nobody_is_reached_is_served_when_somebody_is(kind: Failu
             began = env.now()
             lost = await sim.ask(stream=True)
             assert lost.fate == "refused" and env.now() - began <= 10.5
+            mend()
+
+    run(main)
+
+
+@pytest.mark.parametrize(("waiting", "rows", "within", "lasts"), [(1, 5, 30.0, 20.0), (10, 3, 10.0, 8.9)])
+def test_waiting_for_the_way_out_costs_few_tries_and_no_time(
+    waiting: int, rows: int, within: float, lasts: float
+) -> None:
+    """One try at each row, then one alone after each pause; probes, which all share, see to it that it is soon over.
+
+    Probes look at each provider once a second at most, however many wait. Who comes then is served at the first try.
+    """
+
+    async def main(env: VirtualEnv) -> None:
+        hosts, config = away(rows)
+        config["deadlines"] = {"interactive_first_content_s": within}
+        async with Sim(env, hosts, config) as sim:
+            await sim.traffic(5, 30)
+            mend = break_way(sim, K.CONNECT)
+            broken, tries = sim.world.open, []
+
+            async def counted(endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: float) -> Any:
+                tries.append(endpoint.method)
+                return await broken(endpoint, body, receiver, by=by)
+
+            sim.world.open = counted  # type: ignore[method-assign]
+            asked = [sim.start(stream=True) for _ in range(waiting)]
+            await env.sleep(lasts)
+            mend()
+            well = env.now()
+            fresh = await sim.ask(stream=True)
+            assert fresh.fate == "ok" and fresh.headers["x-lbd-attempts"] == "1"
+            pauses = math.log2(within / OUTAGE_PAUSE + 1)
+            for task in asked:
+                answer = await task
+                assert answer.fate == "ok" and answer.first_s is not None
+                assert answer.began + answer.first_s - well <= 1.0 + 0.4, "the answer itself takes 0.3 s"
+                assert rows < int(answer.headers["x-lbd-attempts"]) <= rows + pauses + 1
+            assert tries.count("POST") <= waiting * (rows + pauses)
+            assert tries.count("GET") <= rows * (lasts + 3)
+            assert sim.opened() == 0
+
+    run(main)
+
+
+def test_who_waits_in_vain_is_told_in_time_after_few_tries() -> None:
+    """The last one half a second before its deadline."""
+
+    async def main(env: VirtualEnv) -> None:
+        hosts, config = away(5)
+        config["deadlines"] = {"interactive_first_content_s": 30.0}
+        async with Sim(env, hosts, config) as sim:
+            await sim.traffic(5, 30)
+            mend = break_way(sim, K.CONNECT)
+            lost = await sim.ask(stream=True)
+            assert lost.fate == "refused" and 29.0 <= lost.took_s <= 30.5
+            sent = [a for a in sim.app.journal.last(1)[0].attempts if a.refused is None]
+            assert len(sent) <= 5 + 5 + 5, "all, one after each pause, and all once more at the end"
             mend()
 
     run(main)

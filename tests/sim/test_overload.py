@@ -15,6 +15,7 @@ from tests.fakes.world import SimHost
 
 KEYS = {name: f"sk-{name}-0123456789abcdef" for name in "ab"}
 SLO = 1.5  # for the first content
+WHOLE_SLO = SLO + 2.0  # for a whole answer, whose tokens take 2 s
 BACKGROUND = {"x-lbd-class": "background"}
 
 
@@ -88,12 +89,21 @@ def test_four_slots_are_found_when_the_server_gets_them_and_two_when_it_loses_th
 
 
 def attained(
-    slots: int, use: float, flood: float, seed: int, *, seconds: float = 300, fifo: bool = False, hidden: bool = False
+    slots: int,
+    use: float,
+    flood: float,
+    seed: int,
+    *,
+    seconds: float = 300,
+    fifo: bool = False,
+    hidden: bool = False,
+    whole: bool = False,
 ) -> Any:
     """Return the share of interactive requests that met their target, and how many background ones were answered.
 
     ``use``: of the slots, by interactive work; ``flood``: background requests for each interactive one. ``fifo``: as if
-    there were no classes; ``hidden``: the server does not tell its slots.
+    there were no classes; ``hidden``: the server does not tell its slots. ``whole``: background answers are not
+    streamed, nor is every second one of the interactive.
     """
     out: list[float] = []
 
@@ -108,7 +118,8 @@ def attained(
 
             async def traffic(rate: float, headers: dict[str, str], kept: list[Any], draw: VirtualEnv) -> None:
                 while env.now() < begin + seconds:
-                    kept.append(sim.start("m", stream=True, headers=headers))
+                    stream = not whole or (kept is users and len(kept) % 2 == 0)
+                    kept.append(sim.start("m", stream=stream, headers=headers))
                     await env.sleep(draw.random.expovariate(rate))
 
             tasks = [env._loop.create_task(traffic(rate, {}, users, VirtualEnv(env._loop, seed)))]
@@ -121,7 +132,7 @@ def attained(
                 await task
             asked: list[Asked] = [await task for task in users]
             counted = [a for a in asked if a.began >= begin + 30]
-            met = sum(a.fate == "ok" and a.first_s is not None and a.first_s <= SLO for a in counted)
+            met = sum(a.fate == "ok" and (a.first_s or 0) <= (SLO if a.stream else WHOLE_SLO) for a in counted)
             done = [task for task in others if task.done()]
             out.extend((met / len(counted), sum(task.result().fate == "ok" for task in done)))
             for task in others:
@@ -137,6 +148,14 @@ def test_three_background_requests_for_each_interactive_one_cost_less_than_a_poi
 ) -> None:
     """Of the share of interactive requests that meet their target."""
     alone, flooded = (attained(slots, use, flood, 1, seconds=seconds) for flood in (0, 3))
+    assert alone[0] - flooded[0] < 0.01, (alone, flooded)
+    assert flooded[1] > 0
+
+
+@pytest.mark.parametrize(("slots", "use", "seconds"), [(4, 0.5, 120), (8, 0.4, 60)])
+def test_nor_do_those_whose_answers_come_whole(slots: int, use: float, seconds: float) -> None:
+    """Nothing shows of an answer that comes whole before its end; every second interactive one does, too."""
+    alone, flooded = (attained(slots, use, flood, 1, seconds=seconds, whole=True) for flood in (0, 3))
     assert alone[0] - flooded[0] < 0.01, (alone, flooded)
     assert flooded[1] > 0
 

@@ -10,7 +10,7 @@ from lbd.shapes.chat.read import read
 from lbd.shapes.chat.write import bound_name, write
 from lbd.shapes.dialect import Dialect, Voice
 
-VOICE = Voice("openai", read, speak.ChatSpeaker, speak.whole)
+VOICE = Voice("openai", read, speak.ChatSpeaker, speak.whole, speak.usage_fields)
 
 
 def _write(prompt: Prompt, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lbd.shapes.chat import passing
+from lbd.shapes.chat.speak import usage_fields
 from lbd.shapes.chat.stream import ChatWatch
 from lbd.shapes.completions import speak
 from lbd.shapes.completions.fold import CompletionsFold
@@ -10,7 +11,7 @@ from lbd.shapes.completions.read import read
 from lbd.shapes.dialect import Voice
 from lbd.shapes.wire import Wire
 
-VOICE = Voice("openai", read, speak.CompletionsSpeaker, speak.whole)
+VOICE = Voice("openai", read, speak.CompletionsSpeaker, speak.whole, usage_fields)
 COMPLETIONS = Wire(
     path="/completions",
     carries=passing.CAPABILITIES,

@@ -8,7 +8,7 @@ from lbd.model.messages import Call, Effort, Prompt, Thinking
 from lbd.model.provider import DeploymentSpec
 from lbd.shapes import tokens
 from lbd.shapes.dialect import Dialect, Voice
-from lbd.shapes.messages import hear, passing, speak
+from lbd.shapes.messages import hear, passing, speak, usage
 from lbd.shapes.messages.fold import MessagesFold
 from lbd.shapes.messages.read import read
 from lbd.shapes.messages.stream import MessagesWatch
@@ -19,7 +19,7 @@ LEAST_BUDGET = 1024  # tokens; the API refuses less
 # What a word means where only a budget is known, in tokens.
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}
 
-VOICE = Voice("anthropic", read, speak.MessagesSpeaker, speak.whole)
+VOICE = Voice("anthropic", read, speak.MessagesSpeaker, speak.whole, usage.fields)
 
 
 def carries(model: str) -> frozenset[str]:

@@ -198,3 +198,23 @@ def test_nobody_left_has_facts_too() -> None:
     facts = explain.ranking_facts(route.rank(table, ask(), TERMS), table)
     assert facts["stages"] == []
     assert [e["reason"] for e in facts["excluded"]] == ["locked_auth"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "started", "broken", "left"),
+    [
+        (True, 0.0, None, 10.0),
+        (True, 4.0, None, 6.0),
+        (True, 35.0, 30.0, 5.0),
+        (True, 11.0, None, 0.0),
+        (True, 59.0, 58.0, 1.0),
+        (False, 15.0, None, 45.0),
+        (False, 15.0, 12.0, 45.0),
+    ],
+)
+def test_the_time_that_is_left_is_that_of_the_first_content_or_of_the_whole(
+    stream: bool, started: float, broken: float | None, left: float
+) -> None:
+    """From the arrival, or from when the stream broke that is gone on with; never beyond the whole."""
+    asked = ask(stream=stream, first_content_s=10.0, total_s=60.0)
+    assert explain.time_left(asked, started, broken) == pytest.approx(left)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lbd.model.failure import CLIENT_FAULTS, TABLE, TIMEOUTS, Failure, FailureKind, Retry
 from lbd.state import flight as flights
@@ -406,3 +407,39 @@ def test_an_answer_that_was_not_good_enough_has_the_last_word() -> None:
         failures = (("p/a", Failure(kind, "x")), ("p/b", Failure(FailureKind.INVALID_ANSWER, "regex: no")))
         last = flights.final(Flight(0.0, 1.0, 1.0, failures=failures))
         assert last.kind is FailureKind.INVALID_ANSWER and last.message.endswith("Last: regex: no")
+
+
+# --- while this host reaches nobody ------------------------------------------------------------------------
+
+
+def test_each_pause_is_twice_as_long_and_there_is_a_last_try() -> None:
+    """Half a second before its time is over; after that it is told."""
+    flight, now, began = FLIGHT, FLIGHT.arrived, []
+    for _ in range(20):
+        found = flights.anew(flights.sent(flight, "p/a"), now, 30.0)
+        if found is None:
+            break
+        flight, now = found
+        began.append(now - FLIGHT.arrived)
+    assert began == [0.5, 1.5, 3.5, 7.5, 15.5, 29.5]
+    assert flight.attempts == len(began) and flight.rounds == len(began)
+    long = replace(FLIGHT, rounds=40, total_by=1e6)
+    assert flights.anew(long, 0.0, 1e6) is not None
+    found = flights.anew(long, 0.0, 1e6)
+    assert found is not None and found[1] == flights.LONGEST_PAUSE
+
+
+def test_all_may_be_tried_once_more_when_nobody_is_left() -> None:
+    """Until then who failed stays out; of the failures the last is kept. What a client has begun to read is not begun
+    anew.
+    """
+    flight = flights.sent(flights.sent(FLIGHT, "p/a"), "p/b")
+    flight = flights.failed(flights.failed(flight, "p/a", failed(K.DNS)), "p/b", failed(K.CONNECT))
+    for over, tried in ((True, ()), (False, ("p/a", "p/b"))):
+        found = flights.anew(flight, FLIGHT.arrived, 10.0, over=over)
+        assert found is not None
+        again = found[0]
+        assert (again.tried, again.rounds, again.attempts) == (tried, 1, 2)
+        assert [row for row, _ in again.failures] == ["p/b"]
+        assert flights.sent(again, "p/a").attempts == 3, "those before are not forgotten"
+    assert flights.anew(flights.committed(flight), FLIGHT.arrived, 10.0) is None

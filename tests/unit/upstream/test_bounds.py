@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from lbd.decide.cutoff import hurried
 from lbd.model.failure import FailureKind
 from lbd.model.plan import Candidate
 from lbd.model.request import Urgency
@@ -22,7 +23,6 @@ from lbd.upstream.bounds import (
     Bounds,
     bounds_of,
     exceeded,
-    hurried,
     longest,
     overdue,
     silence,

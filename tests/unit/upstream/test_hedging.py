@@ -202,7 +202,7 @@ NEVER = {
     "not asked as a stream": ({}, {}, {"stream": False}),
     "in no hurry": ({}, {}, {"headers": {"x-lbd-class": "background"}}),
     "hedging is off": ({"settings": Settings(hedge_share=0.0)}, {}, {}),
-    "both together cost too much": ({}, {}, {"headers": {"x-lbd-max-usd": "0.0003"}, "max_tokens": 100}),
+    "both together cost too much": ({}, {}, {"headers": {"x-lbd-max-usd": "0.00003"}, "max_tokens": 100}),
 }
 
 

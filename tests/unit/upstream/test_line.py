@@ -130,6 +130,14 @@ def test_every_fragment_that_is_hidden_in_a_message_is_hidden_in_an_id(begin: in
     assert line.own_id(told, made) == line.hidden(told, made.provider)
 
 
+def test_a_build_is_kept_as_an_id_is() -> None:
+    """Bounded and without credentials, also when it comes again."""
+    made = build(replace(PROVIDER, api_key=Secret("sk-canary-0123456789abcdef")))
+    for _ in range(2):
+        for told in ("fp_44709d6fcb", "fp_3456789abcdef", "r" * 999, "", None):
+            assert line.own_build(told, made) == line.own_id(told, made)
+
+
 def test_a_failure_without_credentials_in_it_is_the_same_value() -> None:
     """The usual case."""
     failure = Failure(FailureKind.SERVER, "broken", body=b"{}")
