@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,15 @@ class _Asked:
         return {**stated, "dry-run": "1"}
 
 
+class _Built(NamedTuple):
+    """The dashboard's document: the how manyth it is, of what moment, its tag, its text."""
+
+    number: int = 0
+    key: tuple[int, int, int] | None = None
+    etag: str = ""
+    body: bytes = b""
+
+
 class Console:
     """Implements :class:`lbd.ingress.admin.Views`."""
 
@@ -68,7 +77,9 @@ class Console:
         self.accounts: Books = Accounts(app)
         self.scenery: Scenery = Overview(app)
         self._building = asyncio.Lock()
-        self._document: tuple[tuple[int, int, int], str, bytes] | None = None
+        self._builds = 0
+        self._document = _Built()
+        self._writing = asyncio.Lock()
         self._metrics: dict[bool, tuple[int, bytes]] = {}
 
     @property
@@ -179,39 +190,50 @@ class Console:
         return self._app.meter.cost
 
     async def providers(self, turns: Turns | None = None) -> tuple[str, bytes]:
-        """Return the dashboard's document and its ETag; built at most once a second, others having their turn."""
-        app = self._app
-        env = app.env
-        async with self._building:  # who comes meanwhile takes what is being built
-            key = (self.owner.snapshot.generation, app.reloads.generation, int(env.now()))
-            if self._document is not None and self._document[0] == key:
-                return self._document[1], self._document[2]
-            r = app.reloads
-            steps = report.building(
-                self.owner,
-                app.compiled.tiers,
-                env.now(),
-                env.wall(),
-                probe_every_s=app.probing.settings.every_s,
-                queue=len(app.flights.queue),
-                config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
-                probe_spend=self._probe_spend(),
-                spent=self._spent(),
-                deadlines=app.compiled.deadlines,
-                terms=app.plugins.terms,
-            )
-            turns = turns or Turns(env)
-            document = await turns.all(steps)
-            # the same verdict as /health: what is wrong with the daemon itself counts too
-            document.status, summary, notes = self._verdict()
-            document.summary = "; ".join([summary, *notes])
-            await turns.rest()
-            document.service, document.flow = overview.service(app), overview.flow(app)
-            document.quality_floors, document.alerts = overview.floors(app), app.alerts.listed()
-            await turns.rest()
-            etag = f'"{key[0]}-{key[1]}-{key[2]}"'
-            self._document = (key, etag, msgspec.json.encode(document))
-            return etag, self._document[2]
+        """Return the dashboard's document and its ETag, built for all who wait for one, others having their turn.
+
+        Built anew once a second, and where something has changed since.
+        """
+        turns = turns or Turns(self._app.env)
+        before = self._builds
+        await turns.wait(self._building.acquire())
+        try:
+            # what was begun meanwhile knows all that was so when this one came, though the table may have moved on
+            if self._document.number <= before and self._document.key != self._moment():
+                self._document = await self._build(turns)
+        finally:
+            self._building.release()
+        return self._document.etag, self._document.body
+
+    def _moment(self) -> tuple[int, int, int]:
+        return self.owner.snapshot.generation, self._app.reloads.generation, int(self._app.env.now())
+
+    async def _build(self, turns: Turns) -> _Built:
+        app, r, key = self._app, self._app.reloads, self._moment()
+        self._builds = number = self._builds + 1
+        steps = report.building(
+            self.owner,
+            app.compiled.tiers,
+            app.env.now(),
+            app.env.wall(),
+            probe_every_s=app.probing.settings.every_s,
+            queue=len(app.flights.queue),
+            config=out.ConfigOut(r.generation, app.compiled.hash, report.rfc3339(r.loaded_at), r.last_error),
+            probe_spend=self._probe_spend(),
+            spent=self._spent(),
+            deadlines=app.compiled.deadlines,
+            terms=app.plugins.terms,
+        )
+        document = await turns.all(steps)
+        # the same verdict as /health: what is wrong with the daemon itself counts too
+        document.status, summary, notes = self._verdict()
+        document.summary = "; ".join([summary, *notes])
+        await turns.rest()
+        document.service, document.flow = overview.service(app), overview.flow(app)
+        document.quality_floors, document.alerts = overview.floors(app), app.alerts.listed()
+        await turns.rest()
+        etag = f'"{key[0]}-{key[1]}-{key[2]}"'
+        return _Built(number, key, etag, msgspec.json.encode(document))
 
     def probe_now(self, row: Row) -> None:
         """Have the row's provider probed at once."""
@@ -241,10 +263,10 @@ class Console:
         if record is None:
             return None
         in_order = sorted(record.attempts, key=lambda a: (a.decision.chosen is None, a.decision.at))  # nobody: the last
-        attempts = [self._attempt(a) for a in in_order]
+        attempts = [self._attempt(a, in_order[:i]) for i, a in enumerate(in_order)]
         return {**_short(record), "provenance": self._app.provenance(record), "attempts": attempts}
 
-    def _attempt(self, attempt: AttemptRecord) -> dict[str, Any]:
+    def _attempt(self, attempt: AttemptRecord, before: Sequence[AttemptRecord]) -> dict[str, Any]:
         decision = attempt.decision
         terms = self._app.plugins.terms
         snapshot = self._app.journal.snapshot(decision.generation)
@@ -276,7 +298,12 @@ class Console:
         }
         if snapshot is not None:
             ranking = explain.rank_again(snapshot, decision, terms)
-            told["ranking"] = explain.ranking_facts(ranking, snapshot, decision.chosen)
+            begun = (a for a in before if a.failure is not None and a.ttft_s is not None)
+            broken_s = max((a.ended_s for a in begun if a.ended_s <= attempt.started_s), default=None)
+            left_s = explain.time_left(decision.ask, attempt.started_s, broken_s)
+            told["ranking"] = explain.ranking_facts(
+                ranking, snapshot, decision.chosen, tried=decision.query.out, left_s=left_s
+            )
             told["replays"] = explain.replays(snapshot, decision, terms)
         return told
 
@@ -348,17 +375,18 @@ class Console:
     async def metrics(self, *, openmetrics: bool) -> tuple[bytes, str]:
         """Return the Prometheus page, written at most once a second, others having their turn in between."""
         app = self._app
-        second = int(app.env.now())
-        known = self._metrics.get(openmetrics)
-        if known is None or known[0] != second:
-            app.meter.inflight = len(app.flights.running)
-            meter, told = app.meter.copy(), facts.facts(app)
-            turns, written = Turns(app.env), []
-            for piece in page(meter, told, openmetrics=openmetrics):
-                written.append(piece)
-                await turns.rest()
-            known = self._metrics[openmetrics] = (second, "".join(written).encode())
-        return known[1], OPENMETRICS if openmetrics else TEXT
+        async with self._writing:  # who comes meanwhile takes what is being written
+            second = int(app.env.now())
+            known = self._metrics.get(openmetrics)
+            if known is None or known[0] != second:
+                app.meter.inflight = len(app.flights.running)
+                meter, told = app.meter.copy(), facts.facts(app)
+                turns, written = Turns(app.env), []
+                for piece in page(meter, told, openmetrics=openmetrics):
+                    written.append(piece)
+                    await turns.rest()
+                known = self._metrics[openmetrics] = (second, "".join(written).encode())
+            return known[1], OPENMETRICS if openmetrics else TEXT
 
 
 def _short(r: RequestRecord) -> dict[str, Any]:

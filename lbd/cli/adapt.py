@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         text = _text(args.file)
         providers = dict(p.split("=", 1) for p in args.provider)
         result = adapt(text, args.file, args.of, Choices(tuple(args.model), providers), os.environ)
-    except (SourceError, OSError, UnicodeDecodeError) as e:
+    except (SourceError, OSError) as e:
         why = f"{args.file}: cannot be read: {e.strerror}" if isinstance(e, OSError) else str(e)
         print(f"lbd: {why}", file=sys.stderr)
         return FAILED
@@ -91,7 +91,10 @@ def _text(file: str) -> str:
     raw = sys.stdin.buffer.read(LARGEST + 1) if file == "-" else Path(file).read_bytes()
     if len(raw) > LARGEST:
         raise SourceError(f"{file}: larger than {LARGEST} bytes")
-    return raw.decode("utf-8-sig")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise SourceError(f"{file}: not UTF-8, at byte {e.start}: {e.reason}") from None
 
 
 def head(result: Result, args: argparse.Namespace) -> Iterable[str]:

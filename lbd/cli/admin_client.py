@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from lbd import __version__
 from lbd.cli import admin_tls
 from lbd.cli.admin_address import DEFAULT, REFUSED, UNREACHABLE, AdminError, Where, find, read_token
 from lbd.cli.main import DEFAULT_CONFIG
@@ -95,6 +96,14 @@ def client(args: argparse.Namespace) -> Client:
     where = find(args.admin, args.config, os.environ)
     context = admin_tls.context(args.ca_file, args.cert_file, os.environ) if where.tls else None
     return Client(where, read_token(args.token_file, os.environ), context)
+
+
+class _Told(dict[str, Any]):
+    """What the daemon told: a key that is missing there is no fault of the command's."""
+
+    def __missing__(self, key: str) -> Any:
+        text = f"the answer has no {key!r}: this is another server, or an lbd of another version than this command"
+        raise AdminError(f"{text} ({__version__}). --admin says who is asked")
 
 
 class _Unix(http.client.HTTPConnection):
@@ -226,7 +235,7 @@ class Client:
         finally:
             connection.close()
         try:
-            document = json.loads(raw)
+            document = json.loads(raw, object_hook=_Told)
         except ValueError:
             document = None
         if response.status == 200 and isinstance(document, dict):

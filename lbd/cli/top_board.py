@@ -122,15 +122,16 @@ class Board:
         return [row["id"] for _, row in provider_table.rows(self._document)]
 
     def _head(self, width: int) -> list[str]:
-        mark, sentence = provider_table.verdict(self._document)
+        d = self._document
+        mark, sentence = provider_table.verdict(d)
+        age = f"generation {d['generation']}, {span(d['data_age_ms'] / 1000)} old; {d['queue']} waiting"
+        state = f"{provider_table.local(d['time'])}  {age}; lbd {d['version']}"
+        if self.lost is not None:  # nobody may take the verdict of then for that of now
+            state = f"as of {provider_table.local(d['time'])} it was: {mark.text}{sentence.text}"
+            mark, sentence = Cell("◌ LOST", "bad"), Cell(f"  {self.lost}")
         first, *more = wrap(mark.text + sentence.text, width, indent="  ", lines=2)
         out = [self._brush(first[: len(mark.text)], mark.style) + self._brush(first[len(mark.text) :]), *more]
-        d = self._document
-        age = f"generation {d['generation']}, {span(d['data_age_ms'] / 1000)} old; {d['queue']} waiting"
-        state = Cell(f"{provider_table.local(d['time'])}  {age}; lbd {d['version']}", "dim")
-        if self.lost is not None:
-            state = Cell(f"◌ as of {provider_table.local(d['time'])}: {self.lost}", "bad")
-        return [*out, self._brush(cut(state.text, width), state.style), ""]
+        return [*out, self._brush(cut(state, width), "dim"), ""]
 
     def _foot(self, width: int) -> list[str]:
         return [

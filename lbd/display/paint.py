@@ -13,6 +13,8 @@ from typing import IO, Any, NamedTuple
 STYLES = {"good": "32", "warn": "33", "bad": "31", "note": "35", "dim": "2", "bold": "1"}
 GAP = "  "
 ELLIPSIS = "…"
+NAMES = 1 / 3  # of the room, that names may take before other columns are left out for them
+SHORT_NAME = 24  # columns: a name is not shortened below that for it
 _SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -24,12 +26,16 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column. Where the room is short those with the highest ``rank`` are left out first; 0 always stays."""
+    """A column. Where the room is short those with the highest ``rank`` are left out first; 0 always stays.
+
+    One of ``names`` is shortened before that, in the middle: it is mostly the end in which they differ.
+    """
 
     name: str
     head: str
     right: bool = False
     rank: int = 0
+    names: bool = False
 
 
 Row = Mapping[str, Cell]
@@ -44,7 +50,8 @@ def printable(text: str) -> str:
 
 def tame(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document whose every text is printable: some were a stranger's, such as the model that was asked for."""
-    return {printable(name): _tame(value) for name, value in document.items()}
+    told = {printable(name): _tame(value) for name, value in document.items()}
+    return type(document)(told) if isinstance(document, dict) else told  # one that tells what it lacks still does
 
 
 def _tame(value: Any) -> Any:
@@ -85,6 +92,16 @@ def cut(text: str, most: int) -> str:
     while text and width(text) > most - 1:
         text = text[:-1]
     return text + ELLIPSIS if most > 0 else ""
+
+
+def shorten(text: str, most: int) -> str:
+    """Shorten a name to at most so many columns in its middle."""
+    if width(text) <= most:
+        return text
+    end = text[len(text) - most // 2 :] if most > 1 else ""
+    while width(end) > most // 2:
+        end = end[1:]
+    return cut(text, most - width(end)) + end
 
 
 def wrap(text: str, most: int, *, indent: str = "", lines: int | None = None) -> list[str]:
@@ -131,7 +148,7 @@ class Paint:
         out = ""
         for i, c in enumerate(columns):
             cell = row[c.name]
-            text = cut(printable(cell.text), widths[c.name])
+            text = (shorten if c.names else cut)(printable(cell.text), widths[c.name])
             pad = " " * (widths[c.name] - width(text))
             last = i == len(columns) - 1
             out += (pad if c.right else "") + self(text, cell.style) + ("" if c.right or last else pad)
@@ -140,18 +157,23 @@ class Paint:
 
 
 def fit(columns: Sequence[Column], rows: Sequence[Row], most: int | None) -> tuple[list[Column], dict[str, int]]:
-    """Return the columns that have room, and their widths; the first that is left-aligned is shortened at last."""
+    """Return the columns that have room, and their widths; the longest that is left-aligned is shortened at last."""
     kept = list(columns)
-    widths = {c.name: max([width(c.head), *(width(printable(r[c.name].text)) for r in rows)]) for c in kept}
+    whole = {c.name: max([width(c.head), *(width(printable(r[c.name].text)) for r in rows)]) for c in kept}
+    widths = dict(whole)
 
     def need() -> int:
         return sum(widths[c.name] for c in kept) + len(GAP) * (len(kept) - 1)
 
+    if most is not None and need() > most:
+        widths |= {c.name: min(whole[c.name], max(SHORT_NAME, int(most * NAMES))) for c in kept if c.names}
     while most is not None and need() > most:
         extra = max(kept, key=lambda c: c.rank)
         if extra.rank == 0:
             break
         kept.remove(extra)
+    spare = 0 if most is None else max(0, most - need())
+    widths |= {c.name: min(whole[c.name], widths[c.name] + spare) for c in kept if c.names}
     if most is not None and (over := need() - most) > 0:
         long = max((c for c in kept if not c.right), key=lambda c: widths[c.name], default=None)
         if long is not None:

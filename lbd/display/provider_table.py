@@ -22,7 +22,7 @@ _VERDICTS = {"pass": ("●", "good"), "warn": ("◐", "warn"), "fail": ("✕", "
 _OUT = ("down", "locked", "suspect")  # their reason says it all
 COLUMNS = (
     Column("tier", "TIER", rank=4),
-    Column("deployment", "DEPLOYMENT"),
+    Column("deployment", "DEPLOYMENT", names=True),
     Column("state", "STATE"),
     Column("admin", "ADMIN", rank=2),
     Column("breaker", "BREAKER", rank=5),

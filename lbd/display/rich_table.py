@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lbd.display.paint import Cell, Column, Row, fit, printable, wrap
+from lbd.display.paint import Cell, Column, Row, fit, printable, shorten, wrap
 
 _STYLES = {"good": "green", "warn": "yellow", "bad": "red", "note": "magenta", "dim": "dim", "bold": "bold"}
 
@@ -24,7 +24,9 @@ def table(columns: Sequence[Column], rows: Sequence[Row], most: int, selected: i
             c.head, justify="right" if c.right else "left", no_wrap=True, overflow="ellipsis", width=widths[c.name]
         )
     for i, row in enumerate(rows):
-        cells = [Text(printable(row[c.name].text), _STYLES.get(row[c.name].style, "")) for c in kept]
+        texts = {c.name: printable(row[c.name].text) for c in kept}
+        texts |= {c.name: shorten(texts[c.name], widths[c.name]) for c in kept if c.names}
+        cells = [Text(texts[c.name], _STYLES.get(row[c.name].style, "")) for c in kept]
         out.add_row(*cells, style="reverse" if i == selected else "")
     return out
 

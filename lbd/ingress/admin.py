@@ -276,6 +276,8 @@ class Admin:
         told = self._views.events(after=after, count=count, subject=subject)
         if request.query.get("follow", "0") in ("0", "false"):
             return _json({"events": told})
+        if request.method == "HEAD":  # nothing follows its headers
+            return web.Response(content_type="text/event-stream")
         response = web.StreamResponse(
             headers={"content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no"}
         )

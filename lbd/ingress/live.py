@@ -26,6 +26,7 @@ TICK: Seconds = 1.0
 SLOWEST: Seconds = 5.0  # of ticks, whatever they cost
 BUDGET = 0.005  # of a core, for drawing and sending; turning to it and back comes on top
 AT_ONCE: Seconds = 0.15  # after a transition; what comes with it is drawn together
+BUSY = 0.1  # of a core, for drawing while one transition follows the other; a tick is the longest that one waits
 STILL: Seconds = 10.0  # the longest time without a message: the page's script tells a quiet daemon from a lost one
 FRESH: Seconds = 0.5  # a picture this young is not drawn again for who opens the page
 KEPT = 16  # messages that somebody who comes back may have missed
@@ -66,8 +67,9 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._kicked = asyncio.Event()
         self._looking = asyncio.Lock()
+        self._pictures = 0  # that were begun
         self._closed = False
-        self._tick = 0
+        self._tick = int(clock.wall() * 1000)  # beyond all of the daemon's before: who saw one of those gets the whole
         self._drawn: Drawn | None = None
         self._steady: dict[str, str] = {}
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
@@ -85,14 +87,26 @@ class Hub:
         """Draw soon: something has happened."""
         self._kicked.set()
 
+    @property
+    def last(self) -> Drawn | None:
+        """Return the last picture, None before the first."""
+        return self._drawn
+
     async def look(self) -> tuple[Drawn, int]:
         """Return the picture of now, and the number of the message after which it is so."""
-        async with self._looking:  # many who open the page at once look at one picture
-            if self._drawn is None or (not self._running and self._clock.now() - self._drawn_at > FRESH):
-                await self._changes(Turns(self._clock))
+        before = self._pictures
+        if not self._young:
+            async with self._looking:  # many who open the page at once look at one picture
+                if self._pictures == before and not self._young:
+                    await self._show(Turns(self._clock))
         if self._drawn is None:
             raise Problem(503, "nothing is drawn yet")
         return self._drawn, self._tick
+
+    @property
+    def _young(self) -> bool:
+        """Tell whether the picture may be shown: nothing has happened since, and it is not of before a long pause."""
+        return not self._kicked.is_set() and self._clock.now() - self._drawn_at <= (SLOWEST if self._running else FRESH)
 
     @property
     def _running(self) -> bool:
@@ -138,16 +152,31 @@ class Hub:
     # --- drawing -------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while self._viewers and not self._closed:
-            began, turns = self._clock.now(), Turns(self._clock)
-            self._kicked.clear()
-            await self._send(await self._changes(turns), turns)
-            rest = pace(turns.worked) - (self._clock.now() - began)
-            try:
-                await asyncio.wait_for(self._kicked.wait(), max(0.05, rest))
-            except TimeoutError:
-                continue
-            await self._clock.sleep(AT_ONCE)
+        try:
+            while self._viewers and not self._closed:
+                await self._turn()
+        finally:
+            for viewer in self._viewers:  # where it failed: they come back, and it is tried again
+                viewer.gone.set()
+
+    async def _turn(self) -> None:
+        began = self._clock.now()
+        async with self._looking:
+            turns = Turns(self._clock)
+            await self._show(turns)
+        try:
+            rest = began + pace(turns.worked) - self._clock.now()
+            await asyncio.wait_for(self._kicked.wait(), max(0.05, rest))
+        except TimeoutError:
+            return
+        rest = began + min(TICK, turns.worked / BUSY) - self._clock.now()
+        await self._clock.sleep(max(AT_ONCE, rest))
+
+    async def _show(self, turns: Turns) -> None:
+        """Draw, and send what has changed; one at a time, since each message tells the difference from the last."""
+        self._pictures += 1
+        self._kicked.clear()
+        await self._send(await self._changes(turns), turns)
 
     async def _changes(self, turns: Turns) -> bytes | None:
         """Return the message of what has changed since the last one, None where nothing has."""

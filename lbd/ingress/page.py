@@ -80,7 +80,7 @@ class Page:
         self.door = Door(sources, self._scenery, router, self.assets)
         silence.SilencePages(sources.alerts, router, self.door)
         get, post = router.add_get, router.add_post
-        get("/live", self.hub.serve)
+        get("/live", self.hub.serve, allow_head=False)
         get("/decisions", self._decisions)
         get("/decisions/{id}", self._decision)
         get("/events", self._events)
@@ -105,7 +105,7 @@ class Page:
 
     async def _draw(self, turns: Turns) -> home.Drawn:
         sources, clock = self._sources, self._scenery
-        saved = await self._lately.savings()
+        saved = await turns.wait(self._lately.savings())
         _, told = await sources.providers(turns)
         await turns.rest()
         document = orjson.loads(told)
@@ -114,7 +114,7 @@ class Page:
         await turns.rest()
         waiting = self._lately.queue()
         scene = home.Scene(document, saved, sources.accounts.budgets(), trials, clock.events(timeline.SHOWN), waiting)
-        return await turns.all(home.drawing(scene))
+        return await turns.all(home.drawing(scene, self.hub.last))
 
     # --- a row ---------------------------------------------------------------------------------------
 
@@ -269,9 +269,12 @@ def _said(reason: str) -> str:
 
 def _weight(text: str) -> float | None:
     try:
-        return float(text) if text.strip() else None
+        weight = float(text) if text.strip() else None
     except ValueError:
-        raise Problem(422, "The weight must be a number in 0..1000, or empty to take the override back.") from None
+        weight = -1.0
+    if weight is None or 0 <= weight <= 1000:
+        return weight
+    raise Problem(422, "The weight must be a number in 0..1000, or empty to take the override back.")
 
 
 def _span(text: str, action: str) -> float | None:

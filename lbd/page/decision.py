@@ -231,7 +231,7 @@ def ranking(told: dict[str, Any], of: str) -> list[Html]:
     """Return candidates with the terms of their score, and who was excluded and why; ``of`` says of what, in words."""
     weights = told["weights"]
     out = []
-    names = ["stage", "candidate", "share", "score", "p95 predicted", "whole", "from", "$"]
+    names = ["stage", "candidate", "share", "score", "p95 predicted", "cut", "whole", "from", "$"]
     names += [f"{name} x{weight:g}" for name, weight in weights.items()]
     rows = [
         _candidate(number_, stage, c, list(weights))
@@ -260,6 +260,7 @@ def _candidate(number_: int, stage: dict[str, Any], c: dict[str, Any], names: li
         percent(c["share"], 0),
         f"{c['score']:.3f}",
         latency(c["predicted_ttft_p95_s"]),
+        latency(c["cutoff_s"]),
         latency(c["predicted_total_s"]),
         c["estimate"],
         usd(c["predicted_usd"]),

@@ -40,13 +40,16 @@ class Drawn(NamedTuple):
     status: str
 
 
-def drawn(scene: Scene) -> Drawn:
+def drawn(scene: Scene, before: Drawn | None = None) -> Drawn:
     """Draw everything at once."""
-    return at_once(drawing(scene))
+    return at_once(drawing(scene, before))
 
 
-def drawing(scene: Scene) -> Generator[None, None, Drawn]:
-    """Draw everything, piece by piece: whoever draws beside other work does that in between."""
+def drawing(scene: Scene, before: Drawn | None = None) -> Generator[None, None, Drawn]:
+    """Draw everything, piece by piece: whoever draws beside other work does that in between.
+
+    Rows stay where they were ``before`` as long as they may.
+    """
     document = scene.providers
     now = epoch(document["time"])
     floor = max(document["quality_floors"].values(), default=None)
@@ -57,12 +60,14 @@ def drawing(scene: Scene) -> Generator[None, None, Drawn]:
     yield
     layout = []
     crowded = len(ids) > CROWDED
+    places = {} if before is None else {name: i for _, names in before.rows for i, name in enumerate(names)}
+    places = {name.removeprefix("row-"): i for name, i in places.items()}
     for i, tier in enumerate(document["tiers"]):
         group = f"tier-{i}"
         fold = i if crowded and i < FOLDS and table.calm(tier, now) else None
         parts[group] = el("tbody", table.group(tier, fold), id=group, class_="group")
         names = []
-        for row in table.sorted_rows(tier):
+        for row in table.sorted_rows(tier, places, worst_first=crowded):
             name = f"row-{row['id']}"
             parts[name] = el("tbody", table.row(tier, row, now, floor), id=name, class_=f"t{i}")
             names.append(name)

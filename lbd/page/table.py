@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from lbd.page.numbers import NONE, ago, count, epoch, finite, latency, percent, 
 ERROR_LINE = 0.02  # fixed, so that rows can be compared by eye
 SPARK = 30  # minutes
 WINDOWS = ("1d", "30m", "5m")  # of uptime
+CLEARLY, CLEAR = 1.5, 0.03  # so many times, and so much more, must a row be meant to get than the one above it
 COLUMNS = (
     ("c-state", "State", None),
     ("c-name", "Deployment", None),
@@ -66,9 +68,33 @@ def calm(tier: dict[str, Any], now: float) -> bool:
     return all(state.style(row["state"]) == "good" and state.why(tier, row, now) is None for row in tier["deployments"])
 
 
-def sorted_rows(tier: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a tier's rows, those that are meant to get most first; in order of their names among equals."""
-    return sorted(tier["deployments"], key=lambda row: (-row["share"]["target"], row["id"]))
+def sorted_rows(
+    tier: dict[str, Any], places: Mapping[str, int] | None = None, *, worst_first: bool = False
+) -> list[dict[str, Any]]:
+    """Return a tier's rows, those that are meant to get most first; in order of their names among equals.
+
+    They stay in their ``places`` while none of them is clearly in the wrong one: shares move with every answer, and
+    rows that change places can be neither read nor clicked. ``worst_first`` are those that are down, however little
+    they are meant to get: where there are many rows nobody would come to them.
+    """
+    rows = sorted(tier["deployments"], key=lambda row: (_rank(row, worst_first), -row["share"]["target"], row["id"]))
+    before = places or {}
+    if any(row["id"] not in before for row in rows):
+        return rows
+    kept = sorted(rows, key=lambda row: before[row["id"]])
+    wrong = any(
+        _rank(lower, worst_first) < _rank(upper, worst_first)
+        or (
+            _rank(lower, worst_first) == _rank(upper, worst_first)
+            and lower["share"]["target"] > CLEARLY * upper["share"]["target"] + CLEAR
+        )
+        for upper, lower in pairwise(kept)
+    )
+    return rows if wrong else kept
+
+
+def _rank(row: dict[str, Any], worst_first: bool) -> int:
+    return 0 if worst_first and state.style(row["state"]) == "bad" else 1
 
 
 def row(tier: dict[str, Any], told: dict[str, Any], now: float, floor: float | None) -> Html:

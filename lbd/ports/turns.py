@@ -6,7 +6,7 @@ of them in each of its turns; with a rest between two of them it seldom meets mo
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from typing import Protocol, TypeVar
 
 from lbd.model.units import Instant, Seconds
@@ -49,6 +49,14 @@ class Turns:
         self._worked += took
         await self._clock.sleep(max(REST, SHARE * took))
         self._began = self._clock.now()
+
+    async def wait(self, other: Awaitable[T]) -> T:
+        """Wait for what others do, a query or a lock: that is no work of this one, and no reason to rest."""
+        self._worked += self._clock.now() - self._began
+        try:
+            return await other
+        finally:
+            self._began = self._clock.now()
 
     async def all(self, steps: Generator[object, None, T]) -> T:
         """Take every step; returns what the generator returns."""

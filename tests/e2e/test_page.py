@@ -31,6 +31,7 @@ CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
 BLANK = "about:blank"
+COLOURS = ("#live", ".who")
 
 
 @pytest.fixture(scope="module")
@@ -340,11 +341,47 @@ def test_a_connection_that_is_lost_is_said_and_found_again(
         eventually(lambda: page.inner_text("#live") == "live")
         assert running.stop() == 0
         eventually(lambda: "no connection" in page.inner_text("#live"))
+        assert "lost" in page.title(), "nobody takes a verdict of then for one of now"
+        assert float(page.evaluate("getComputedStyle(document.querySelector('main')).opacity")) < 1
+        loud, plain = (page.evaluate(f"getComputedStyle(document.querySelector('{of}')).color") for of in COLOURS)
+        assert loud != plain
         running.start()
-        eventually(lambda: page.inner_text("#live") == "live")
+        eventually(lambda: page.inner_text("#live") == "live" and page.title().startswith(("PASS", "WARN")))
     finally:
         context.close()
         running.stop()
+
+
+def test_a_page_that_is_refused_tries_again_and_one_that_nobody_sees_rests(browser: Browser, lbd: Daemon) -> None:
+    """A browser gives up a stream that was refused; and it has six connections for all the tabs of a host."""
+    context = browser.new_context()
+    context.add_init_script(
+        "window.streams = [];"
+        "window.EventSource = class extends EventSource { constructor(url) { super(url); streams.push(this); } };"
+    )
+    try:
+        page = context.new_page()
+        page.clock.install()
+        page.route("**/live?**", lambda route: route.fulfill(status=503))
+        page.goto(lbd.admin + "/deployments/a/m")
+        title = page.title()
+        page.clock.run_for(1500)
+        eventually(lambda: "refused" in page.inner_text("#live"))
+        page.unroute_all(behavior="wait")
+        page.clock.run_for(5000)
+        eventually(lambda: page.inner_text("#live") == "live")
+        eventually(lambda: page.get_attribute("body", "data-tick"))
+        assert page.title() == title and "a/m" in title, "tabs are told apart"
+        for hidden in ("true", "false"):
+            page.evaluate(
+                f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }});"
+                "document.dispatchEvent(new Event('visibilitychange'))"
+            )
+            *before, last = page.evaluate("streams.map((stream) => stream.readyState)")
+            assert set(before) == {2} and (last == 2) == (hidden == "true")
+        eventually(lambda: page.evaluate("streams.at(-1).readyState") == 1)
+    finally:
+        context.close()
 
 
 def test_the_first_screen_is_small(lbd: Daemon) -> None:

@@ -20,6 +20,7 @@ from lbd.model.problem import ConfigError
 from lbd.model.secret import Secret
 from lbd.model.table import AdminState
 from lbd.observe.provenance import signature
+from lbd.ports.turns import Turns
 from lbd.state import batch as states
 from lbd.state.row import Lock
 from tests.fakes.harness import Sim, provider
@@ -195,6 +196,37 @@ def test_the_provider_table_is_built_once_for_all_viewers() -> None:
             assert rows["a/m-a"]["admin"]["state"] == "drain"
             await env.sleep(1)
             assert (await s.console.providers())[0] != other
+
+    play(main)
+
+
+def test_a_crowd_waits_for_one_table() -> None:
+    """Who comes while one is built takes the next, all the same one, also where each moment brings a new generation."""
+
+    async def main(env: VirtualEnv) -> None:
+        class Slow(Turns):
+            async def rest(self) -> None:
+                await env.sleep(0.01)
+
+        async with sim(env) as s:
+            await env.sleep(30)
+            begun, row = s.console._builds, s.app.owner.rows[0]
+
+            async def busy() -> None:
+                for n in range(1000):
+                    s.app.owner.weigh(row, float(n), by="me", reason=f"no. {n}")
+                    await env.sleep(0.004)
+
+            changing = asyncio.ensure_future(busy())
+            first = asyncio.ensure_future(s.console.providers(Slow(env)))
+            await env.sleep(0.015)
+            weight = row.admin_weight or 0.0
+            others = await asyncio.gather(*(s.console.providers(Slow(env)) for _ in range(20)))
+            changing.cancel()
+            assert s.console._builds == begun + 2 and len({tag for tag, _ in others}) == 1
+            assert (await first)[0] != others[0][0]
+            rows = {r["id"]: r for t in json.loads(others[0][1])["tiers"] for r in t["deployments"]}
+            assert rows[row.spec.id]["admin"]["weight"] > weight, "nobody is told of a time before it came"
 
     play(main)
 
@@ -463,10 +495,11 @@ async def test_metrics_count_what_happened_and_are_rendered_at_most_once_a_secon
 
 
 async def test_many_scrapers_at_once_get_one_page(tmp_path: Path) -> None:
-    """Whoever comes while it is rendered may render it too, but nobody fails."""
+    """Whoever comes while it is rendered takes that one, unless a second is over meanwhile."""
     async with House(tmp_path) as house:
         pages = await asyncio.gather(*(house.console.metrics(openmetrics=False) for _ in range(20)))
         assert all(b"lbd_build_info" in page and page.endswith(b"\n") for page, _ in pages)
+        assert len({id(page) for page, _ in pages}) <= 2
 
 
 def test_a_probe_can_be_ordered() -> None:

@@ -4,6 +4,8 @@
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const live = document.body.dataset.live;
   const said = document.getElementById("live");
+  const home = location.pathname === "/";
+  let title = document.title;
   let ahead = 0; // seconds by which the server's clock is ahead of this one
 
   function span(seconds) {
@@ -63,25 +65,56 @@
     }
   }
 
-  function follow() {
-    const source = new EventSource(live);
-    let last = Date.now();
+  let source, last = Date.now(), heard = last; // the last picture, the last sign of the connection
+
+  function open() {
+    const tick = document.body.dataset.tick;
+    source = new EventSource(tick ? live.replace(/since=\d+/, "since=" + tick) : live);
     source.onmessage = (message) => {
-      last = Date.now();
+      last = heard = Date.now();
       const told = JSON.parse(message.data);
       ahead = told.time - last / 1000;
       take(told.parts);
-      document.title = told.title;
-      said.textContent = "live";
-      said.className = "live";
+      title = told.title;
+      found();
       document.body.dataset.tick = told.tick;
     };
-    function lost() { said.textContent = "✕ no connection, trying; seen " + span((Date.now() - last) / 1000) + " ago"; said.className = "live bad"; }
-    source.onopen = () => { said.textContent = "live"; said.className = "live"; };
+    source.onopen = () => { heard = Date.now(); found(); };
     source.onerror = lost;
-    setInterval(() => {
-      if (source.readyState !== EventSource.OPEN || Date.now() - last > 15000) lost(); else ages();
-    }, 1000);
+  }
+
+  function found() {
+    said.textContent = "live";
+    said.className = "live";
+    document.body.classList.remove("lost");
+    if (home) document.title = title;
+  }
+
+  function lost() {
+    const refused = source.readyState === EventSource.CLOSED;
+    const why = refused ? "✕ refused, load the page again" : "✕ no connection, trying";
+    said.textContent = why + "; seen " + span((Date.now() - last) / 1000) + " ago";
+    said.className = "live bad";
+    // nobody may take the verdict of then for that of now
+    document.body.classList.add("lost");
+    if (home) document.title = "✕ lost · lbd";
+  }
+
+  function follow() {
+    open();
+    let waited = 0, resting = false;
+    function look() {
+      // a browser has six connections to a host: tabs that nobody sees must not take them all. The table's tells by
+      // its title how it stands, and goes on
+      if (document.hidden && !home) { resting = true; return source.close(); }
+      if (resting) { resting = false; heard = Date.now(); return open(); }
+      if (source.readyState === EventSource.OPEN && Date.now() - heard <= 15000) { waited = 0; return ages(); }
+      lost();
+      // the browser tries again by itself only after a failure: not where it was refused, nor where nothing comes
+      if (source.readyState !== EventSource.CONNECTING && waited++ % 5 === 4) { source.close(); open(); }
+    }
+    setInterval(look, 1000);
+    document.addEventListener("visibilitychange", look);
   }
 
   if (live) follow(); else setInterval(ages, 1000);

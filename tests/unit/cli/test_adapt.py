@@ -128,3 +128,11 @@ def test_what_fits_no_rule_stays_at_its_model() -> None:
     ):
         found, _ = rules.match(of.rules, rules.Traits(asked, input_tokens=10), lambda: "", headers.get)
         assert found is not None and found.name == rule, asked
+
+
+def test_a_file_that_is_no_text_is_told_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the place: among several files one has to know which."""
+    (tmp_path / "binary.yaml").write_bytes(b"a: \xff")
+    status, out, err = run("--from", "litellm", tmp_path / "binary.yaml", capsys=capsys)
+    assert status == 1 and not out
+    assert "binary.yaml: not UTF-8, at byte 3" in err

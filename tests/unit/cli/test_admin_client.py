@@ -14,6 +14,7 @@ import pytest
 from lbd.cli import admin_client
 from lbd.cli.admin_address import REFUSED, UNREACHABLE, AdminError, Where, parse
 from lbd.cli.admin_client import Client
+from lbd.display import paint
 from tests.fakes.console_server import free_port, problem, serving
 
 
@@ -160,6 +161,21 @@ def test_a_refusal_is_told_in_the_daemons_words_with_what_helps(
         error = failure(Client(parse(console.url, "--admin"), token))
     assert told in str(error)
     assert error.exit_status == REFUSED
+
+
+def test_an_answer_of_another_server_or_version_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """What lacks a key anywhere is told with the key and the remedy, also where its words were made harmless first."""
+    with serving({"GET /x": {"a": [{"b": "\x1b[31m"}]}}) as console:
+        document = Client(parse(console.url, "x")).get("/x")
+
+        @admin_client.told
+        def command(_args: argparse.Namespace) -> int:
+            return int(paint.tame(document)["a"][0]["state"])
+
+        assert command(argparse.Namespace()) == REFUSED
+    told = capsys.readouterr().err
+    assert "no 'state'" in told and "another version" in told and "--admin" in told
+    assert document.get("c") is None and "c" not in document
 
 
 def test_the_problem_document_comes_along() -> None:

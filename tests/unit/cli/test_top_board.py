@@ -114,7 +114,9 @@ def test_a_daemon_that_is_lost_is_told_over_the_last_known_table() -> None:
     """Until it is there again."""
     shown = board()
     shown.lost = "no lbd answers at unix:/run/lbd/admin.sock"
-    assert "◌ as of 2026-" in frame(shown)
+    told = frame(shown)
+    assert told.startswith("◌ LOST no lbd answers at unix:") and "as of 2026-" in told
+    assert told.index("LOST") < told.index("as of") < told.index("PASS" if "PASS" in told else "WARN")
     assert "no lbd answers" in frame(shown)
     shown.take(providers(), [])
     assert "no lbd answers" not in frame(shown)

@@ -53,6 +53,26 @@ def test_the_least_important_columns_are_left_out_first() -> None:
     assert Paint(False).table(COLUMNS, ROWS, 8) == ["NAME", "first", "a-long-…"]
 
 
+def test_a_long_name_costs_no_other_column() -> None:
+    """Names are shortened first, in the middle, and get back what is left over; one name must not hide every number."""
+    columns = (Column("a", "NAME", names=True), Column("b", "N", right=True, rank=1), Column("c", "NOTE", rank=2))
+    rows = [{**row, "a": Cell(f"{'x' * 80}-{i}")} for i, row in enumerate(ROWS)]
+    for most, shown in ((200, 82), (60, 48), (38, 26)):
+        kept, widths = fit(columns, rows, most)
+        assert [c.name for c in kept] == ["a", "b", "c"] and widths["a"] == shown
+    assert [c.name for c in fit(columns, rows, 34)[0]] == ["a", "b"]
+    assert all(paint.width(line) <= 60 for line in Paint(False).table(columns, rows, 60))
+    assert Paint(False).table(columns, rows, 60)[2].startswith("x" * 23 + "…" + "x" * 22 + "-1  1234")
+
+
+@given(st.text(st.characters(categories=["L", "Mn", "Nd"]), max_size=30), st.integers(0, 20))
+def test_a_shortened_name_has_both_its_ends(text: str, most: int) -> None:
+    """And never more columns than there are."""
+    short = paint.shorten(text, most)
+    assert paint.width(short) <= most
+    assert short == text if paint.width(text) <= most else most == 0 or text.startswith(short.partition("…")[0])
+
+
 def test_numbers_are_never_shortened() -> None:
     """Half a number is another number."""
     kept, widths = fit((Column("b", "N", right=True),), ROWS, 2)

@@ -555,6 +555,16 @@ async def test_events_can_be_followed(tmp_path: Path) -> None:
             assert second["event"] == "later" and int(second["id"]) > int(first["id"])
 
 
+async def test_headers_alone_follow_nothing(tmp_path: Path) -> None:
+    """Else what follows would be taken for the next answer on that connection."""
+    async with House(tmp_path) as house, asyncio.timeout(2):
+        async with house.tcp.head("/v1/events?follow=1") as response:
+            assert response.status == 200 and response.content_type == "text/event-stream"
+        async with house.tcp.get("/livez") as response:
+            assert await response.text() == "ok\n"
+        assert not house.app.timeline._followers
+
+
 async def test_one_subject_can_be_followed(tmp_path: Path) -> None:
     """Nothing else comes."""
     async with House(tmp_path) as house, house.tcp.get("/v1/events?follow=1&subject=mine&after=999999") as response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,122 @@ async def test_many_who_open_the_page_at_once_look_at_one_picture(tmp_path: Path
         hub._draw = counted
         await asyncio.gather(*(page(house) for _ in range(20)))
         assert len(drawn) == 1
+
+
+async def test_no_change_is_lost_between_who_opens_the_page_and_who_follows_it(tmp_path: Path) -> None:
+    """One picture is drawn at a time, and what it changes is told to whoever came meanwhile."""
+    async with House(tmp_path) as house:
+        hub, going, drawing = house.admin.page.hub, asyncio.Event(), []
+        path, draw = await page(house), hub._draw
+
+        async def slow(turns: Turns) -> Any:
+            drawing.append(len(drawing))
+            picture = await draw(turns)
+            await going.wait()
+            return picture
+
+        hub._draw, hub._drawn_at = slow, -math.inf
+        house.app.owner.order(house.app.owner.rows[0], "drain", by="anna", reason="x")  # type: ignore[arg-type]
+        opening = asyncio.ensure_future(page(house))
+        await until(lambda: bool(drawing))
+        async with house.tcp.get(path) as viewer:
+            await until(lambda: hub.viewers == 1)
+            await a_moment(0.05)
+            assert len(drawing) == 1
+            house.app.owner.order(house.app.owner.rows[1], "drain", by="anna", reason="y")  # type: ignore[arg-type]
+            going.set()
+            told = await messages(viewer, 2)
+        seen = int(path.rpartition("=")[2])
+        assert [t["tick"] for t in told] == [seen + 1, seen + 2]
+        assert "drain" in told[0]["parts"]["row-a/m-a"] and "drain" in told[1]["parts"]["row-b/m-b"]
+        assert int((await opening).rpartition("=")[2]) == seen + 1
+
+
+async def test_a_picture_of_before_a_pause_is_not_shown_because_somebody_has_just_come(tmp_path: Path) -> None:
+    """Who follows again keeps the page drawn from then on; what was drawn an hour ago is drawn anew."""
+    async with House(tmp_path) as house:
+        hub = house.admin.page.hub
+        await hub.look()
+        never = asyncio.Event()
+        task = asyncio.ensure_future(never.wait())
+        hub._task = task  # type: ignore[assignment]
+        before = await hub.look()
+        hub._drawn_at -= live.SLOWEST + 1
+        assert before[0] is not (await hub.look())[0]
+        task.cancel()
+        hub._task = None
+
+
+async def test_what_has_just_happened_is_on_the_page(tmp_path: Path) -> None:
+    """Who gives an order and goes back to the table sees it there, with a script and without."""
+    async with House(tmp_path) as house:
+        for state in ("drain", "maint"):
+            await page(house)
+            house.app.owner.order(house.app.owner.rows[0], state, by="anna", reason=f"{state} now")  # type: ignore[arg-type]
+            async with house.tcp.get("/", headers={"accept": "text/html"}) as response:
+                assert f"{state} now" in await response.text()
+            if state == "drain":
+                viewer = await house.tcp.get(await page(house))
+                await until(lambda: house.admin.page.hub.viewers == 1)
+                await a_moment(0.3)
+        viewer.close()
+
+
+async def test_who_saw_the_daemon_before_gets_the_whole(tmp_path: Path) -> None:
+    """Numbers of messages are never those of an earlier run: the page would go on with half of two pictures."""
+    async with House(tmp_path) as house:
+        earlier = house.admin.page.hub
+        await earlier.look()
+        seen = earlier._tick + 3
+        await a_moment(0.01)
+        hub = Hub(house.console.scenery, earlier._draw)
+        await hub.look()
+        hub._tick += 5  # others have come back sooner
+        pipe = Pipe()
+        hub._catch_up(live.Viewer(pipe), seen)
+        assert len(pipe.written) == 1 and b'"table"' in pipe.written[0]
+
+
+async def test_a_picture_that_fails_lets_the_viewers_come_again(tmp_path: Path) -> None:
+    """A page that nobody draws any more must not look live; the next one who comes has it tried again."""
+    async with House(tmp_path) as house:
+        hub = house.admin.page.hub
+        path, draw = await page(house), hub._draw
+
+        async def broken(turns: Turns) -> Any:
+            raise KeyError("x")
+
+        hub._draw = broken
+        async with asyncio.timeout(5), house.tcp.get(path) as viewer:
+            await viewer.read()
+        assert hub.viewers == 0 and any(told["event"] == "task_failed" for told in house.logged)
+        hub._draw = draw
+        async with house.tcp.get(path) as viewer:
+            house.app.owner.order(house.app.owner.rows[0], "drain", by="anna", reason="x")  # type: ignore[arg-type]
+            assert await messages(viewer, 1)
+
+
+async def test_who_asks_for_headers_alone_follows_nothing(tmp_path: Path) -> None:
+    """A body after them would be taken for the next answer, and the page be drawn for nobody."""
+    async with House(tmp_path) as house:
+        async with asyncio.timeout(2), house.tcp.head("/live") as response:
+            assert response.status == 405
+        assert house.admin.page.hub.viewers == 0
+
+
+async def test_while_one_transition_follows_the_other_they_are_drawn_together(tmp_path: Path) -> None:
+    """The dearer a picture the more of them, for up to a tick: a bad night must not cost requests their turns."""
+    async with House(tmp_path) as house:
+        hub, drawn = house.admin.page.hub, []
+        draw = hub._draw
+
+        async def costly(turns: Turns) -> Any:
+            turns._worked += live.TICK * live.BUSY / 2
+            drawn.append(asyncio.get_running_loop().time())
+            hub.kick()
+            return await draw(turns)
+
+        hub._draw = costly
+        async with house.tcp.get(await page(house)):
+            await until(lambda: len(drawn) > 3, 5)
+        assert live.TICK / 2 <= drawn[3] - drawn[2] < live.TICK

@@ -30,6 +30,7 @@ def candidate(name: str, **more: Any) -> dict[str, Any]:
         "score": 0.81,
         "terms": {"latency": 0.9, "cost": 0.4},
         "predicted_ttft_p95_s": 0.4,
+        "cutoff_s": 2.25,
         "predicted_total_s": 2.0,
         "predicted_usd": 0.0001,
         "estimate": "samples",
@@ -120,7 +121,7 @@ def test_candidates_have_their_terms_and_the_chosen_one_is_marked() -> None:
     """Refusals their reason in words."""
     read = page(request(attempt()))
     told = words(read)
-    assert "latency x1cost x0.5" in told and "50 %0.810400 ms2.00 ssamples$0.000100.900.40" in told
+    assert "latency x1cost x0.5" in told and "50 %0.810400 ms2.25 s2.00 ssamples$0.000100.900.40" in told
     assert len(read.all("tr", class_="chosen")) == 1
     assert "p/cbreaker_openits breaker is open: for 3 s" in told
     assert "p/dlocked_authlocked until a person acts (used when nothing better is left)" in told

@@ -172,3 +172,15 @@ def test_the_page_of_many_rows_is_small_enough() -> None:
     assert sum(len(gzip.compress(part)) for part in whole) < 15_000
     assert len(sent(60)) - len(sent(40)) < 20 * 2_600
     assert isinstance(home.grid(home.drawn(scene())), Html)
+
+
+def test_a_crowd_is_drawn_in_the_order_that_it_had() -> None:
+    """With who is down first; a picture whose rows changed places would be sent as a whole, tick by tick."""
+    told = fleet(home.CROWDED + 1, down=1)
+    first = home.drawn(scene(told))
+    for tier in told["tiers"]:
+        for i, row in enumerate(tier["deployments"]):
+            row["share"]["target"] += i * 0.001
+    assert home.drawn(scene(told), first).rows == first.rows != home.drawn(scene(told)).rows
+    down = {f"row-{row['id']}" for tier in told["tiers"] for row in tier["deployments"] if row["state"] == "down"}
+    assert down and down <= {names[0] for _, names in first.rows}

@@ -119,6 +119,36 @@ def test_rows_come_by_the_share_they_are_meant_to_get() -> None:
     assert [row["id"] for row in table.sorted_rows(tier)] == ["p/z", "p/a", "p/b"]
 
 
+def order(shares: dict[str, float], before: list[str], *, down: str = "", worst_first: bool = False) -> list[str]:
+    """Return the order of rows with these shares, of which there was an order before."""
+    rows = [
+        made.row(id_, share=out.ShareOut(share, None), state="down" if id_ == down else "up")
+        for id_, share in shares.items()
+    ]
+    places = {id_: i for i, id_ in enumerate(before)}
+    listed = table.sorted_rows(document(*rows)["tiers"][0], places, worst_first=worst_first)
+    return [row["id"] for row in listed]
+
+
+def test_rows_keep_their_places_while_shares_waver() -> None:
+    """Rows that jump can be neither read nor clicked; what is clearly in the wrong place, new or gone, moves them."""
+    before = ["p/a", "p/b", "p/c"]
+    assert order({"p/a": 0.30, "p/b": 0.33, "p/c": 0.30}, before) == before
+    assert order({"p/a": 0.0, "p/b": 0.02, "p/c": 0.01}, before) == before
+    assert order({"p/a": 0.1, "p/b": 0.3, "p/c": 0.2}, before) == ["p/b", "p/c", "p/a"]
+    assert order({"p/a": 0.30, "p/b": 0.33, "p/d": 0.31}, before) == ["p/b", "p/d", "p/a"]
+    assert order({"p/b": 0.30, "p/c": 0.33}, before) == ["p/b", "p/c"]
+
+
+def test_where_there_are_many_rows_those_that_are_down_come_first() -> None:
+    """They are meant to get nothing, and would stand where nobody looks; back again they go to their places."""
+    shares, before = {"p/a": 0.6, "p/b": 0.4, "p/c": 0.0}, ["p/a", "p/b", "p/c"]
+    assert order(shares, before, down="p/c") == before
+    assert order(shares, before, down="p/c", worst_first=True) == ["p/c", "p/a", "p/b"]
+    assert order(shares, ["p/c", "p/a", "p/b"], down="p/c", worst_first=True) == ["p/c", "p/a", "p/b"]
+    assert order(shares, ["p/c", "p/a", "p/b"], worst_first=True) == before
+
+
 def test_a_tier_says_its_targets() -> None:
     """And how many of it are up."""
     tier = document()["tiers"][0]

@@ -75,3 +75,26 @@ def test_where_nobody_waits_it_is_done_at_once() -> None:
     """With the same result."""
     clock = Clock()
     assert at_once(steps(clock, 1.0, 5)) == "done" and not clock.slept
+
+
+async def test_waiting_for_others_is_no_work() -> None:
+    """A slow query makes no long rest after it, and the work looks no dearer; what was done before still counts."""
+    clock = Clock()
+    turns = Turns(clock)
+
+    async def query() -> str:
+        clock.time += 5.0
+        return "rows"
+
+    clock.time += 0.01
+    assert await turns.wait(query()) == "rows"
+    await turns.rest()
+    assert not clock.slept and turns.worked == pytest.approx(0.01)
+
+    async def broken() -> None:
+        clock.time += 5.0
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        await turns.wait(broken())
+    assert turns.worked == pytest.approx(0.01)
