@@ -46,14 +46,13 @@ async def test_a_transition_reaches_every_viewer_at_once(tmp_path: Path) -> None
         house.app.owner.order(house.app.owner.rows[0], "drain", by="anna", reason="<b>tonight</b>")  # type: ignore[arg-type]
         told = []
         for viewer in viewers:
-            (message,) = await messages(viewer, 1)
-            while "drain" not in message["parts"].get("row-a/m-a", ""):
+            parts, tick = {}, 0  # a picture that was begun before may show the event alone
+            while "drain" not in parts.get("row-a/m-a", "") or "&lt;b&gt;tonight" not in parts.get("events", ""):
                 (message,) = await messages(viewer, 1)
-            told.append(message)
-        assert len({t["tick"] for t in told}) == 1, "all were told by the same encoding"
-        parts = told[0]["parts"]
-        assert "drain" in parts["row-a/m-a"]
-        assert "&lt;b&gt;tonight" in parts["events"] and "table" not in parts
+                parts, tick = {**parts, **message["parts"]}, message["tick"]
+            told.append(tick)
+            assert "table" not in parts
+        assert len(set(told)) == 1, "all were told by the same encoding"
         for viewer in viewers:
             viewer.close()
         await until(lambda: hub.viewers == 0, 5)
