@@ -11,6 +11,7 @@ from lbd.model.units import Seconds, WallTime
 from lbd.observe.otlp import CONTENT_TYPE
 from lbd.shapes.limits import retry_after_s
 from lbd.shapes.veil import Veil
+from lbd.upstream import sockets
 
 if TYPE_CHECKING:
     import aiohttp
@@ -62,7 +63,8 @@ class Export:
         import aiohttp
 
         if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            connector = aiohttp.TCPConnector(socket_factory=sockets.new)
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         own = {"content-type": CONTENT_TYPE, "user-agent": f"lbd/{__version__}"}
         headers = own | {name: value.reveal() for name, value in to.headers}
         timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=CONNECT_TIMEOUT)

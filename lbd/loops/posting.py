@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from lbd.model.secret import Secret
 from lbd.model.units import Seconds
 from lbd.shapes.veil import Veil
+from lbd.upstream import sockets
 
 if TYPE_CHECKING:
     import aiohttp
@@ -39,7 +40,9 @@ class Post:
 
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT, sock_connect=CONNECT_TIMEOUT)
-            self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+            connector = aiohttp.TCPConnector(socket_factory=sockets.new)
+            jar = aiohttp.DummyCookieJar()
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar)
         headers = {"content-type": "application/json", "user-agent": "lbd"}
         try:
             sent = self._session.post(url.reveal(), data=body, headers=headers, allow_redirects=False)

@@ -15,13 +15,14 @@ from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec
 from lbd.model.request import Body, Head
 from lbd.model.units import Instant, Seconds, WallTime
-from lbd.ports import Endpoint, Env, Headers, Transport
+from lbd.ports import Endpoint, Env, Headers, Origin, Transport
 from lbd.shapes.chat.write import bound_name
 from lbd.shapes.providers import Shape
 from lbd.shapes.veil import HIDDEN
 from lbd.shapes.wire import Watch
 from lbd.upstream import here
 from lbd.upstream.line import Line, base_headers, credentials, masked, origin_of, versioned
+from lbd.upstream.names import Names
 from probes import Answer, Completed
 
 LARGEST = 4 * 1024 * 1024
@@ -204,7 +205,7 @@ class ProbeTarget:
         try:
             context = ssl.create_default_context(cafile=origin.ca_file)  # the file may be gone by now
             async with asyncio.timeout(self._timeout_s):
-                _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=context)
+                writer = await self._handshake(origin, context)
         except ssl.SSLError as e:
             raise LbdError(here.untrusted(e, f"TLS with {origin.authority}: {e.reason or e}")) from None
         except (OSError, TimeoutError) as e:
@@ -213,6 +214,17 @@ class ProbeTarget:
             return float(ssl.cert_time_to_seconds(writer.get_extra_info("peercert")["notAfter"]))
         finally:
             writer.close()
+
+    async def _handshake(self, origin: Origin, context: ssl.SSLContext) -> asyncio.StreamWriter:
+        """Return a connection with TLS to the first address that takes one. Raises OSError."""
+        found = list(await Names(self._env, asyncio.get_running_loop()).of(origin.host, origin.port))
+        while True:
+            where = found.pop(0)[4][0]
+            try:
+                return (await asyncio.open_connection(where, origin.port, ssl=context, server_hostname=origin.host))[1]
+            except OSError as e:
+                if isinstance(e, ssl.SSLError) or not found:
+                    raise
 
 
 def _silent(timeout_s: Seconds) -> Failure:

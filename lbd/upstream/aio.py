@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import ssl
 from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Env, Origin, Receiver
-from lbd.upstream import here
+from lbd.upstream import here, sockets
 from lbd.upstream.headers import RawHeaders
 from lbd.upstream.inflate import BadEncoding, Inflate, inflate
+from lbd.upstream.names import Names
 
 MOST_FIELD = 64 * 1024
 MOST_FIELDS = 256
@@ -65,6 +68,7 @@ class AiohttpTransport:
         self._env = env
         self._spawn = spawn
         self._sessions: dict[tuple[Origin, bool], aiohttp.ClientSession] = {}
+        self._resolver = _Resolver(env)
 
     def session(self, origin: Origin, *, pool: bool) -> aiohttp.ClientSession:
         """Return the session for an origin: its time-outs, trust and keep-alive are the origin's own."""
@@ -78,6 +82,8 @@ class AiohttpTransport:
                     limit=0,
                     ssl=context,
                     ttl_dns_cache=30,
+                    socket_factory=sockets.new,
+                    resolver=self._resolver,
                     **({"keepalive_timeout": origin.keepalive_s} if pool else {"force_close": True}),
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=origin.connect_timeout_s),
@@ -160,6 +166,33 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as e:  # ssl.SSLError is one
         raise LbdError(Failure(FailureKind.TLS, f"ca_file {ca_file}: {e.strerror or e}")) from None
+
+
+class _Resolver(AbstractResolver):
+    """Addresses for aiohttp, as lbd's own client finds them."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._names: Names | None = None  # once there is a loop
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        if self._names is None:
+            self._names = Names(self._env, asyncio.get_running_loop())
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=_numeric(address), port=port, family=of, proto=protocol, flags=flags)
+            for of, _, protocol, _, address in await self._names.of(host, port)
+            if family in (socket.AF_UNSPEC, of)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+
+def _numeric(address: tuple[Any, ...]) -> str:
+    return socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
 
 
 async def _relay(response: aiohttp.ClientResponse, receiver: Receiver, exchange: _Exchange) -> None:

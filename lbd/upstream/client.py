@@ -23,9 +23,10 @@ import httptools
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.units import Instant
 from lbd.ports import Endpoint, Env, Origin, Receiver
-from lbd.upstream import here
+from lbd.upstream import here, sockets
 from lbd.upstream.headers import RawHeaders
 from lbd.upstream.inflate import BadEncoding, Inflate, inflate
+from lbd.upstream.names import Names
 from lbd.upstream.pool import Pool
 
 SWEEP_EVERY = 1.0
@@ -324,6 +325,7 @@ class Client:
         self._pool: Pool[Connection] = Pool()
         self._contexts: dict[str | None, tuple[int, ssl.SSLContext]] = {}
         self._sweeping = False
+        self.resolve = Names(env, self._loop).of
         self.short: Callable[[Failure], object] = lambda _: None  # told when this host is short of something
         self.taken: Callable[[], object] = lambda: None  # told when a connection has taken a descriptor
 
@@ -385,16 +387,21 @@ class Client:
 
     async def _race(self, origin: Origin) -> socket.socket:
         """Return a connected socket: the first of the name's addresses that answers (RFC 8305). Raises OSError."""
-        infos = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        infos = await self.resolve(origin.host, origin.port)
         delay = STAGGER if len(infos) > 1 else None
+        task = asyncio.current_task()
+        cancelled = 0 if task is None else task.cancelling()
         sock = await aiohappyeyeballs.start_connection(
             infos, happy_eyeballs_delay=delay, interleave=1, loop=self._loop, socket_factory=self._socket
         )
+        if task is not None and task.cancelling() > cancelled:  # lost, where it came while the slower ones were stopped
+            sock.close()
+            raise asyncio.CancelledError
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
     def _socket(self, info: aiohappyeyeballs.AddrInfoType) -> socket.socket:
-        made = socket.socket(info[0], info[1], info[2])
+        made = sockets.new(info)
         self.taken()
         return made
 

@@ -99,7 +99,7 @@ class Nowhere(VirtualLoop):
     async def _never(self) -> None:
         await asyncio.get_running_loop().create_future()
 
-    async def getaddrinfo(self, host: Any, port: Any, **_more: Any) -> Any:
+    async def resolve(self, _host: str, port: int) -> Any:
         if self.swallows == "name":
             await self._never()
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
@@ -116,9 +116,10 @@ class Nowhere(VirtualLoop):
 class Wired(Stage):
     """A stage with one host behind lbd's own client."""
 
-    def __init__(self, env: VirtualEnv, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, env: VirtualEnv, loop: Nowhere) -> None:
         super().__init__(env)
         self._client = Client(env, loop)
+        self._client.resolve = loop.resolve  # type: ignore[method-assign]
         self.tried: list[float] = []
 
     async def open(self, endpoint: Any, body: bytes, receiver: Any, *, by: float) -> Any:

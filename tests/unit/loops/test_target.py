@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lbd.model.outcome import Usage
 from lbd.model.provider import PromptSpec, ProviderSpec
 from lbd.model.secret import Secret
 from lbd.upstream import line as lines
+from lbd.upstream import names
 from lbd.upstream.client import Client
 from tests.fakes import tables
 from tests.fakes.targets import Play, Scripted, shape
@@ -274,6 +276,27 @@ def test_a_certificates_end_is_read_in_seconds_of_utc(loop: str, authority: Auth
             end = await certificate(wire.port, authority.ca)
             assert abs(end - RealEnv().wall() - 2 * 86400) < 60
 
+    on(loop, main())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_name_is_asked_at_the_first_of_its_addresses_that_answers(
+    loop: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate is still that of the name."""
+    tls, real = authority.server(f"named-{loop}", "DNS:named.example"), socket.getaddrinfo
+
+    def lookup(host: str, port: int, **more: Any) -> Any:
+        if more.get("flags") or host != "named.example":
+            return real(host, port, **more)
+        return real("127.0.0.9", port, **more) + real("127.0.0.1", port, **more)
+
+    async def main() -> None:
+        async with Wire(_stay, tls=tls) as wire:
+            end = await certificate(wire.port, authority.ca, host="named.example")
+            assert abs(end - RealEnv().wall() - 2 * 86400) < 60
+
+    monkeypatch.setattr(names.socket, "getaddrinfo", lookup)
     on(loop, main())
 
 

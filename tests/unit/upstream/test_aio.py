@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import socket
 import ssl
+import threading
 import tomllib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -24,6 +26,7 @@ from lbd.app import RealEnv
 from lbd.model.failure import Failure, FailureKind
 from lbd.ports import Endpoint, Origin
 from lbd.tasks import Tasks
+from lbd.upstream import names
 from lbd.upstream.aio import AiohttpTransport, failure_of
 from tests.fakes.wire import Ear, a_moment
 
@@ -246,3 +249,30 @@ async def test_closing_closes_every_session() -> None:
     await made.close()
     assert all(s.closed for s in sessions)
     await asyncio.gather(tasks.close())
+
+
+async def test_a_name_is_looked_up_as_the_own_client_does_it(
+    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a thread of its own: one that hangs keeps nobody else's waiting. aiohttp takes the addresses as they are."""
+    real, asked = socket.getaddrinfo, []
+
+    def lookup(host: str, port: int, **more: Any) -> Any:
+        if not more.get("flags"):
+            asked.append((host, threading.current_thread().name))
+            return real("127.0.0.1", port, **more) + real("::1", port, **more)
+        return real(host, port, **more)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi")
+        writer.close()
+
+    monkeypatch.setattr(names.socket, "getaddrinfo", lookup)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        ear, port = Ear(), server.sockets[0].getsockname()[1]
+        endpoint = Endpoint(Origin("http", "api.example", port), "POST", "/", ())
+        await transport.open(endpoint, b"{}", ear, by=RealEnv().now() + 5)
+        await asyncio.wait_for(ear.done.wait(), 5)
+    assert (ear.status, ear.body) == (200, b"hi")
+    assert asked == [("api.example", "lbd-name")]

@@ -6,6 +6,8 @@ What the bytes of an answer come to is the contract suite's (tests/contract/test
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -352,3 +354,30 @@ async def test_a_descriptor_is_told_of_before_the_connection_stands(bench: Bench
         await until(lambda: told)
         (await task).close()
     assert told == ["taken"]
+
+
+async def test_who_is_stopped_while_the_slower_addresses_are_given_up_is_stopped(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The race waits for the losers' end then, and forgets what came meanwhile; the winner is closed."""
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    start, loop = module.aiohappyeyeballs.start_connection, asyncio.get_running_loop()
+    made: list[socket.socket] = []
+    waiting = loop.create_future()
+
+    async def slow(*args: Any, **kwargs: Any) -> socket.socket:
+        made.append(await start(*args, **kwargs))
+        with contextlib.suppress(asyncio.CancelledError):
+            waiting.set_result(None)
+            await loop.create_future()
+        return made[0]
+
+    monkeypatch.setattr(module.aiohappyeyeballs, "start_connection", slow)
+    async with server:
+        endpoint = Endpoint(Origin("http", "127.0.0.1", server.sockets[0].getsockname()[1]), "GET", "/", ())
+        task = loop.create_task(bench.client.open(endpoint, b"", Ear(), by=bench.env.now() + 5))
+        await waiting
+        task.cancel()
+        await asyncio.wait({task})
+    assert task.cancelled()
+    assert made[0].fileno() == -1
