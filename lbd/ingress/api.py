@@ -11,7 +11,7 @@ import orjson
 from lbd.decide import names
 from lbd.ingress import deferred, endpoints, feedback, files, guard, models
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.paths import MODELS, OPENROUTER, ROUTES, reroute
+from lbd.ingress.paths import MODELS, ROUTES, reroute
 from lbd.ingress.recall import ROOM, Recall
 from lbd.ingress.reply import Bare, HttpReply
 from lbd.model.failure import Failure, FailureKind
@@ -89,9 +89,9 @@ class Api:
         request_id, deployment, posts = "", None, self._posts
         shape = posts.get(inbound.path)
         if shape is None:
-            if inbound.path.startswith(OPENROUTER):
+            deployment, openrouters = reroute(inbound)
+            if openrouters:
                 posts = self._openrouter
-            deployment = reroute(inbound)
             shape = posts.get(inbound.path)
         try:
             refusal = inbound.refusal or self._guard(inbound, shape)

@@ -30,14 +30,21 @@ OPENROUTER = "/api/v1/"  # before OpenAI's paths
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/([a-z/]+)")
 
 
-def reroute(inbound: Inbound) -> str | None:
-    """Bring a path to the form that is known here; return the deployment that one of Azure's names."""
+def reroute(inbound: Inbound) -> tuple[str | None, bool]:
+    """Bring a path to the form that is known here.
+
+    Returns the deployment that one of Azure's names, and whether it was one of OpenRouter's.
+    """
     if not inbound.path.startswith("/"):
         inbound.to_origin_form()
-    if inbound.path.startswith(OPENROUTER) and endpoints.named(inbound.path) is None:
-        inbound.path = inbound.path.removeprefix("/api")
-    if not inbound.path.startswith(AZURE):
-        return None
+    if inbound.path.startswith(OPENROUTER):
+        if endpoints.named(inbound.path) is None:
+            inbound.path = inbound.path.removeprefix("/api")
+        return None, True
+    return _azures(inbound) if inbound.path.startswith(AZURE) else None, False
+
+
+def _azures(inbound: Inbound) -> str | None:
     found = _DEPLOYMENT.fullmatch(inbound.path)
     if found is not None:
         inbound.path = f"/v1/{found[2]}"

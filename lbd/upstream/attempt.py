@@ -81,6 +81,7 @@ class Attempt:
         "own",
         "paused",
         "quota",
+        "reached",
         "rescued",
         "resent",
         "sent_at",
@@ -127,12 +128,10 @@ class Attempt:
         self.failure: Failure | None = None
         self.answer: bytes | None = None
         self.committed = self.paused = False
+        self.reached = False  # it was sent, not only begun
         self.held_s: Seconds = 0.0  # while the client could not take more
         self.rescued = self.resent = False
-        self.sent_at: Instant = 0.0
-        self.head_at: Instant = 0.0
-        self.last_at: Instant = 0.0
-        self.settled_at: Instant = 0.0
+        self.sent_at = self.head_at = self.last_at = self.settled_at = 0.0
         self.ttft_s: Seconds | None = None
         self.usage: Usage | None = None
         self.fingerprint: str | None = None  # of the build that answered
@@ -158,7 +157,7 @@ class Attempt:
                 if exchange is None:
                     exchange = await self._open(endpoint, body)
                 if exchange is not None:
-                    self._exchange = exchange
+                    self._exchange, self.reached = exchange, True
                     if not done.done():
                         await done
                 if self.failure is None or fresh or self.failure.kind is not _STALE:

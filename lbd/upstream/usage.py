@@ -47,4 +47,4 @@ def _begun(attempt: Attempt) -> bool:
     if attempt.status:
         return 200 <= attempt.status < 300
     kind = None if attempt.failure is None else attempt.failure.kind
-    return attempt.sent_at > 0 and kind in _GIVEN_UP
+    return attempt.reached and kind in _GIVEN_UP

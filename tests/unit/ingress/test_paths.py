@@ -29,6 +29,7 @@ from lbd.ingress.paths import reroute
 )
 def test_a_path_is_brought_to_the_known_form(path: str, known: str, deployment: str | None) -> None:
     """With the deployment that one of Azure's older ones names."""
-    inbound = Inbound()
-    inbound.path = path
-    assert reroute(inbound) == deployment and inbound.path == known
+    for whole in (path, f"http://lbd.example{path}"):
+        inbound = Inbound()
+        inbound.path = whole
+        assert reroute(inbound) == (deployment, path.startswith("/api/v1/")) and inbound.path == known

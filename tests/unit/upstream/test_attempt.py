@@ -27,6 +27,7 @@ from lbd.upstream.attempt import BODY_GAP, DRAIN, LOOK_AGAIN, QUIET, Attempt
 from lbd.upstream.bounds import Bounds
 from lbd.upstream.headers import RawHeaders
 from lbd.upstream.manner import Manner, following
+from lbd.upstream.usage import usage_of
 from lbd.upstream.wheel import TICK, Wheel
 from tests.fakes.env import FakeEnv
 from tests.fakes.stage import (
@@ -1178,3 +1179,19 @@ async def test_an_attempt_that_is_over_leaves_no_timer_behind() -> None:
     assert await t.over() is None
     t.env.advance(3)
     assert not any(t.attempt._wheel._slots.values())
+
+
+async def test_it_has_reached_its_provider_once_it_is_sent() -> None:
+    """Who leaves before has asked nobody for anything; on a kept connection it is sent at once."""
+    t = await Try().start()
+    assert t.attempt.reached
+    await t.abandon()
+    hung = Try()
+    hung.stage.hang()
+    await hung.start()
+    assert not hung.attempt.reached
+    await hung.abandon()
+    assert not hung.attempt.reached and usage_of(hung.attempt, Head("m", text_bytes=400), 0.25) is None
+    sent = await Try().start()
+    await sent.abandon()
+    assert usage_of(sent.attempt, Head("m", text_bytes=400), 0.25) == Usage(100, 0, estimated=True)

@@ -27,7 +27,7 @@ PROMPT = 100
 
 def tried(**more: Any) -> Attempt:
     """Return an attempt, good so far, whose provider told nothing."""
-    given = {"usage": None, "status": 200, "failure": None, "sent_at": 1.0, "watch": None, "answer": None, **more}
+    given = {"usage": None, "status": 200, "failure": None, "reached": True, "watch": None, "answer": None, **more}
     if isinstance(given["failure"], str):
         given["failure"] = SimpleNamespace(kind=K(given["failure"]))
     wire = {"watch": more.get("streams", True) or None, "native": more.get("native", True)}
@@ -106,7 +106,7 @@ def test_what_was_given_up_before_its_head_came_costs_its_prompt(kind: str | Non
 def test_what_nobody_took_costs_nothing(kind: str) -> None:
     """It was not sent, or the connection broke before a word came back."""
     assert used(status=0, failure=kind) is None
-    assert used(status=0, sent_at=0.0) is None, "cancelled before it was sent"
+    assert used(status=0, reached=False) is None, "cancelled before it was sent"
 
 
 def test_missing_usage_stands_in_the_record_with_its_cost() -> None:
