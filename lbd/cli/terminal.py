@@ -43,6 +43,7 @@ class Terminal:
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._waker, False)
+        self._others = -1  # whom a signal woke before
 
     def __enter__(self) -> Self:
         signals: dict[signal.Signals, Callable[[int, FrameType | None], Any]] = {
@@ -51,6 +52,8 @@ class Terminal:
             signal.SIGTERM: _end,
             signal.SIGHUP: _end,
         }
+        # one that comes just before there is something to wait for would be handled only when that has come
+        self._others = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         self._handlers = {number: signal.signal(number, handler) for number, handler in signals.items()}
         try:
             self._take()
@@ -102,6 +105,7 @@ class Terminal:
         self._give()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._others, warn_on_full_buffer=False)
         woken, waker, self._woken, self._waker = self._woken, self._waker, -1, -1
         os.close(waker)
         os.close(woken)

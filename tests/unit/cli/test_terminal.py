@@ -146,6 +146,22 @@ def test_a_terminal_that_is_gone_quits() -> None:
     os.close(program)
 
 
+def test_a_signal_that_comes_before_the_wait_ends_it() -> None:
+    """Its handler runs between two steps of the program, and none follows while it waits for a key."""
+    person, program = pty.openpty()
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    try:
+        with Terminal(program, program) as terminal:
+            signal.signal(signal.SIGWINCH, lambda *_: None)  # as if it had run already
+            os.kill(os.getpid(), signal.SIGWINCH)
+            assert terminal.wait() == []
+        assert signal.set_wakeup_fd(before) == before, "who was woken before is woken again"
+    finally:
+        os.close(person)
+        os.close(program)
+
+
 def test_suspending_gives_it_back_until_it_goes_on() -> None:
     """^Z leads to a shell that works."""
     code = """
