@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -264,33 +264,37 @@ OPENAI_CODE: dict[FailureKind, str] = {
 _OF_OPERATOR = frozenset({K.AUTH, K.MONEY})
 
 
-def encode(failure: Failure) -> bytes:
-    """Return the OpenAI-shaped error body of a failure."""
+def fields(failure: Failure) -> dict[str, str | None]:
+    """Return what an OpenAI client is told of a failure."""
     row = failure.row
     code = failure.code or OPENAI_CODE.get(failure.kind, str(failure.kind))
     if failure.kind in _OF_OPERATOR:
         code = str(failure.kind)
     if failure.kind is K.CONTEXT:
         code = OPENAI_CODE[K.CONTEXT]  # applications go by it, whatever a provider calls it
-    error = {
-        "message": failure.message,
-        "type": row.type,
-        "param": failure.param,
-        "code": code,
-    }
-    return msgspec.json.encode({"error": error})
+    return {"message": failure.message, "type": row.type, "param": failure.param, "code": code}
+
+
+def encode(failure: Failure) -> bytes:
+    """Return the OpenAI-shaped error body of a failure."""
+    return msgspec.json.encode({"error": fields(failure)})
+
+
+def worded(body: bytes) -> dict[str, Any] | None:
+    """Return the error of a body that has one with a message, as OpenAI's and OpenRouter's have."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    error = data.get("error") if isinstance(data, dict) else None
+    return error if isinstance(error, dict) and isinstance(error.get("message"), str) else None
 
 
 def is_openai_shaped(body: bytes) -> bool:
     """Tell whether an error body can go to an OpenAI client as it is."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    error = data.get("error") if isinstance(data, dict) else None
+    error = worded(body)
     return (
-        isinstance(error, dict)
-        and isinstance(error.get("message"), str)
+        error is not None
         and {"type", "param", "code"} <= error.keys()
         and (error["code"] is None or isinstance(error["code"], str))
     )

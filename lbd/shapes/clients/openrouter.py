@@ -9,7 +9,6 @@ import dataclasses
 from typing import Any
 
 import msgspec
-import orjson
 
 from lbd.model.failure import Blame, Failure
 from lbd.shapes import sse
@@ -27,28 +26,24 @@ def spoken(shape: ClientShape) -> ClientShape:
 
 def encode(failure: Failure) -> bytes:
     """Return the error body of a failure."""
-    return orjson.dumps({"error": _told(failure)})
+    return msgspec.json.encode({"error": _told(failure)})
 
 
 def event(failure: Failure) -> bytes:
     """Return the event that ends a broken stream: a chunk whose choice ended by an error; no end mark follows it."""
     ended = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "error"}
     chunk = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [ended]}
-    return sse.encode(orjson.dumps({**chunk, "error": _told(failure)}))
+    return sse.encode(msgspec.json.encode({**chunk, "error": _told(failure)}))
 
 
 def is_shaped(body: bytes) -> bool:
     """Tell whether an error body can go to such a client as it is."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    error = data.get("error") if isinstance(data, dict) else None
-    return isinstance(error, dict) and isinstance(error.get("message"), str) and type(error.get("code")) is int
+    error = errors.worded(body)
+    return error is not None and type(error.get("code")) is int
 
 
 def _told(failure: Failure) -> dict[str, Any]:
-    told = msgspec.json.decode(errors.encode(failure))["error"]
+    told = errors.fields(failure)
     own = failure.row.blame is Blame.CLIENT and failure.status is not None and 400 <= failure.status < 500
-    word = told["code"]
-    return {**told, "code": failure.status if own else failure.row.status, "metadata": {"error_type": word}}
+    status = failure.status if own else failure.row.status
+    return {**told, "code": status, "metadata": {"error_type": told["code"]}}
