@@ -227,16 +227,7 @@ SCENARIOS = [
     Scenario("refuse_bedrock", door=connection.refuse, shape="bedrock", client=EVERY),
     Scenario("accept_and_reset_bedrock", door=connection.accept_and_reset, shape="bedrock", client=EVERY),
     *(
-        Scenario(
-            f"some_{f.__name__}_bedrock",
-            outage.now_and_then(f),
-            shape="bedrock",
-            client=EVERY,
-            bad=3,
-            statuses=outage.ANY,
-            strict=False,
-            counts=False,
-        )
+        outage.sporadic(f, f"{f.__name__}_bedrock", shape="bedrock", client=EVERY, counts=False)
         for f in (connection.close_anywhere, timing.stall_at_odd_byte, transport.until_close_cut, EXCEPTIONS[1])
     ),
 ]

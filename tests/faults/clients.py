@@ -86,8 +86,7 @@ def _served(fault: Fault, client: str = NEW_AND_OLD, name: str = "new_and_old", 
 
 
 def _sporadic(fault: Fault, name: str, **more: Any) -> Scenario:
-    rest: dict[str, Any] = {"bad": 3, "statuses": outage.ANY, "strict": False, **more}
-    return Scenario(f"some_{fault.__name__}_{name}", outage.now_and_then(fault), **rest)
+    return outage.sporadic(fault, f"{fault.__name__}_{name}", **more)
 
 
 SCENARIOS = [

@@ -124,16 +124,7 @@ SCENARIOS = [
     Scenario("refuse_gemini", door=connection.refuse, shape="gemini", client=EVERY),
     Scenario("accept_and_reset_gemini", door=connection.accept_and_reset, shape="gemini", client=EVERY),
     *(
-        Scenario(
-            f"some_{f.__name__}_gemini",
-            outage.now_and_then(f),
-            shape="gemini",
-            client=EVERY,
-            bad=3,
-            statuses=outage.ANY,
-            strict=False,
-            counts=False,
-        )
+        outage.sporadic(f, f"{f.__name__}_gemini", shape="gemini", client=EVERY, counts=False)
         for f in (connection.close_anywhere, timing.stall_at_odd_byte, transport.until_close_cut)
     ),
 ]

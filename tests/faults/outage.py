@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.faults import connection, content, status, timing, transport
 from tests.faults.drive import Scenario
 from tests.faults.upstream import Call, Fault, well
@@ -17,6 +19,12 @@ def now_and_then(fault: Fault, one_in: int = 3) -> Fault:
         await (fault if call.draw.randrange(one_in) == 0 else well)(call)
 
     return act
+
+
+def sporadic(fault: Fault, name: str, **more: Any) -> Scenario:
+    """Return the scenario of a fault that all three have now and then: each must be able to stand in for the others."""
+    rest: dict[str, Any] = {"bad": 3, "statuses": ANY, "strict": False, **more}
+    return Scenario(f"some_{name}", now_and_then(fault), **rest)
 
 
 FLAPPING = (connection.reset_anywhere, timing.silent, status.answering(503), content.html)
@@ -52,8 +60,7 @@ OTHERS = ("close_anywhere", "stall_at_odd_byte", "until_close_cut", "truncated_j
 
 
 def _sporadic(name: str, more: str = "", **scenario: object) -> Scenario:
-    fault = now_and_then(SPORADIC[name])
-    return Scenario(f"some_{name}{more}", fault, bad=3, statuses=ANY, strict=False, **scenario)  # type: ignore[arg-type]
+    return sporadic(SPORADIC[name], f"{name}{more}", **scenario)
 
 
 SCENARIOS = [
