@@ -134,15 +134,19 @@ class Pipeline:
         """Serve one request; ``errand`` says whose it is where nobody is connected."""
         request_id = self.next_id()
         ticket = self.prepare(request_id, inbound, raw, shape, errand=errand)
-        if isinstance(ticket, Failure):
-            self.refuse(request_id, inbound, ticket, shape, reply)
-        elif isinstance(ticket, Ticket):
+        if isinstance(ticket, Ticket):
             if shape.estimate is not None and not self._flights.ranking(ticket.ask).stages:
                 tokens = round(ticket.body.head.text_bytes * self._flights.owner.snapshot.tokens_per_byte)
                 self.forgo(ticket)
                 reply.send(200, self.told(request_id, inbound) + ESTIMATED, shape.estimate(max(1, tokens)))
                 return
-            await self._fly(ticket, reply)
+            if ticket.arms:
+                self.entered(ticket.arms)
+            await (
+                self._flights.fly(ticket, reply) if self.sampler is None else self._sampled(self.sampler, ticket, reply)
+            )
+        elif isinstance(ticket, Failure):
+            self.refuse(request_id, inbound, ticket, shape, reply)
         else:
             reply.send(200, self.told(request_id, inbound) + JSON, msgspec.json.encode(self.plan(*ticket)))
 
@@ -150,12 +154,9 @@ class Pipeline:
         """Make good what a request was counted for that does not fly, now at least."""
         self._rates.settle(ticket.id, self.rules.clients.named(ticket.client), (), self._flights.env.now())
 
-    async def _fly(self, ticket: Ticket, reply: Reply) -> None:
-        if ticket.arms:
-            self.entered(ticket.arms)
-        sampler = self.sampler
-        tape = None if sampler is None else sampler.tape(ticket, reply)
-        if sampler is None or tape is None:
+    async def _sampled(self, sampler: Sampler, ticket: Ticket, reply: Reply) -> None:
+        tape = sampler.tape(ticket, reply)
+        if tape is None:
             await self._flights.fly(ticket, reply)
             return
         record = None
@@ -229,7 +230,9 @@ class Pipeline:
             deadlines = Deadlines(background_total_s=errand.within_s)
         snapshot, peak = self._flights.owner.snapshot, self.chooser.peak
         seen = under(snapshot, variant) if variant else snapshot
-        judged = self.chooser.judged(seen, inbound, raw, shape, head, wish, client, surface, variant)
+        judged = NOT_JUDGED
+        if surface is not None or variant or not self.chooser.idle:
+            judged = self.chooser.judged(seen, inbound, raw, shape, head, wish, client, surface, variant)
         ask = self.asks.of(
             snapshot, head, wish, client, surface, shape.name, deadlines, rules.auto, judged, peak=peak, variant=variant
         )

@@ -40,6 +40,7 @@ class Chooser:
     def __init__(self) -> None:
         self.judge: Judge | None = None
         self.peak = False
+        self.idle = True  # nothing is chosen for requests of no surface and no experiment
         self._ways = {"": Ways()}
 
     def configure(
@@ -51,6 +52,7 @@ class Chooser:
         """Take the rules that take requests by themselves; ``variants``: those of the treated of experiments."""
         every = {**(variants or {}), "": (rules, auto)}
         self._ways = {name: Ways(of, how, judges(of)) for name, (of, how) in every.items()}
+        self.idle = not (rules or classify.share(None, auto))
 
     def judged(
         self,

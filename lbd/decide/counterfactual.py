@@ -39,7 +39,12 @@ class Compared(msgspec.Struct, frozen=True):
 
     def cheapest_of(self, usage: Usage) -> NanoUsd | None:
         """Return the least cost, None where no price is known."""
-        return min((cost(price, usage) for price in self.feasible), default=None)
+        least: NanoUsd | None = None
+        for price in self.feasible:  # one or two, as a rule
+            nano = cost(price, usage)
+            if least is None or nano < least:
+                least = nano
+        return least
 
 
 def compared(snapshot: Snapshot, ask: Ask, asked: str, baseline: str | None) -> Compared:

@@ -97,26 +97,41 @@ class Api:
             refusal = inbound.refusal or self._guard(inbound, shape)
             if refusal is None and shape is not None and inbound.method == "POST":
                 body = self._body(inbound, deployment, shape)
-                refusal = body if isinstance(body, Failure) else await self._serve(inbound, body, shape, reply)
+                if isinstance(body, Failure):
+                    refusal = body
+                elif inbound.path != deferred.PATH:
+                    await self._pipeline.handle(inbound, body, shape, reply)
+                else:
+                    refusal = await self._respond(inbound, body, shape, reply)
             elif refusal is None:
                 refusal = await self._other(inbound, reply)
         except Exception as e:  # noqa: BLE001  the outermost handler: a client gets an answer whatever happens
             request_id = self._pipeline.next_id()
             self._failed(request_id, e)
             refusal = Failure(FailureKind.INTERNAL, f"lbd itself failed; its log says more under {request_id}")
-            if reply.started:
-                if not reply.ended:
-                    reply.end((shape or self._shape_of(inbound, posts)).error_event(refusal))
-                return
         if refusal is not None:
-            to, more = _to(inbound, reply), _allow(refusal, shape or (inbound.path == feedback.PATH or None))
-            request_id = request_id or self._pipeline.next_id()
-            self._pipeline.refuse(request_id, inbound, refusal, shape or self._shape_of(inbound, posts), to, more)
+            self._refuse(inbound, reply, refusal, request_id, shape, posts)
 
-    async def _serve(self, inbound: Inbound, body: bytes, shape: ClientShape, reply: HttpReply) -> Failure | None:
-        if inbound.path != deferred.PATH:
-            await self._pipeline.handle(inbound, body, shape, reply)
-            return None
+    def _refuse(
+        self,
+        inbound: Inbound,
+        reply: HttpReply,
+        refusal: Failure,
+        request_id: str,
+        shape: ClientShape | None,
+        posts: Mapping[str, ClientShape],
+    ) -> None:
+        """Answer with a failure; ``request_id``: "" where it has none yet."""
+        known = shape or self._shape_of(inbound, posts)
+        if reply.started:
+            if not reply.ended:
+                reply.end(known.error_event(refusal))
+            return
+        to, more = _to(inbound, reply), _allow(refusal, shape or (inbound.path == feedback.PATH or None))
+        self._pipeline.refuse(request_id or self._pipeline.next_id(), inbound, refusal, known, to, more)
+
+    async def _respond(self, inbound: Inbound, body: bytes, shape: ClientShape, reply: HttpReply) -> Failure | None:
+        """Serve a request of an API that lets answers be asked for again, and later."""
         client, now = self._pipeline.who(inbound), inbound.arrived
         whole = self.recall.restored(client, body, now, self.limits.max_body_bytes)
         if isinstance(whole, Failure):
@@ -167,11 +182,11 @@ class Api:
                 return Failure(FailureKind.FORBIDDEN, text, code="unknown_host")
             if len(self._known_hosts) < 64:
                 self._known_hosts.add(host)
-        by = "" if origin is None else origin.decode("latin-1")
-        own = inbound.header("host"), self.limits.allowed_hosts
-        if origin is not None and not guard.known_origin(by, *own, secure=inbound.peer.secure):
-            text = f"Origin {by!r} is not known here; add its host to allowed_hosts"
-            return Failure(FailureKind.FORBIDDEN, text, code="unknown_origin")
+        if origin is not None:
+            by, own = origin.decode("latin-1"), inbound.header("host")
+            if not guard.known_origin(by, own, self.limits.allowed_hosts, secure=inbound.peer.secure):
+                text = f"Origin {by!r} is not known here; add its host to allowed_hosts"
+                return Failure(FailureKind.FORBIDDEN, text, code="unknown_origin")
         if not guard.known_page(inbound.header, reads=inbound.method in ("GET", "HEAD")):
             return Failure(FailureKind.FORBIDDEN, "requests of other sites' pages are refused", code="unknown_origin")
         ours = shape is not None or inbound.path == feedback.PATH or files.takes(inbound.path)

@@ -75,7 +75,7 @@ class Wishes(msgspec.Struct, frozen=True):
     after_content: AfterContent | None = None
 
 
-class Ask(msgspec.Struct, frozen=True, gc=False):
+class Ask(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Everything a decision may depend on, besides the table and the draws.
 
     Sizes are rounded up to coarse steps, so that like requests share one remembered ranking and every

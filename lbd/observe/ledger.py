@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
+from typing import TypeAlias
 
 from lbd.decide.counterfactual import Compared, compared
 from lbd.model.evaluation import EVALUATOR
@@ -15,13 +16,15 @@ from lbd.model.ledger import Entry, Kind
 from lbd.model.outcome import Usage
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.request import Ask
-from lbd.model.table import Snapshot
+from lbd.model.table import DeploymentView, Snapshot
 from lbd.model.units import DeploymentId, NanoUsd, WallTime
 
 MOST = 200_000  # entries that wait for a disk that does not take them: some 100 MB
 UNFETCHED = 50_000  # records that wait while it does not come back at all
 _NO_USAGE = Usage()
 REMEMBERED = 1024
+_CLIENT, _EVALUATION = Kind.CLIENT, Kind.EVALUATION  # looking a member up in its enum costs 0.1 us each time
+_Sent: TypeAlias = list[tuple[AttemptRecord, DeploymentView | None]]  # attempts, with their rows as they are now
 
 
 class Ledger:
@@ -69,82 +72,55 @@ class Ledger:
 
     def entries(self, record: RequestRecord) -> list[Entry]:
         """Return the entries of a request: one for each attempt that went out."""
-        sent = [a for a in record.attempts if a.refused is None and a.decision.chosen is not None]
-        served = next((a for a in reversed(sent) if a.decision.chosen == record.served_by), None)
-        if record.outcome != "ok":
-            served = None
-        premium = cheapest = saved = None
-        with_ = Compared()
-        if served is not None and served.usage is not None and record.client != EVALUATOR:
+        table = self._snapshot()
+        sent = [
+            (a, table.row(a.decision.chosen))
+            for a in record.attempts
+            if a.refused is None and a.decision.chosen is not None
+        ]
+        served, evaluates = _served(record, sent), record.client == EVALUATOR
+        baseline = premium = cheapest = saved = None
+        if served is not None and (usage := served.usage) is not None and not evaluates and _all_priced(sent):
             with_ = self._compared(served.decision.ask, record.asked)
-            premium = with_.premium_of(served.usage)
-            cheapest = with_.cheapest_of(served.usage)
-        if premium is not None and all(self._priced(a) for a in sent):
-            saved = premium - sum(a.cost for a in sent)
-        else:
-            premium = cheapest = None
-        out = []
-        for number, attempt in enumerate(sent, 1):
-            its = attempt is served
+            premium = with_.premium_of(usage)
+            if premium is not None:
+                baseline, cheapest, saved = with_.baseline, with_.cheapest_of(usage), premium
+                for attempt, _ in sent:
+                    saved -= attempt.cost
+        out: list[Entry] = []
+        for attempt, row in sent:
+            id_, usage, its = attempt.decision.chosen or "", attempt.usage or _NO_USAGE, attempt is served
             out.append(
-                self._entry(
-                    record,
-                    attempt,
-                    number,
-                    served=its,
-                    compared=saved is not None,
-                    baseline=with_.baseline if its and saved is not None else None,
-                    money=(premium, cheapest, saved) if its else (None, None, None),
+                Entry(
+                    f"{record.id}/{len(out) + 1}",
+                    record.time,
+                    record.id,
+                    _EVALUATION if evaluates else _CLIENT,
+                    record.client,
+                    record.surface,
+                    record.target,
+                    "" if row is None else row.spec.model,
+                    id_.partition("/")[0],
+                    id_,
+                    record.urgency,
+                    attempt.failure or record.outcome,
+                    usage.prompt,
+                    usage.cached,
+                    usage.written,
+                    usage.completion,
+                    usage.reasoning,
+                    attempt.cost,
+                    usage.estimated,
+                    not _priced(attempt, row),
+                    its,
+                    saved is not None,
+                    baseline if its else None,
+                    premium if its else None,
+                    cheapest if its else None,
+                    saved if its else None,
                 )
             )
         return out
-
-    def _entry(
-        self,
-        record: RequestRecord,
-        attempt: AttemptRecord,
-        number: int,
-        *,
-        served: bool,
-        compared: bool,
-        baseline: DeploymentId | None,
-        money: tuple[NanoUsd | None, NanoUsd | None, NanoUsd | None],
-    ) -> Entry:
-        id_ = attempt.decision.chosen or ""
-        row = self._snapshot().row(id_)
-        usage = attempt.usage or _NO_USAGE
-        return Entry(
-            f"{record.id}/{number}",
-            record.time,
-            record.id,
-            Kind.EVALUATION if record.client == EVALUATOR else Kind.CLIENT,
-            record.client,
-            record.surface,
-            record.target,
-            "" if row is None else row.spec.model,
-            id_.partition("/")[0],
-            id_,
-            record.urgency,
-            attempt.failure or record.outcome,
-            usage.prompt,
-            usage.cached,
-            usage.written,
-            usage.completion,
-            usage.reasoning,
-            attempt.cost,
-            usage.estimated,
-            not self._priced(attempt),
-            served,
-            compared,
-            baseline,
-            *money,
-        )
-
-    def _priced(self, attempt: AttemptRecord) -> bool:
-        if attempt.usage is None:
-            return True  # nothing was spent
-        row = self._snapshot().row(attempt.decision.chosen or "")
-        return row is not None and row.spec.price is not None
 
     def _compared(self, ask: Ask, asked: str) -> Compared:
         snapshot = self._snapshot()
@@ -160,3 +136,20 @@ class Ledger:
         if found is None:
             found = self._known[key] = compared(snapshot, ask, asked, self.baseline)
         return found
+
+
+def _served(record: RequestRecord, sent: _Sent) -> AttemptRecord | None:
+    """Return the attempt whose answer the client has."""
+    if record.outcome == "ok":
+        for attempt, _ in reversed(sent):
+            if attempt.decision.chosen == record.served_by:
+                return attempt
+    return None
+
+
+def _all_priced(sent: _Sent) -> bool:
+    return all(_priced(attempt, row) for attempt, row in sent)
+
+
+def _priced(attempt: AttemptRecord, row: DeploymentView | None) -> bool:
+    return attempt.usage is None or (row is not None and row.spec.price is not None)  # or nothing was spent

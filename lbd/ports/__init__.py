@@ -41,7 +41,7 @@ class Env(Protocol):
         """Pause the current task."""
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Where a provider is, and how a connection to it is made."""
 
     scheme: str

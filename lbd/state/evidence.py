@@ -6,7 +6,7 @@ from lbd.model.failure import COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE, TIMEOUTS, Fail
 from lbd.model.outcome import Outcome, ProbeResult, Verdict
 from lbd.model.units import Instant, Seconds
 from lbd.state import breaker, ewma, inside, limit
-from lbd.state.row import LIVENESS, Lock, Row, fold, later, locked
+from lbd.state.row import LIVENESS, READING_FRESH, Lock, Row, fold, later, locked
 from lbd.state.window import MINUTE
 
 # A deployment that says it does not serve the model is asked again after this; others wait for a person.
@@ -43,6 +43,7 @@ def observe(
     if failure.kind is FailureKind.HEDGED:
         # it would have taken longer still; were it not counted, the row would look the faster the more it is hedged
         row.ttft[outcome.size].at(now).add(outcome.total_s)
+        row.samples += 1
         row.last_sample[outcome.size] = now
         row.peak = ewma.add(row.peak, outcome.total_s, now)
     if outcome.usage is not None:  # billed all the same
@@ -140,3 +141,17 @@ def _probed_down(row: Row, result: ProbeResult, kind: FailureKind, now: Instant,
         row.probes_lost += 1
         if row.probes_lost >= PROBES_LOST:
             row.breaker = breaker.liveness_lost(row.breaker, kind, now)
+
+
+def silence_counts(row: Row, now: Instant) -> bool:
+    """Tell whether silence may be held against ``row``: a full queue is not sickness.
+
+    Where the server tells its load, only a fresh reading without a queue lets silence count; a server that
+    does not even tell it is found by liveness probes, which are sent at once.
+    """
+    told = row.probes.get("load")
+    if told is None or row.foreign is None:
+        return True
+    slots = row.foreign.slots
+    busy = row.foreign.waiting > 0 or (slots is not None and row.foreign.running >= slots)
+    return now - told.at <= READING_FRESH and not busy

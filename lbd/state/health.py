@@ -15,16 +15,14 @@ import math
 from typing import NamedTuple
 
 from lbd.model.outcome import Verdict
+from lbd.model.provider import TierSpec
 from lbd.model.table import SIZES, AdminState, DeploymentView, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds
 from lbd.state import breaker, inside, outlier, quota, scores, warmup
 from lbd.state.breaker import Phase
-from lbd.state.quantile import Sketch
+from lbd.state.lately import ENOUGH, Lately, added_up
 from lbd.state.row import Row, concurrency, locked
 from lbd.state.window import FIVE_MINUTES, MINUTE
-
-ENOUGH = 20
-FEW = 5  # whole answers from which their usual time can be told
 
 HALF_LIFE: Seconds = 120.0
 FRESH: Seconds = 30.0  # a sample this young does not age
@@ -50,24 +48,27 @@ class Estimate(NamedTuple):
 
 def estimate(row: Row, size: int, now: Instant, *, wait_s: Seconds = 0.0) -> Estimate:
     """Return what is to be expected of a prompt of this size; ``wait_s`` of the target goes before it is served."""
-    target = row.tier.ttft_p95_s
-    prior = Estimate(PRIOR_P95 * target, PRIOR_P99 * target, False, PRIOR_WITHIN * max(0.0, 1 - wait_s / target))
-    last = row.last_sample[size]
+    return _blended(row, size, now, prior(row.tier, wait_s), wait_s)
+
+
+def prior(tier: TierSpec, wait_s: Seconds) -> Estimate:
+    """Return what is to be expected of a row that nobody knows."""
+    target = tier.ttft_p95_s
+    return Estimate(PRIOR_P95 * target, PRIOR_P99 * target, False, PRIOR_WITHIN * max(0.0, 1 - wait_s / target))
+
+
+def _blended(row: Row, size: int, now: Instant, prior: Estimate, wait_s: Seconds) -> Estimate:
+    target, last = row.tier.ttft_p95_s, row.last_sample[size]
     if last == -math.inf:
         return prior
-    sketch: Sketch = row.ttft[size].over(MINUTE, now)
-    if sketch.n < ENOUGH:
-        sketch = row.ttft[size].over(FIVE_MINUTES, now)
-    p95, p99 = sketch.quantiles((0.95, 0.99))
+    told = lately(row, now)
+    sketch, p95, p99, within = told.firsts[size]
     if p95 is None or p99 is None:
-        hour = row.ttft[size].over(3600.0, now)
-        p95, p99 = hour.quantiles((0.95, 0.99))
-        if p95 is None or p99 is None:
-            return prior
-        sketch = hour
+        return prior
     age = max(0.0, now - last - FRESH)
     trust = min(1.0, sketch.n / ENOUGH) * 0.5 ** (age / HALF_LIFE)
-    within = sketch.share_within(max(0.0, target - wait_s)) or 0.0
+    if wait_s > 0 or told.target_s != target:
+        within = sketch.share_within(max(0.0, target - wait_s)) or 0.0
     return Estimate(
         prior.p95_s + trust * (p95 - prior.p95_s),
         prior.p99_s + trust * (p99 - prior.p99_s),
@@ -79,22 +80,26 @@ def estimate(row: Row, size: int, now: Instant, *, wait_s: Seconds = 0.0) -> Est
 def error_ratio(row: Row, now: Instant) -> tuple[Ratio, int]:
     """Return the error ratio of the last minute (of five, where that is thin) and how many attempts it is over."""
     recent = row.outcomes.over(MINUTE, now)
-    if recent.judged < ENOUGH:
-        recent = row.outcomes.over(FIVE_MINUTES, now)
-    return recent.bad / max(recent.judged, RATIO_BASE), recent.judged
+    bad, judged = recent.verdicts()
+    if judged < ENOUGH:
+        bad, judged = row.outcomes.over(FIVE_MINUTES, now).verdicts()
+    return bad / max(judged, RATIO_BASE), judged
 
 
-def whole_p95(row: Row, now: Instant) -> Seconds | None:
-    """Return the p95 of whole answers, None where there are too few to tell."""
-    sketch = row.total.over(MINUTE, now)
-    if sketch.n < ENOUGH:
-        sketch = row.total.over(FIVE_MINUTES, now)
-    return sketch.quantile(0.95) if sketch.n >= FEW else None
+def lately(row: Row, now: Instant) -> Lately:
+    """Return what the row's samples tell: added up anew for some more of them, and once a second."""
+    known = row.lately
+    if known is None or not known.holds(row.samples, now):
+        of = row.ttft, row.last_sample, row.tpot, row.total, row.samples
+        known = row.lately = added_up(*of, row.tier.ttft_p95_s, now, row.index)
+    return known
 
 
 def service_s(row: Row, now: Instant) -> Seconds:
     """Return how long a request usually occupies a slot."""
-    return row.total.over(FIVE_MINUTES, now).mean() or row.tier.ttft_p95_s
+    closed, lately = row.total.parts(FIVE_MINUTES, now)
+    n = closed.n + lately.n
+    return (closed.total + lately.total) / n if n else row.tier.ttft_p95_s
 
 
 def load(row: Row, now: Instant) -> tuple[Ratio, Seconds]:
@@ -108,10 +113,15 @@ def load(row: Row, now: Instant) -> tuple[Ratio, Seconds]:
     return min(1.0, busy / max(1.0, most)), wait
 
 
-def steer(row: Row, size: int, p95: Seconds, now: Instant) -> None:
-    """Move the standing for one prompt size after an estimate; called once a publish."""
+def steer(row: Row, size: int, p95: Seconds, now: Instant, *, fresh: bool = True) -> None:
+    """Move the standing for one prompt size after an estimate; called once a publish.
+
+    ``fresh``: it says something that it has not said before.
+    """
     target = row.tier.ttft_p95_s
-    if p95 > target:
+    if not fresh:
+        pass
+    elif p95 > target:
         row.over_target[size] = min(2, row.over_target[size] + 1)
     elif p95 <= target * BACK * (1 + BACK_TOLERANCE) or row.over_target[size] < 2:
         row.over_target[size] = 0
@@ -194,14 +204,17 @@ def usable_at(row: Row, limits: quota.Quota, now: Instant) -> Instant | None:
 def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> DeploymentView:
     """Return the row as decisions see it. ``steered``: this is a publish, so the standing moves."""
     utilisation, wait = load(row, now)
-    estimates = [estimate(row, size, now, wait_s=wait) for size in range(SIZES)]
+    unknown = prior(row.tier, wait)
+    estimates = [_blended(row, size, now, unknown, wait) for size in range(SIZES)]
+    told = lately(row, now)
     if steered:
+        fresh = told.at > row.standing_at
         for size in range(SIZES):
-            steer(row, size, estimates[size].p95_s, now)
+            steer(row, size, estimates[size].p95_s, now, fresh=fresh)
         row.standing_at = now
     quota_left = quota.left(limits, now)
     failing = error_ratio(row, now)[0]
-    tpot = row.tpot.over(FIVE_MINUTES, now).quantile(0.5)
+    tpot = told.tpot_s
     weight = row.spec.weight if row.admin_weight is None else row.admin_weight
     good = scores.seen(row, now)
     return DeploymentView(
@@ -228,7 +241,7 @@ def view(row: Row, limits: quota.Quota, now: Instant, *, steered: bool) -> Deplo
         output_tokens=row.length.told(now),
         quality=good.value,
         tpot_fresh=tpot is not None,
-        total_p95_s=whole_p95(row, now),
+        total_p95_s=told.total_p95_s,
         # an attempt that fails meets no target
         meets_target=tuple((1 - failing) * e.within for e in estimates),
         quality_low=good.low,

@@ -25,13 +25,15 @@ class Moment:
 
     def ended(self) -> int:
         """Return how many were in flight when the one came that ends now, itself included."""
-        self._answered += 1
-        return min(self.before + self._answered, self.most)
+        self._answered = answered = self._answered + 1
+        inflight = self.before + answered
+        return inflight if inflight < self.most else self.most
 
 
 def joined(moment: Moment, inflight: int, now: Instant) -> Moment:
     """Return the moment of a request that is sent now, and with which so many are in flight."""
     if now - moment.at > LASTS:
         moment = Moment(now, inflight - 1)
-    moment.most = max(moment.most, inflight)
+    if moment.most < inflight:
+        moment.most = inflight
     return moment

@@ -77,14 +77,18 @@ class Sketch:
 
     def quantiles(self, qs: Sequence[float]) -> list[float | None]:
         """Return the values at several quantiles, given in ascending order, in one pass."""
-        if not self.n:
+        n = self.n
+        if not n:
             return [None] * len(qs)
         # rank as in the nearest-rank definition: the smallest value with at least q*n values at or below it
-        ranks = [max(1, math.ceil(q * self.n)) for q in qs]
+        ranks = [max(1, math.ceil(q * n)) for q in qs]
+        if 2 * ranks[0] > n:  # nearer to the top: what is told of a latency, as a rule
+            return self._from_the_top(ranks)
+        counts = self.counts
         out: list[float | None] = []
         seen, rank = 0, ranks[0]
-        for key, count in sorted(self.counts.items()):
-            seen += count
+        for key in sorted(counts):
+            seen += counts[key]
             while seen >= rank:
                 out.append(_MIDDLE * GAMMA**key)
                 if len(out) == len(ranks):
@@ -92,12 +96,26 @@ class Sketch:
                 rank = ranks[len(out)]
         return out
 
+    def _from_the_top(self, ranks: list[int]) -> list[float | None]:
+        counts = self.counts
+        out: list[float | None] = []
+        above, rank = self.n, ranks.pop()
+        for key in sorted(counts, reverse=True):
+            above -= counts[key]  # now what lies below this bucket
+            while above < rank:
+                out.append(_MIDDLE * GAMMA**key)
+                if not ranks:
+                    return out[::-1]
+                rank = ranks.pop()
+        return out[::-1]
+
     def share_within(self, value: float) -> float | None:
         """Return the share of values at or below ``value`` (0..1), right to a bucket; None when empty."""
         if not self.n:
             return None
         last = _ceil(_log(min(max(value, SMALLEST), LARGEST)) * _SCALE)
-        return sum(count for key, count in self.counts.items() if key <= last) / self.n
+        counts = self.counts
+        return sum([counts[key] for key in counts if key <= last]) / self.n
 
     def mean(self) -> float | None:
         """Return the arithmetic mean (exact but for clamped values), None when empty."""

@@ -16,6 +16,7 @@ from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZE_BOUNDS, SIZES, AdminState, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
 from lbd.state import breaker, ewma, limit, outlier, window
+from lbd.state.lately import Lately
 from lbd.state.moment import Moment
 from lbd.state.presence import Presence
 from lbd.state.quality import Standing
@@ -83,6 +84,7 @@ class Row:
         "inflight",
         "last_sample",
         "last_used",
+        "lately",
         "length",
         "limit",
         "lock",
@@ -100,6 +102,7 @@ class Row:
         "reason",
         "reserve",
         "resolved",
+        "samples",
         "scores",
         "since",
         "spec",
@@ -146,8 +149,8 @@ class Row:
         # answers that were held to what was asked of them, the good and the invalid
         self.checked: Rolling[Counts] = Rolling(Counts, (window.FINE, window.COARSE))
         self.presence: Rolling[Presence] = Rolling(Presence, (window.FINE, window.COARSE, window.DAILY))
-        self.watched_from: Instant = math.inf  # since when it is in the table
-        self.watched_at: Instant = math.inf  # up to when ``presence`` is counted
+        # since when it is in the table, and up to when ``presence`` is counted
+        self.watched_from = self.watched_at = math.inf
         self.last_sample: list[Instant] = [-math.inf] * SIZES
         self.last_used: Instant = -math.inf
         self.heard: Instant = -math.inf  # when it last answered anything at all
@@ -156,9 +159,10 @@ class Row:
         self.cached_share: Ratio = 0.0  # of a prompt, lately
         self.length = Length()  # of its model's answers, shared by the rows of one table that serve it
         self.volume = volumes()
-        self.inflight = 0
+        self.inflight = self.samples = 0  # requests under way; latencies ever
         self.moment = Moment(-math.inf, 0)  # in which the last were sent
         self.reserve = Reserve()
+        self.lately: Lately | None = None  # what they told when they were last added up
         self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
         self.scores: dict[str, Standing] = {}  # by family: what scored answers say
@@ -226,6 +230,7 @@ def fold(row: Row, now: Instant) -> None:
     if not pending:
         return
     row.pending = []
+    row.samples += len(pending)
     row.last_used = row.heard = now
     outcomes = row.outcomes.at(now).by_kind
     outcomes[None] = outcomes.get(None, 0) + len(pending)
@@ -284,17 +289,3 @@ def penalty(row: Row, now: Instant) -> Ratio:
 def locked(row: Row, now: Instant) -> bool:
     """Tell whether a lock-out holds now."""
     return row.lock is not None and (row.lock.until is None or now < row.lock.until)
-
-
-def silence_counts(row: Row, now: Instant) -> bool:
-    """Tell whether silence may be held against ``row``: a full queue is not sickness.
-
-    Where the server tells its load, only a fresh reading without a queue lets silence count; a server that
-    does not even tell it is found by liveness probes, which are sent at once.
-    """
-    told = row.probes.get("load")
-    if told is None or row.foreign is None:
-        return True
-    slots = row.foreign.slots
-    busy = row.foreign.waiting > 0 or (slots is not None and row.foreign.running >= slots)
-    return now - told.at <= READING_FRESH and not busy

@@ -116,13 +116,18 @@ class Rolling(Generic[M]):
 
         Where none does, it is what the coarsest one still has.
         """
+        closed, open_ = self.parts(window_s, now)
+        out = closed.copy()
+        out.merge(open_)
+        return out
+
+    def parts(self, window_s: Seconds, now: Instant) -> tuple[M, M]:
+        """Return what ``over`` adds up, to be read only: the closed slots' sum, and the open one."""
         self.at(now)
         known = self._closed.get(window_s)
         if known is None or known.start != self._start:  # closed slots change only when one more is closed
             known = self._closed[window_s] = self._sum(window_s, known)
-        out = known.of.copy()
-        out.merge(self.open)
-        return out
+        return known.of, self.open
 
     def _sum(self, window_s: Seconds, before: _Sum[M] | None) -> _Sum[M]:
         reaching = (level for level in self._levels if level[0] * (level[1].maxlen or 0) >= window_s)
@@ -214,6 +219,11 @@ class Counts:
     def judged(self) -> int:
         """Count of attempts that say something about the deployment."""
         return self.good + self.bad
+
+    def verdicts(self) -> tuple[int, int]:
+        """Return the bad and the judged, counted once."""
+        bad = self.bad if len(self.by_kind) > (None in self.by_kind) else 0
+        return bad, self.good + bad
 
     def ratio(self) -> float | None:
         """Return bad over judged attempts, None when there were none."""

@@ -23,8 +23,8 @@ from lbd.state import breaker, ewma, health, orders, outlier, quota
 from lbd.state.breaker import Phase
 from lbd.state.claims import ANY, Bid
 from lbd.state.ejection import review
-from lbd.state.evidence import observe, observe_probe
-from lbd.state.row import LIVENESS, Lock, Row, capacity, later, penalty, plain, silence_counts
+from lbd.state.evidence import observe, observe_probe, silence_counts
+from lbd.state.row import LIVENESS, Lock, Row, capacity, later, penalty, plain
 from lbd.state.uplink import CLEAR
 from lbd.state.volume import Length
 from lbd.table import telling

@@ -191,6 +191,7 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
         return False
     # nothing fails from here on: a row takes all of it, or is left as it was
     _restore_breaker(row, saved, now, gap)
+    row.lately = None
     row.limit = Limit(saved.limit, found=saved.limit_found)
     row.length.restore(saved.output, now, gap)
     row.standing = list(saved.standing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from lbd.model.experiment import Arm
 from lbd.model.record import RequestRecord
@@ -21,6 +21,9 @@ _PREFIX = len("req_") + 12
 _ARMS = 5  # of a request
 _ARM_BITS = 12
 _SHARED = 1 << 16  # different servings that are told apart; more of them than any configuration has
+
+
+_Key: TypeAlias = tuple[str, DeploymentId, str, str, tuple[tuple[str, str], ...]]  # a Serving's fields
 
 
 class Serving(NamedTuple):
@@ -43,26 +46,34 @@ class Served:
         self._which = array("I", bytes(4 * most))
         self._scores = array("f", bytes(4 * most))
         self._places: array[int] | None = None  # in the arms of experiments, once there was one
-        self._index: dict[Serving, int] = {}
+        self._index: dict[_Key, int] = {}
         self._servings: list[Serving] = []
 
     def note(self, record: RequestRecord) -> None:
         """Note a request that ended; one that nobody served is not worth it."""
-        number = _number(record.id)
-        if record.served_by is None or number is None:
+        id_, by = record.id, record.served_by
+        known = id_.startswith(self._prefix) and self._prefix != ""
+        number = int(id_[_PREFIX:], 16) if known else _number(id_)  # one of this run's is as it should be
+        if by is None or number is None:
             return
         family = "" if record.judged is None else record.judged.family
         trials = tuple((arm.experiment, arm.key) for arm in record.arms[:_ARMS]) if record.arms else ()
-        serving = Serving(record.client, record.served_by, family, record.surface, trials)
+        serving = (
+            record.client,
+            by,
+            family,
+            record.surface,
+            trials,
+        )  # a third of what its class costs, and found alike
         which = self._index.get(serving)
         if which is None:
             if len(self._servings) >= _SHARED:
                 self._clear()
             which = self._index[serving] = len(self._servings)
-            self._servings.append(serving)
-        if record.id[:_PREFIX] != self._prefix:
+            self._servings.append(Serving(*serving))
+        if not known:
             self._clear_numbers()
-            self._prefix = record.id[:_PREFIX]
+            self._prefix = id_[:_PREFIX]
         slot = number % self._most
         self._numbers[slot], self._which[slot], self._scores[slot] = number, which, math.nan
         if trials:

@@ -42,6 +42,9 @@ PASSING = frozenset({"breaker_open", "trials_under_way", LIMITED, "at_limit"})
 _OTHERS = ("admin_", "locked_", "weight_zero")
 
 
+_tuple = tuple.__new__
+
+
 class Acquired(NamedTuple):
     """A decision, the slot that was taken on it, and the money that is held for it where budgets are set."""
 
@@ -96,7 +99,9 @@ class Desk:
         taken = self._take(choice.candidate.row, now, trial=choice.manner == "trial")
         if not isinstance(taken, tuple):
             return None  # acquire() decides again, and keeps a record of the refusal
-        return Acquired(choice, taken[0], self._decision(choice, ranking.generation, now, query, seed), taken[1])
+        lease, hold = taken
+        # half the time of calling the class
+        return _tuple(Acquired, (choice, lease, self._decision(choice, ranking.generation, now, query, seed), hold))
 
     def _take(self, i: int, now: Instant, *, trial: bool = False) -> tuple[Lease, Hold | None] | Short | str:
         """Hold what an attempt at row ``i`` may cost at most, and take its slot; or say which of the two is missing."""

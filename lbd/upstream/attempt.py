@@ -152,7 +152,8 @@ class Attempt:
                 done = self._done = self._wheel.future()
                 if fresh:
                     self._body, self._deaf, self.usage = None, False, None
-                self._begin(follow)
+                if follow is not None:
+                    self._begin(follow)
                 exchange = None if fresh else self.line.transport.reuse(endpoint, body, self)
                 if exchange is None:
                     exchange = await self._open(endpoint, body)
@@ -170,11 +171,10 @@ class Attempt:
         finally:
             self._stop()
 
-    def _begin(self, follow: Callable[[WallTime], Watch] | None) -> None:
-        if follow is not None:
-            fold = self.wire.fold
-            self.watch = follow(self._env.wall())
-            self._fold = fold(self.watch) if self.manner is FOLD and fold is not None else None
+    def _begin(self, follow: Callable[[WallTime], Watch]) -> None:
+        fold = self.wire.fold
+        self.watch = follow(self._env.wall())
+        self._fold = fold(self.watch) if self.manner is FOLD and fold is not None else None
 
     async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
         task = self._connecting = asyncio.current_task()

@@ -163,7 +163,10 @@ def limits_told(line: Line, headers: Headers, wall: WallTime) -> tuple[QuotaRead
     fields = getattr(headers, "fields", None)
     if fields is not None:  # not decoded yet: look whether there is anything to decode
         prefix = line.shape.limit_prefix
-        if not any(name.startswith(prefix) for name in fields):
+        for name in fields:
+            if name.startswith(prefix):
+                break
+        else:
             return ()
     return line.shape.limits(headers, wall)
 

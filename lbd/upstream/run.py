@@ -117,50 +117,52 @@ class Run:
 
     async def fly(self) -> RequestRecord:
         """Serve the request; the client has its answer afterwards."""
+        service = self._service
+        service.budget.request(self._ticket.arrived)
+        service.hedges.request(self._ticket.ask.input_tokens)
+        query = Query(affinity=self._ticket.affinity)
+        again: Choice | None = None
         try:
-            return await self._fly()
+            while True:
+                if again is not None:
+                    acquired = await self._desk.again(self._flight, again)
+                else:
+                    acquired = self._desk.at_once(query) or await self._desk.acquire(self._flight, query)
+                if isinstance(acquired, Failure):
+                    return self._fail(acquired)
+                attempt = await self._attempt(acquired)
+                if self._hedge is not None:
+                    acquired, attempt = await self._both(self._hedge, acquired, attempt)
+                if attempt.failure is None:
+                    return self._serve(attempt)
+                then = await self._go_on(acquired, attempt.failure)
+                if isinstance(then, RequestRecord):
+                    return then
+                query, again = then
         finally:
             if self._hedge is not None:
                 if self._hedge.attempt is None:  # its task may never have begun
                     self._release(self._hedge.acquired)
                 await self._hedge.cancel()
 
-    async def _fly(self) -> RequestRecord:
-        service = self._service
-        service.budget.request(self._ticket.arrived)
-        service.hedges.request(self._ticket.ask.input_tokens)
-        query = Query(affinity=self._ticket.affinity)
-        again: Choice | None = None
-        while True:
-            if again is not None:
-                acquired = await self._desk.again(self._flight, again)
-            else:
-                acquired = self._desk.at_once(query) or await self._desk.acquire(self._flight, query)
-            if isinstance(acquired, Failure):
-                return self._fail(acquired)
-            attempt = await self._attempt(acquired)
-            if self._hedge is not None:
-                acquired, attempt = await self._both(self._hedge, acquired, attempt)
-            failure = attempt.failure
-            if failure is None:
-                return self._serve(attempt)
-            now = self._env.now()
-            verdict, query = self._next(acquired.choice.candidate, failure, now)
-            over = verdict.step is Step.GIVE or (verdict.spend and not service.budget.spend(now))
-            last = flights.final(self._flight) if over and verdict.step is not Step.GIVE else verdict.failure
-            # once all were tried in vain, one try tells as much as all of them
-            if (over or self._flight.rounds) and await self._outlast(last, acquired, now, over=over):
-                query, again = Query(self._flight.tried, affinity=self._ticket.affinity), None
-                continue
-            if over:
-                return self._fail(self._desk.last_word(self._flight, last, now))
-            if self._flight.committed:
-                self._keep_open()
-            again = None
-            if verdict.step is Step.AGAIN:
-                await self._env.sleep(verdict.wait_s)
-                self._desk.waited_s += verdict.wait_s
-                again = acquired.choice
+    async def _go_on(self, acquired: Acquired, failure: Failure) -> RequestRecord | tuple[Query, Choice | None]:
+        """An attempt has failed: return how the next one is chosen, and where if at the same row; or end the flight."""
+        now = self._env.now()
+        verdict, query = self._next(acquired.choice.candidate, failure, now)
+        over = verdict.step is Step.GIVE or (verdict.spend and not self._service.budget.spend(now))
+        last = flights.final(self._flight) if over and verdict.step is not Step.GIVE else verdict.failure
+        # once all were tried in vain, one try tells as much as all of them
+        if (over or self._flight.rounds) and await self._outlast(last, acquired, now, over=over):
+            return Query(self._flight.tried, affinity=self._ticket.affinity), None
+        if over:
+            return self._fail(self._desk.last_word(self._flight, last, now))
+        if self._flight.committed:
+            self._keep_open()
+        if verdict.step is not Step.AGAIN:
+            return query, None
+        await self._env.sleep(verdict.wait_s)
+        self._desk.waited_s += verdict.wait_s
+        return query, acquired.choice
 
     def _next(self, candidate: Candidate, failure: Failure, now: Instant) -> tuple[Next, Query]:
         """Return what to do after a failure there, and what a pick is restricted to then."""
@@ -219,7 +221,7 @@ class Run:
             sent = put(
                 line, way.wire, asked, endpoint, manner is not WHOLE, ask_usage, self._env.wall, self._ticket.trace
             )
-            follow = following(manner, way.wire, asked, ask_usage)
+            follow = None if manner is WHOLE else following(manner, way.wire, asked, ask_usage)
             if self._splicing is not None:
                 follow = self._splicing.follow(follow)
             if isinstance(sent, Failure):

@@ -20,7 +20,7 @@ from tests.fakes.env import FakeEnv
 ROWS = 50
 
 
-def table(rows: int = ROWS) -> tuple[Owner, Any]:
+def table(rows: int = ROWS, env: FakeEnv | None = None) -> tuple[Owner, Any]:
     """Return an owner with so many deployments in three tiers."""
     terms = plugins.load().terms
     tiers = [TierSpec("primary", 1.5), TierSpec("secondary", 3.0), TierSpec("tertiary", 10.0)]
@@ -37,7 +37,7 @@ def table(rows: int = ROWS) -> tuple[Owner, Any]:
         )
         for i in range(rows)
     ]
-    owner = Owner(FakeEnv())
+    owner = Owner(env or FakeEnv())
     owner.configure(specs, providers, tiers, names.build(specs, tiers, (), ()), ScorerSpec((
         ("affinity", 0.3), ("cost", 0.5), ("errors", 1.0), ("latency", 1.0), ("load", 0.5), ("quality", 0.5),
     )))  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -67,3 +68,8 @@ def error(bins: Iterable[Bin]) -> float:
     """Return the expected calibration error: the mean distance of what came from what was foretold, by attempts."""
     bins = list(bins)
     return sum(b.n * abs(b.foretold - b.came) for b in bins) / sum(b.n for b in bins)
+
+
+def error_of(b: Bin) -> float:
+    """Return the standard error of what came in a bin."""
+    return math.sqrt(b.came * (1 - b.came) / b.n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes.calibration import Foretold, binned, error, follow
+from tests.fakes.calibration import Foretold, binned, error, error_of, follow
 from tests.fakes.harness import Sim, provider
 from tests.fakes.virtual import VirtualEnv, run
 from tests.fakes.world import SimHost
@@ -37,4 +37,5 @@ def test_the_chance_of_the_target_is_calibrated(seed: int) -> None:
     assert len(foretold) > 3000
     assert len([b for b in bins if b.n > 200]) >= 3, bins
     assert error(bins) < TOLERANCE, bins
-    assert all(abs(b.foretold - b.came) < 2 * TOLERANCE for b in bins if b.n > 200), bins
+    # a bin of a few hundred is itself known only so well
+    assert all(abs(b.foretold - b.came) < 2 * TOLERANCE + error_of(b) for b in bins if b.n > 200), bins

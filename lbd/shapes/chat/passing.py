@@ -151,11 +151,13 @@ def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
         if error is not None:
             return Facts(failure=in_band(error))
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer has no choices", status=200))
+    silent = False
     for choice in answer.choices:
         failure = cut(choice.finish_reason, choice.error)
         if failure is not None:
             return Facts(failure=failure)
-    if not all(choice.says for choice in answer.choices):
+        silent = silent or not choice.says
+    if silent:
         return Facts(failure=Failure(FailureKind.BAD_BODY, "a choice of the answer has no message", status=200))
     return Facts(answer.usage.usage() if answer.usage else None, answer.model)
 

@@ -65,9 +65,9 @@ def any_error(payload: bytes) -> object:
 
 def cut(reason: object, error: object) -> Failure | None:
     """Return the failure that the end of a choice is, by its reason or the error in it; None where it is an end."""
-    kind = CUT.get(reason) if isinstance(reason, str) else None
     if error:
         return in_band(error)
+    kind = CUT.get(reason) if isinstance(reason, str) else None
     if kind is None:
         return None
     return Failure(kind, f"the provider ended the answer with {reason!r}, which is no end of one", status=200)

@@ -14,8 +14,8 @@ from lbd.model.failure import CLIENT_FAULTS, COUNTS, LOCK_OUTS, SUSPECT_AT_ONCE,
 from lbd.model.outcome import Load, Outcome, Usage, Verdict
 from lbd.state import breaker, ewma
 from lbd.state.breaker import TRIALS, Phase
-from lbd.state.evidence import HASTY, NO_MODEL_AGAIN, PROBES_LOST, observe, observe_probe
-from lbd.state.row import PENALTY_SPAN, Lock, Row, capacity, fold, later, locked, penalty, plain
+from lbd.state.evidence import HASTY, NO_MODEL_AGAIN, PROBES_LOST, observe, observe_probe, silence_counts
+from lbd.state.row import PENALTY_SPAN, READING_FRESH, Lock, Row, capacity, fold, later, locked, penalty, plain
 from lbd.state.window import FIVE_MINUTES, MINUTE
 from tests.fakes.tables import TIERS, bad, deployment, good, probe, provider
 
@@ -542,3 +542,13 @@ def test_a_late_attempt_that_was_overtaken_is_no_failure_and_has_taken_at_least_
     assert row.peak is not None and row.peak.value > 0.2
     slowest = row.ttft[0].over(FIVE_MINUTES, NOW + 40).quantile(1.0)
     assert before[3] == pytest.approx(0.2, rel=0.05) and slowest == pytest.approx(0.9, rel=0.05)
+
+
+def test_silence_counts_unless_the_server_is_known_to_be_full() -> None:
+    """Without a reading it counts; with one only while that is young and shows room."""
+    row = new(self_hosted=True)
+    assert silence_counts(row, NOW)
+    for load, counts in ((Load(1, 0, 4), True), (Load(4, 0, 4), False), (Load(1, 1, 4), False), (Load(9, 0), True)):
+        observe_probe(row, probe("load", Verdict.UP, NOW, load=load), NOW, completion=False)
+        assert silence_counts(row, NOW + READING_FRESH) is counts, load
+        assert not silence_counts(row, NOW + READING_FRESH + 0.1)

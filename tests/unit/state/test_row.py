@@ -1,4 +1,4 @@
-"""A row by itself: what may run there, where it is, and whether silence says anything about it."""
+"""A row by itself: what may run there, where it is, and what was seen of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from lbd.model.outcome import Load, Outcome, Usage, Verdict
+from lbd.model.outcome import Outcome, Usage
 from lbd.model.table import HealthState
-from lbd.state.evidence import observe_probe
 from lbd.state.limit import START, Drain, Limit
 from lbd.state.row import (
     PENALTY_SPAN,
-    READING_FRESH,
     WATCH_GAP,
     Row,
     capacity,
@@ -21,11 +19,10 @@ from lbd.state.row import (
     fold,
     later,
     penalty,
-    silence_counts,
     silent_since,
 )
 from lbd.state.window import FIVE_MINUTES
-from tests.fakes.tables import TIERS, deployment, probe, provider
+from tests.fakes.tables import TIERS, deployment, provider
 
 NOW = 1000.0
 
@@ -85,16 +82,6 @@ def test_a_penalty_decays_to_nothing() -> None:
     assert penalty(row, NOW) == 0.0
     row.penalty_at = NOW
     assert [penalty(row, NOW + PENALTY_SPAN * f) for f in (0, 0.5, 1, 2)] == pytest.approx([1, 0.5, 0, 0])
-
-
-def test_silence_counts_unless_the_server_is_known_to_be_full() -> None:
-    """Without a reading it counts; with one only while that is young and shows room."""
-    row = new(self_hosted=True)
-    assert silence_counts(row, NOW)
-    for load, counts in ((Load(1, 0, 4), True), (Load(4, 0, 4), False), (Load(1, 1, 4), False), (Load(9, 0), True)):
-        observe_probe(row, probe("load", Verdict.UP, NOW, load=load), NOW, completion=False)
-        assert silence_counts(row, NOW + READING_FRESH) is counts, load
-        assert not silence_counts(row, NOW + READING_FRESH + 0.1)
 
 
 def test_time_is_counted_under_the_state_it_was_spent_in() -> None:
