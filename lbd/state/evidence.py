@@ -7,6 +7,7 @@ from lbd.model.outcome import Outcome, ProbeResult, Verdict
 from lbd.model.units import Instant, Seconds
 from lbd.state import breaker, ewma, inside, limit
 from lbd.state.row import LIVENESS, READING_FRESH, Lock, Row, fold, later, locked
+from lbd.state.stays import Stay
 from lbd.state.window import MINUTE
 
 # A deployment that says it does not serve the model is asked again after this; others wait for a person.
@@ -20,9 +21,18 @@ HASTY = frozenset({FailureKind.CONNECT_TIMEOUT, FailureKind.TIMEOUT_FIRST})
 
 
 def observe(
-    row: Row, outcome: Outcome, now: Instant, *, trial: bool = False, inflight: int = 1, blame: bool = True
+    row: Row,
+    outcome: Outcome,
+    now: Instant,
+    *,
+    trial: bool = False,
+    inflight: int = 1,
+    blame: bool = True,
+    stay: Stay | None = None,
 ) -> None:
     """Take in how one attempt ended. ``inflight`` is how many ran there when it was sent, itself included.
+
+    ``stay``: its time there, which is over, where a limit learns from that.
 
     ``blame`` False: the failure was this host's own (:mod:`lbd.state.uplink`); the row is suspect and no more.
     """
@@ -30,7 +40,7 @@ def observe(
     row.last_used = now
     failure = outcome.failure
     if failure is None:
-        later(row, outcome, inflight)
+        later(row, outcome, inflight, stay)
         fold(row, now)
         row.suspect = None
         row.probes_lost = 0

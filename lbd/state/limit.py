@@ -18,6 +18,9 @@ queue from the truth. Then it is drained now and then, to a part of the limit fo
 see its round-trip time: with the first cut while there is no base line, soon at first, and the less often, the less it
 teaches; for the longer, the more TTFTs differ.
 
+Where it shows in when answers are complete how many are served (:mod:`lbd.state.whole`), that goes before: it needs no
+base line and no drain. All this is for where it does not.
+
 Tried and left: cutting by a factor whenever a TTFT is a multiple of the smallest, as in Netflix's concurrency-limits
 (a minute from 64 to 2, and 32 slots taken for 10); the smallest TTFT as the base line (half the slots lie idle where
 prompts are cached or TTFTs differ); taking a lasting excess for the server's manner (it then follows a queue), also
@@ -38,6 +41,7 @@ from lbd.state.baseline import Baseline
 
 LOWEST, HIGHEST = 1.0, 512.0
 START = 8.0
+FIRST = 2  # of background work, while nothing is known
 SLACK: Seconds = 0.03  # of waiting is noise of the network and the scheduler
 WAITING = 0.55  # requests that may wait inside on the average: one too many makes it 1
 WAITING_SHARE: Ratio = 0.1  # and of those in flight beyond ``FEW``: the cost of one that waits falls with their number
@@ -112,7 +116,9 @@ class Limit(msgspec.Struct, frozen=True):
     """The limit and what it learned from.
 
     ``found``: it was cut at least once, so the search from afar is over; ``too_high`` is from where; ``rises``: how
-    often it rose since. ``answer_s``: how long an answer takes, usually.
+    often it rose since. ``sure``: so many were seen to be served at once, 0 for not known; ``proved`` the same where
+    whole answers showed it, which holds until ``proved_until``: then they alone judge the limit
+    (:mod:`lbd.state.whole`). ``answer_s``: how long an answer takes, usually.
     """
 
     value: float = START
@@ -122,6 +128,9 @@ class Limit(msgspec.Struct, frozen=True):
     found: bool = False
     too_high: float = HIGHEST
     rises: int = 0
+    sure: float = 0.0
+    proved: int = 0
+    proved_until: Instant = -math.inf
     rest_s: Seconds = 0.0
     rests_until: Instant = -math.inf
     answer_s: Seconds | None = None
@@ -130,6 +139,13 @@ class Limit(msgspec.Struct, frozen=True):
 def slots(limit: Limit) -> int:
     """Return how many the server is held to run at once."""
     return math.floor(limit.value)
+
+
+def relied_on(limit: Limit) -> int:
+    """Return how many slots background work may count on: those that were seen; twice as many in a search."""
+    if not limit.found:
+        return min(slots(limit), max(FIRST, math.floor(2 * limit.sure)))
+    return min(slots(limit), math.floor(limit.sure or HIGHEST))
 
 
 def admitted(limit: Limit) -> int:
@@ -147,7 +163,7 @@ def slots_known(limit: Limit, told: int) -> Limit:
     value = min(HIGHEST, max(LOWEST, float(told)))
     if limit.value == value and not limit.drain.runs:
         return limit
-    return replace(limit, value=value, drain=Drain())
+    return replace(limit, value=value, drain=Drain(), sure=value)
 
 
 def over_in_time(limit: Limit, now: Instant) -> Limit:
@@ -174,6 +190,8 @@ def sample(limit: Limit, ttft_s: Seconds, total_s: Seconds, tokens: Tokens, infl
     at_limit = inflight >= slots(limit) or not limit.found
     if expected_s is None or not at_limit or (limit.drain.runs and inflight <= slots(limit)):
         return limit
+    if now < limit.proved_until:
+        return limit
     # nobody waits for itself; and a base line that is too high shows as a wait below nothing, which says no more
     waited_s = max(-ttft_s, ttft_s - expected_s - SLACK) if inflight > 1 else 0.0
     noise_s, doubt_s = expected_s * line.noise, expected_s * baseline.doubt(line, tokens)
@@ -184,7 +202,7 @@ def _low(limit: Limit) -> int:
     """Return beside how many, itself included, nobody waits for a slot: as far as is known."""
     if limit.drain.runs:
         return max(1, slots(limit) // (DEEP if limit.drain.every_s <= DRAIN else SHALLOW))
-    return max(1, slots(limit) // SHALLOW) if limit.found else 1
+    return max(1, slots(limit) // SHALLOW, min(limit.proved, slots(limit))) if limit.found else 1
 
 
 def _drained(limit: Limit, off: float | None, inflight: int, now: Instant) -> Limit:
@@ -204,7 +222,7 @@ def _drained(limit: Limit, off: float | None, inflight: int, now: Instant) -> Li
         return replace(limit, drain=Drain(now + every, False, 0, every, drain.off), evidence=evidence)
     if drain.runs:
         return over_in_time(limit, now)
-    if now >= at and slots(limit) >= SHALLOW and inflight >= slots(limit):
+    if now >= max(at, limit.proved_until) and slots(limit) >= SHALLOW and inflight >= slots(limit):
         return replace(limit, drain=replace(drain, runs=True, shown=0, at=now))
     return replace(limit, drain=replace(drain, at=at))
 
@@ -235,11 +253,11 @@ def _judged(limit: Limit, answer: _Answer, now: Instant) -> Limit:
         return limit
     if not limit.found:
         calm = answer.inflight * answer.waited_s < allowed * answer.total_s and 2 * waiting < allowed
-        return _sought(limit) if calm and 2 * answer.inflight > limit.value else limit
+        return sought(limit, answer.inflight, 1) if calm and 2 * answer.inflight > limit.value else limit
     undecided = seen.answers >= LONG * max(2.0, limit.value)
     clear = waiting + (-chance if undecided else EASILY * chance) < CLEARLY * allowed
     if clear and seen.answers >= max(SOON, slots(limit)) and now >= limit.rests_until:
-        return _raised(limit)
+        return raised(limit)
     return limit
 
 
@@ -258,24 +276,31 @@ def _with(seen: Evidence, answer: _Answer, kept: Ratio, *, late: bool) -> Eviden
     )
 
 
-def _sought(limit: Limit) -> Limit:
+def sought(limit: Limit, served: int, answers: int) -> Limit:
     """Return the limit while nothing has queued yet: it doubles with each generation of answers."""
-    return replace(limit, value=min(HIGHEST, limit.value + 1.0))
+    return replace(limit, value=min(HIGHEST, limit.value + answers), sure=max(limit.sure, served))
 
 
 def cut(limit: Limit, served: float, now: Instant) -> Limit:
     """Return the limit cut to what was served; what was sent under the old one corrects the cut."""
     served = max(LOWEST, served)
     if limit.evidence.late:  # the cut that was made is corrected, either way
-        return replace(limit, value=min(served, limit.too_high))
-    value = min(served, limit.value)
-    rest = min(REST, max(FIRST_REST, 2 * limit.rest_s)) if limit.found else 0.0
+        value = min(served, limit.too_high)
+        return replace(limit, value=value, sure=math.floor(value))
     drain = replace(limit.drain, at=now) if limit.line.answers < baseline.KNOWN else limit.drain
+    return replace(lowered(limit, served, now), evidence=Evidence(late=True), drain=drain)
+
+
+def lowered(limit: Limit, value: float, now: Instant) -> Limit:
+    """Return the limit lowered, to be tried again after a pause."""
+    rest = min(REST, max(FIRST_REST, 2 * limit.rest_s)) if limit.found else 0.0
+    value = min(max(LOWEST, value), limit.value)
     return replace(
         limit,
         value=value,
-        evidence=Evidence(late=True),
-        drain=drain,
+        sure=math.floor(value),
+        proved=min(limit.proved, math.floor(value)),
+        evidence=Evidence(),
         found=True,
         too_high=limit.value,
         rises=0,
@@ -284,10 +309,10 @@ def cut(limit: Limit, served: float, now: Instant) -> Limit:
     )
 
 
-def _raised(limit: Limit) -> Limit:
+def raised(limit: Limit) -> Limit:
     """Return the limit with the next one under trial; one that was too high once and is not now starts a new search."""
     at = slots(limit)
     part = max(LEAP, STEPS >> limit.rises // RUN)
     value = min(HIGHEST, at + max(1, at // part) + HEADROOM)
     rest = limit.rest_s if at < math.floor(limit.too_high) else 0.0
-    return replace(limit, value=value, evidence=Evidence(), rest_s=rest, rises=limit.rises + 1)
+    return replace(limit, value=value, evidence=Evidence(), rest_s=rest, rises=limit.rises + 1, sure=at)

@@ -24,6 +24,7 @@ HALF_LIFE: Seconds = 600.0  # of what was learned
 QUIET: Seconds = 5.0
 HARMED: Ratio = 0.005
 GAPS = 5.0  # so long a pause is one of 150 between Poisson arrivals: rather, they have ceased
+GONE: Seconds = 30.0  # a pause in which slots are tried that may be too many
 GAP_STEP = 0.1  # each pause moves the usual one by a tenth
 FORGOTTEN = 0.1  # arrivals that are left after fading: nothing is known any more
 _RESCALE = 2.0**40
@@ -74,6 +75,10 @@ class Reserve:
             if above < 0:
                 return level
         return 0
+
+    def gone(self, now: Instant) -> bool:
+        """Tell whether nothing interactive has come for so long that none is expected at all."""
+        return now - self._last >= max(GONE, 2 * GAPS * self._gap)
 
     def lull(self, now: Instant, most: int) -> bool:
         """Tell whether nothing interactive has come for a while, and background work has done little harm.

@@ -15,13 +15,14 @@ from lbd.model.outcome import Load, Outcome, ProbeResult, Usage
 from lbd.model.provider import DeploymentSpec, ProviderSpec, TierSpec
 from lbd.model.table import SIZE_BOUNDS, SIZES, AdminState, HealthState, Reason
 from lbd.model.units import Instant, Ratio, Seconds, Tokens, WallTime
-from lbd.state import breaker, ewma, limit, outlier, window
+from lbd.state import breaker, ewma, limit, outlier, whole, window
 from lbd.state.lately import Lately
 from lbd.state.moment import Moment
 from lbd.state.presence import Presence
 from lbd.state.quality import Standing
 from lbd.state.quantile import Sketch
 from lbd.state.reserve import Reserve
+from lbd.state.stays import Stay, Stays
 from lbd.state.volume import Length, volumes
 from lbd.state.window import Counts, Rolling
 
@@ -31,6 +32,9 @@ LIVENESS = "liveness"
 CACHED_STEP = 0.05  # each answer moves the share of its prompt that is held to be cached by a twentieth
 FOLDED: Seconds = 0.1  # good answers are taken in at most this late
 WATCH_GAP: Seconds = 5.0  # the longest step between two looks; what lies beyond it nobody watched
+
+
+_tuple = tuple.__new__
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -51,6 +55,7 @@ class Sample(NamedTuple):
     usage: Usage | None
     inflight: int
     choices: int
+    stay: Stay | None
 
 
 class Minute(NamedTuple):
@@ -109,6 +114,7 @@ class Row:
         "standing",
         "standing_at",
         "state",
+        "stays",
         "suspect",
         "tier",
         "total",
@@ -161,7 +167,7 @@ class Row:
         self.volume = volumes()
         self.inflight = self.samples = 0  # requests under way; latencies ever
         self.moment = Moment(-math.inf, 0)  # in which the last were sent
-        self.reserve = Reserve()
+        self.stays, self.reserve = Stays(), Reserve()
         self.lately: Lately | None = None  # what they told when they were last added up
         self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
@@ -209,6 +215,12 @@ def concurrency(row: Row) -> float | None:
     return float(limit.slots(row.limit)) if row.provider.self_hosted else None
 
 
+def adaptive(row: Row) -> bool:
+    """Tell whether lbd itself finds out how many requests it runs at once."""
+    told = row.foreign is not None and row.foreign.slots is not None
+    return row.provider.self_hosted and row.spec.max_concurrency is None and not told
+
+
 def plain(row: Row, outcome: Outcome) -> bool:
     """Tell whether a good answer moves nothing but statistics: those may wait for the next publish."""
     if outcome.failure is not None or row.lock is not None:
@@ -216,9 +228,11 @@ def plain(row: Row, outcome: Outcome) -> bool:
     return row.suspect is None and not row.breaker.fails and not row.probes_lost
 
 
-def later(row: Row, outcome: Outcome, inflight: int) -> None:
+def later(row: Row, outcome: Outcome, inflight: int, stay: Stay | None = None) -> None:
     """Note a plain good answer; ``fold`` takes it in."""
-    row.pending.append(Sample(outcome.size, outcome.ttft_s, outcome.total_s, outcome.usage, inflight, outcome.choices))
+    # half the time of calling the class
+    note = (outcome.size, outcome.ttft_s, outcome.total_s, outcome.usage, inflight, outcome.choices, stay)
+    row.pending.append(_tuple(Sample, note))
 
 
 def fold(row: Row, now: Instant) -> None:
@@ -235,14 +249,13 @@ def fold(row: Row, now: Instant) -> None:
     outcomes = row.outcomes.at(now).by_kind
     outcomes[None] = outcomes.get(None, 0) + len(pending)
     total, tpot, volume = row.total.at(now), row.tpot.at(now), row.volume.at(now)
-    adaptive = row.provider.self_hosted and row.spec.max_concurrency is None and not _slots_told(row)
-    for size, first, total_s, usage, inflight, choices in pending:
+    if adaptive(row):
+        _learn(row, pending, now)
+    for size, first, total_s, usage, _, choices, _ in pending:
         total.add(total_s)
         if first is not None:
             row.ttft[size].at(now).add(first)
             row.last_sample[size] = now
-            if adaptive:
-                row.limit = limit.sample(row.limit, first, total_s, _read(size, usage), inflight, now)
         row.peak = ewma.add(row.peak, total_s if first is None else first, now)
         if usage is None:
             continue
@@ -254,6 +267,20 @@ def fold(row: Row, now: Instant) -> None:
             row.length.learn(completion, now)
             if first is not None and completion > 1:
                 tpot.add((total_s - first) / (completion - 1))
+
+
+def _learn(row: Row, answers: list[Sample], now: Instant) -> None:
+    """Let the limit learn from answers."""
+    for size, first, total_s, usage, inflight, choices, stay in answers:
+        read = _read(size, usage)
+        if first is not None:
+            row.limit = limit.sample(row.limit, first, total_s, read, inflight, now)
+        written = 0 if usage is None else usage.completion // choices
+        if stay is not None and written > 0:
+            row.stays.answer(stay, inflight - 1, read, written)
+        else:
+            row.limit = whole.unjudged(row.limit, 1.0)
+    row.limit = whole.learned(row.limit, row.stays, now)
 
 
 def _read(size: int, usage: Usage | None) -> Tokens:
@@ -275,10 +302,6 @@ def _watch(row: Row, now: Instant) -> None:
         slot = row.presence.at(now)
         slot.known_s += step
         slot.out_s += step if row.state in _OUT else 0.0
-
-
-def _slots_told(row: Row) -> bool:
-    return row.foreign is not None and row.foreign.slots is not None
 
 
 def penalty(row: Row, now: Instant) -> Ratio:

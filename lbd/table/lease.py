@@ -11,7 +11,8 @@ from typing import Protocol, Self
 
 from lbd.model.outcome import Outcome
 from lbd.state.moment import joined
-from lbd.state.row import Row
+from lbd.state.row import Row, adaptive
+from lbd.state.stays import Stay
 from lbd.table.accounts import Sent
 
 
@@ -26,10 +27,10 @@ class Lease:
     """See the module. ``trial``: it holds a counted half-open (or last-resort) trial.
 
     ``sent`` is the request as its account counted it; ``inflight``: how many were there with it, once it is over how
-    many there were when it came.
+    many there were when it came. ``stay``: how long it is there, and with whom, where a limit learns from that.
     """
 
-    __slots__ = ("_background", "_ended", "_lender", "_moment", "inflight", "key", "row", "sent", "trial")
+    __slots__ = ("_background", "_ended", "_lender", "_moment", "inflight", "key", "row", "sent", "stay", "trial")
 
     def __init__(self, lender: Lender, row: Row, trial: bool, inflight: int, sent: Sent) -> None:
         self._lender = lender
@@ -40,6 +41,9 @@ class Lease:
         self.sent = sent
         self._ended = False
         self._moment = row.moment = joined(row.moment, inflight, sent.at)
+        self.stay: Stay | None = None
+        if not row.calm and adaptive(row):
+            self.stay = row.stays.came(self._moment, sent.at)
         self._background = False
 
     def in_background(self) -> None:

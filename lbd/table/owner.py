@@ -152,7 +152,7 @@ class Owner(Published):
     def settle(self, lease: Lease, outcome: Outcome | None) -> None:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""
         row = lease.row
-        row.inflight -= 1
+        self._left(lease, row)
         good = outcome is not None and outcome.failure is None
         self.accounts.ended(lease.sent, self._env.now() if good and not row.calm else None)
         if outcome is not None and lease.key is not row.provider.api_key and _about_key(outcome, lease):
@@ -165,7 +165,7 @@ class Owner(Published):
             self._note(row, outcome)
         plainly = outcome is not None and not lease.trial and self.blame.way.uplink is CLEAR
         if plainly and outcome is not None and plain(row, outcome):
-            later(row, outcome, lease.inflight)
+            later(row, outcome, lease.inflight, lease.stay)
             if outcome.usage is not None and not outcome.usage.estimated:
                 self.learn_ratio(outcome.text_bytes, outcome.usage.prompt)
             if row.index >= 0:
@@ -184,6 +184,11 @@ class Owner(Published):
         self.touch(row.index, transition=self._moved(row, before))
         self._tell_lost(row, before[0])
         self._free(row)
+
+    def _left(self, lease: Lease, row: Row) -> None:
+        row.inflight -= 1
+        if lease.stay is not None:
+            row.stays.ended(lease.stay, self._env.now())
 
     def told(self, lease: Lease, readings: Sequence[QuotaReading], age_s: Seconds) -> None:
         """Take in the limits that an answer told so long ago: where it flows, before it is over."""
@@ -227,7 +232,8 @@ class Owner(Published):
             outcome = replace(outcome, exceeded_own_p99=False)
             row.suspect = row.suspect or failure.kind
         whose, suspect = self.blame.attempt(row, outcome, now), row.suspect
-        observe(row, outcome, now, trial=lease.trial, inflight=lease.inflight, blame=whose is Whose.ROW)
+        blame = whose is Whose.ROW
+        observe(row, outcome, now, trial=lease.trial, inflight=lease.inflight, blame=blame, stay=lease.stay)
         if whose is Whose.NOBODY:
             row.suspect = suspect
             self.suspected(row.provider.name)

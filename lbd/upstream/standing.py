@@ -13,7 +13,7 @@ from lbd.model.request import Ask
 from lbd.model.units import Instant, Seconds
 from lbd.state import limit, reserve
 from lbd.state.health import service_s
-from lbd.state.row import Row, capacity, drains
+from lbd.state.row import Row, adaptive, capacity, drains
 from lbd.table.lease import Lease
 from lbd.table.owner import Owner
 from lbd.upstream.patience import LOOK_AGAIN, hopeless
@@ -45,7 +45,7 @@ class Standing:
         free = min((most - sum(r.inflight for r in rows) for most, rows in limits), default=0.0)
         if free <= 0:
             return None  # the lease itself says so; or there is no limit
-        if self.place.rank and not all(_spare(most, rows, now) for most, rows in limits):
+        if self.place.rank and not all(_spare(_known(most, rows, now), rows, now) for most, rows in limits):
             return KEPT_FREE
         if self.place.rank and drains(row) and row.inflight >= limit.admitted(row.limit):
             return AT_LIMIT
@@ -96,6 +96,18 @@ class Standing:
         except Full:
             return f"every deployment is busy and {queue.bound} requests wait already"
         return None
+
+
+def _known(most: float, rows: list[Row], now: Instant) -> float:
+    """Return how many of ``most`` slots of a row the server is known to have.
+
+    Whether it has more is tried by interactive work, which would wait otherwise, or where there is none any more.
+    """
+    row = rows[0]
+    if len(rows) > 1 or not adaptive(row):
+        return most
+    idle = row.inflight == row.reserve.background and row.reserve.gone(now)
+    return most if idle and row.limit.found else min(most, float(limit.relied_on(row.limit)))
 
 
 def _spare(most: float, rows: list[Row], now: Instant) -> bool:

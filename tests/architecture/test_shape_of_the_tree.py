@@ -17,6 +17,8 @@ SOFT = 300
 LONG = {
     "lbd/table/owner.py": "the single writer",
     "lbd/upstream/run.py": "the driver of a flight",
+    "lbd/state/limit.py": "each rule by which the limit moves, and by which it is drained",
+    "lbd/state/row.py": "all state of one deployment, and what good answers move in it",
     "lbd/state/pace.py": "each event of an account that has refused",
     "lbd/upstream/acquire.py": "each way to have nobody, and what is said of it",
     "lbd/upstream/attempt.py": "one try, callbacks and timers",

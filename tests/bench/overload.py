@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -70,6 +71,25 @@ def floods() -> None:
         )
 
 
+def hidden(seeds: int) -> None:
+    """Print what such a flood costs where the server does not tell its slots, over many runs."""
+    print(f"points that three background requests for each cost, of hidden slots from the start on, {seeds} runs each")
+    for slots, use, seconds in ((2, 0.3, 300), (4, 0.5, 150)):
+        for whole in (False, True):
+            lost = []
+            for seed in range(1, seeds + 1):
+                alone, flood = (
+                    attained(slots, use, times, seed, seconds=seconds, hidden=True, whole=whole)[0] for times in (0, 3)
+                )
+                lost.append(100 * (alone - flood))
+            kind = "whole" if whole else "streamed"
+            print(
+                f"  {slots} slots, {100 * use:.0f} % used, {kind}: median {statistics.median(lost):.1f}, "
+                f"mean {statistics.mean(lost):.1f}, worst {max(lost):.1f}",
+                flush=True,
+            )
+
+
 def _told(took: list[float]) -> str:
     return f"p50 {1e3 * took[len(took) // 2]:.1f}, p99 {1e3 * took[int(0.99 * len(took))]:.1f} ms"
 
@@ -114,10 +134,16 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=10_000)
+    parser.add_argument("--hidden", type=int, default=12, help="runs of each flood before hidden slots")
+    parser.add_argument("--only-hidden", action="store_true")
     told = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    if told.only_hidden:
+        hidden(told.hidden)
+        return
     limits()
     floods()
+    hidden(told.hidden)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = min(told.connections, most_connections() - 100, soft - 500)
     with StubProvider("p") as stub, tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,14 @@
 """The adaptive limit before a real model server that hides its slots: what it finds, and what a flood then costs.
 
     python -m tests.bench.slots
-    python -m tests.bench.slots --sweep
+    python -m tests.bench.slots --whole
+    python -m tests.bench.slots --sweep [--whole]
 
 The server is llama.cpp under the name of another, so that nothing is read of its slots or its queue. Told is the limit
 second by second from several starts, after a restart with four slots and one with two again, and beside it the truth:
 how many requests waited inside the server. Then the interactive requests that had their first content in time: alone,
-with three background requests for each of them, and with these in the same class.
+with three background requests for each of them, and with these in the same class. ``--whole``: the answers that find
+the limit come whole, and so do those of the flood.
 
 ``--sweep`` asks the same of simulated servers in virtual time, many times: the share of runs that are within one of the
 truth from the end of the first minute on, by load and number of slots.
@@ -77,10 +79,16 @@ class Told:
 
 
 async def ask(
-    session: aiohttp.ClientSession, url: str, draw: random.Random, told: Told, headers: dict[str, str] | None = None
+    session: aiohttp.ClientSession,
+    url: str,
+    draw: random.Random,
+    told: Told,
+    headers: dict[str, str] | None = None,
+    *,
+    whole: bool = False,
 ) -> None:
-    """Make one streamed request."""
-    body = {"model": "m", "messages": prompt(draw), "stream": True, "max_tokens": draw.randint(8, 24)}
+    """Make one request, of which the answer is streamed, or comes ``whole``."""
+    body = {"model": "m", "messages": prompt(draw), "stream": not whole, "max_tokens": draw.randint(8, 24)}
     began, first, rest = time.monotonic(), None, b""
     try:
         async with session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as response:
@@ -88,7 +96,7 @@ async def ask(
                 rest += piece
                 if first is None and b'"content":"' in rest:
                     first = time.monotonic() - began
-        if b"[DONE]" not in rest:
+        if (b"[DONE]" if not whole else b'"finish_reason":"') not in rest:
             told.errors.append(rest.decode(errors="replace")[-200:])
     except aiohttp.ClientError as e:
         told.errors.append(type(e).__name__)
@@ -141,7 +149,9 @@ def waiting(servers: ModelServers) -> int | None:
     return None
 
 
-async def flooded(daemon: Daemon, servers: ModelServers, slots: list[int], seconds: float, clients: int) -> None:
+async def flooded(
+    daemon: Daemon, servers: ModelServers, slots: list[int], seconds: float, clients: int, *, whole: bool
+) -> None:
     """Keep it busy, change the slots each time so many seconds have passed, and print what the limit was."""
     draw, told = random.Random(1), Told()
     timeout = aiohttp.ClientTimeout(total=None)
@@ -150,7 +160,7 @@ async def flooded(daemon: Daemon, servers: ModelServers, slots: list[int], secon
         async def client() -> None:
             while True:
                 count = len(told.errors)
-                await ask(session, daemon.url, draw, told)
+                await ask(session, daemon.url, draw, told, whole=whole)
                 if len(told.errors) > count:
                     await asyncio.sleep(1)
 
@@ -190,7 +200,7 @@ def restarted(servers: ModelServers, slots: int) -> None:
 
 
 async def attained(
-    daemon: Daemon, seconds: float, rate: float, flood: float, headers: dict[str, str], seed: int
+    daemon: Daemon, seconds: float, rate: float, flood: float, headers: dict[str, str], seed: int, *, whole: bool
 ) -> tuple[Told, Told]:
     """Send interactive requests at random, ``flood`` others for each of them, and return what became of both."""
     users, others = Told(), Told()
@@ -202,7 +212,8 @@ async def attained(
         async def traffic(rate: float, told: Told, headers: dict[str, str]) -> None:
             gaps, end = random.Random(seed + len(headers)), time.monotonic() + seconds
             while time.monotonic() < end:
-                task = asyncio.create_task(ask(session, daemon.url, draw, told, headers))
+                not_streamed = whole and told is others
+                task = asyncio.create_task(ask(session, daemon.url, draw, told, headers, whole=not_streamed))
                 if told is users:
                     pending.append(task)
                 else:
@@ -221,7 +232,7 @@ async def attained(
     return users, others
 
 
-async def floods(servers: ModelServers, seconds: float, use: float) -> None:
+async def floods(servers: ModelServers, seconds: float, use: float, *, whole: bool) -> None:
     """Print what three background requests for each interactive one cost, once the limit is found.
 
     With and without them in turns, since the machine is not the same at all times.
@@ -248,10 +259,10 @@ async def floods(servers: ModelServers, seconds: float, use: float) -> None:
         }
         users: dict[str, list[Told]] = {name: [] for name in ways}
         count = dict.fromkeys(ways, 0)
-        await attained(daemon, SLICE_S, rate, 3.0, BACKGROUND, 0)
+        await attained(daemon, SLICE_S, rate, 3.0, BACKGROUND, 0, whole=whole)
         for turn in range(1, 1 + max(1, round(seconds / SLICE_S))):
             for name, (flood, headers) in ways.items():
-                mine, others = await attained(daemon, SLICE_S, rate, flood, headers, turn)
+                mine, others = await attained(daemon, SLICE_S, rate, flood, headers, turn, whole=whole)
                 users[name].append(mine)
                 count[name] += sum(first is not None for first in others.firsts)
         for name, of in users.items():
@@ -266,25 +277,25 @@ async def floods(servers: ModelServers, seconds: float, use: float) -> None:
         print(f"  limit {daemon.rows()[ROW]['limit']:.0f}", flush=True)
 
 
-def share(load: str, slots: int, seeds: int) -> tuple[float, float]:
+def share(load: str, slots: int, seeds: int, *, whole: bool) -> tuple[float, float]:
     """Return the share of runs that are within one of the truth from the first to the second minute, and of time."""
     good, near = 0, 0.0
     for start in STARTS:
         for seed in range(seeds):
-            seen = Slots(lambda _at: slots, start, LOADS[load], seed).run(90).between(60, 90)
+            seen = Slots(lambda _at: slots, start, LOADS[load], seed, whole=whole).run(90).between(60, 90)
             part = sum(abs(value - slots) <= 1 for value in seen) / len(seen)
             good, near = good + (part >= 0.95), near + part
     return good / (len(STARTS) * seeds), near / (len(STARTS) * seeds)
 
 
-def sweep(seeds: int) -> None:
+def sweep(seeds: int, *, whole: bool) -> None:
     """Print it for each load and number of slots."""
     starts = ", ".join(f"{start:g}" for start in STARTS)
     print(
         f"share of runs within one of the truth for 95 % of 60..90 s (and of the time); starts {starts}; {seeds} seeds"
     )
     for load in LOADS:
-        cells = [share(load, slots, seeds) for slots in (1, 2, 4, 8)]
+        cells = [share(load, slots, seeds, whole=whole) for slots in (1, 2, 4, 8)]
         told = "   ".join(
             f"{k} slots {100 * good:3.0f} % ({100 * near:3.0f} %)"
             for k, (good, near) in zip((1, 2, 4, 8), cells, strict=True)
@@ -300,10 +311,11 @@ def main() -> None:
     parser.add_argument("--flood-seconds", type=float, default=240.0, help="of each way; 0 leaves them out")
     parser.add_argument("--use", type=float, default=0.3, help="of what it can do, by interactive work")
     parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--whole", action="store_true")
     parser.add_argument("--seeds", type=int, default=30)
     asked = parser.parse_args()
     if asked.sweep:
-        sweep(asked.seeds)
+        sweep(asked.seeds, whole=asked.whole)
         return
     with ModelServers([ModelSpec("a")], fetch(print)) as servers:
         for i, start in enumerate(asked.starts):
@@ -311,10 +323,10 @@ def main() -> None:
             print(f"from {start:g}", flush=True)
             with before(servers, start) as daemon:
                 slots = [2] if i else [2, 4, 2]
-                asyncio.run(flooded(daemon, servers, slots, asked.seconds, 16 + int(start)))
+                asyncio.run(flooded(daemon, servers, slots, asked.seconds, 16 + int(start), whole=asked.whole))
         if asked.flood_seconds:
             restarted(servers, 2)
-            asyncio.run(floods(servers, asked.flood_seconds, asked.use))
+            asyncio.run(floods(servers, asked.flood_seconds, asked.use, whole=asked.whole))
 
 
 if __name__ == "__main__":

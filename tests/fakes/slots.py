@@ -17,11 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lbd.state import limit
+from lbd.state import limit, whole
 from lbd.state.limit import Limit
 from lbd.state.moment import Moment, joined
+from lbd.state.stays import Stay, Stays
 
 BEGIN = 100.0
+WRITES = 50.0  # tokens of an answer a second
 LOOK = 0.5  # how often it is noted how many are admitted
 
 
@@ -69,17 +71,19 @@ class _Request(NamedTuple):
     tokens: int
     cached: bool
     moment: Moment | None  # None: another's
+    stay: Stay | None = None
 
 
 @dataclass
 class Slots:
-    """See the module. ``start``: the limit at the beginning; ``fixed``: it stays there."""
+    """See the module. ``start``: the limit at the beginning; ``fixed``: it stays there; ``whole``: so answers come."""
 
     slots: Callable[[float], int]
     start: float
     load: Load = field(default_factory=Load)
     seed: int = 1
     fixed: bool = False
+    whole: bool = False
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -90,6 +94,7 @@ class Slots:
         self.inside: deque[_Request] = deque()
         self.running = 0
         self.moment = Moment(-math.inf, 0)
+        self.stays = Stays()
         self._order = itertools.count()
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._noted = BEGIN
@@ -135,9 +140,10 @@ class Slots:
             self.outside -= 1
             self.inflight += 1
             self.moment = joined(self.moment, self.inflight, self.now)
+            stay = self.stays.came(self.moment, self.now) if self.whole else None
             low, high = load.heavy_tokens if draw.random() < load.heavy else load.tokens
             tokens = round(math.exp(draw.uniform(math.log(low), math.log(high))))
-            request = _Request(self.now, tokens, draw.random() < load.cached, self.moment)
+            request = _Request(self.now, tokens, draw.random() < load.cached, self.moment, stay)
             self._at(draw.uniform(0, load.way_s), self.inside.append, request)
 
     def _begin(self) -> None:
@@ -152,9 +158,10 @@ class Slots:
                 draw.uniform(*load.decode_s) if load.spread is None else usual * draw.lognormvariate(0, load.spread)
             )
             self.running += 1
-            self._at(prefill + decode * slow, self._end, request, self.now + prefill - request.sent)
+            written = max(1, round(decode * WRITES * (1 if request.stay is None else draw.uniform(0.9, 1.1))))
+            self._at(prefill + decode * slow, self._end, request, self.now + prefill - request.sent, written)
 
-    def _end(self, request: _Request, ttft: float) -> None:
+    def _end(self, request: _Request, ttft: float, written: int) -> None:
         self.running -= 1
         if request.moment is None:
             return
@@ -164,8 +171,15 @@ class Slots:
         self.ends.append(self.now - BEGIN)
         self.firsts.append(ttft)
         inflight = request.moment.ended()
-        if not self.fixed:
-            known = 1 if request.cached and self.load.told else request.tokens
+        known = 1 if request.cached and self.load.told else request.tokens
+        if request.stay is not None:
+            self.stays.ended(request.stay, self.now)
+            self.stays.answer(request.stay, inflight - 1, known, written)
+        if self.fixed:
+            return
+        if request.stay is not None:
+            self.limit = whole.learned(self.limit, self.stays, self.now)
+        else:
             self.limit = limit.sample(self.limit, ttft, self.now - request.sent, known, inflight, self.now)
 
     def between(self, after: float, before: float) -> list[int]:

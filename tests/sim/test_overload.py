@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lbd.state.limit import Limit
+from lbd.state.limit import FIRST, Limit
 from tests.fakes.harness import Asked, Sim, provider
 from tests.fakes.virtual import VirtualEnv, run
 from tests.fakes.world import SimHost
@@ -22,10 +22,13 @@ BACKGROUND = {"x-lbd-class": "background"}
 # --- the limit, through the whole pipeline ------------------------------------------------------------
 
 
-def found(start: float, seconds: float, slots: dict[float, int], seed: int) -> list[tuple[float, int]]:
+def found(
+    start: float, seconds: float, slots: dict[float, int], seed: int, *, whole: bool = False
+) -> list[tuple[float, int]]:
     """Return what the limit was at each second, under more demand than the server can take; ``slots`` by instant.
 
-    Another loop draws chance beside it, so that requests which are sent at once come in an order of their own.
+    ``whole``: no answer is streamed. Another loop draws chance beside it, so that requests which are sent at once come
+    in an order of their own.
     """
     seen: list[tuple[float, int]] = []
 
@@ -40,7 +43,7 @@ def found(start: float, seconds: float, slots: dict[float, int], seed: int) -> l
 
             async def client() -> None:
                 while env.now() < begin + seconds:
-                    if (await sim.ask("m", stream=True)).fate != "ok":
+                    if (await sim.ask("m", stream=not whole)).fate != "ok":
                         await env.sleep(1)
 
             async def other() -> None:
@@ -76,13 +79,20 @@ def test_two_slots_are_found_from_any_start(start: float, seed: int) -> None:
     assert all(abs(value - 2) <= 1 for value in values), values
 
 
-@pytest.mark.parametrize("start", [1.0, 8.0])
-def test_four_slots_are_found_when_the_server_gets_them_and_two_when_it_loses_them(start: float) -> None:
+@pytest.mark.parametrize(("start", "whole"), [(1.0, False), (8.0, False), (8.0, True)])
+def test_four_slots_are_found_when_the_server_gets_them_and_two_when_it_loses_them(start: float, whole: bool) -> None:
     """Each change within a minute."""
-    seen = found(start, 180, {60.0: 4, 120.0: 2}, 2)
+    seen = found(start, 180, {60.0: 4, 120.0: 2}, 2, whole=whole)
     for slots, after, before in ((2, 40, 60), (4, 100, 120), (2, 160, 180)):
         values = of(seen, after, before)
         assert all(abs(value - slots) <= 1 for value in values), (slots, values)
+
+
+@pytest.mark.parametrize(("start", "seed"), [(8.0, 2), (64.0, 4)])
+def test_answers_that_come_whole_tell_two_slots_too(start: float, seed: int) -> None:
+    """Though nothing shows of them before their end."""
+    values = of(found(start, 60, {}, seed, whole=True), 40, 60)
+    assert all(abs(value - 2) <= 1 for value in values), values
 
 
 # --- background work ----------------------------------------------------------------------------------
@@ -158,6 +168,37 @@ def test_nor_do_those_whose_answers_come_whole(slots: int, use: float, seconds: 
     alone, flooded = (attained(slots, use, flood, 1, seconds=seconds, whole=True) for flood in (0, 3))
     assert alone[0] - flooded[0] < 0.01, (alone, flooded)
     assert flooded[1] > 0
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_nor_where_the_server_hides_its_slots(whole: bool) -> None:
+    """It costs one of the seventy at most; with nothing learned from whole answers it was one in four."""
+    alone, flooded = (attained(2, 0.3, flood, 5, hidden=True, whole=whole) for flood in (0, 3))
+    assert alone[0] - flooded[0] < 0.02, (alone, flooded)
+    assert flooded[1] > 0
+
+
+def test_background_work_begins_with_few_where_the_slots_are_unknown_and_soon_has_all() -> None:
+    """A hundred at once come to a server of which nothing is known, and which has room for all."""
+
+    async def main(env: VirtualEnv) -> None:
+        host = SimHost("a", ttft=0.2, per_token=0.02, tokens=40)
+        async with Sim(env, [host], {"providers": [provider(host, shape="vllm")]}) as sim:
+            begin = env.now()
+
+            async def client() -> None:
+                while env.now() < begin + 20:
+                    await sim.ask("m", stream=False, headers=BACKGROUND)
+
+            tasks = [env._loop.create_task(client()) for _ in range(100)]
+            await env.sleep(0.1)
+            assert len(host.running) == FIRST
+            await env.sleep(11.9)
+            assert len(host.running) > 50
+            for task in tasks:
+                await task
+
+    run(main)
 
 
 def test_background_work_fills_what_interactive_work_does_not_need() -> None:

@@ -514,15 +514,15 @@ def test_a_queue_inside_a_server_cuts_the_limit_within_one_scrape() -> None:
 
 
 @pytest.mark.parametrize("ttft", [None, 9.0])
-def test_a_failed_or_unary_attempt_teaches_the_limit_nothing(ttft: float | None) -> None:
-    """Only a good answer's time to the first token says whether it queued."""
+def test_a_failed_attempt_or_a_single_whole_answer_does_not_move_the_limit(ttft: float | None) -> None:
+    """A time to the first token says at once whether it queued, whole answers only together."""
     row = new(self_hosted=True)
     before = row.limit
     if ttft is None:
         observe(row, good(None), NOW, inflight=8)
     else:
         observe(row, bad(ttft_s=ttft), NOW, inflight=8)
-    assert row.limit is before
+    assert row.limit.value == before.value and not row.limit.found
 
 
 def test_a_late_attempt_that_was_overtaken_is_no_failure_and_has_taken_at_least_so_long() -> None:

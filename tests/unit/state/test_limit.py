@@ -13,6 +13,7 @@ from lbd.state import limit
 from lbd.state.baseline import BOUNDS, Baseline
 from lbd.state.limit import (
     DRAIN,
+    FIRST,
     FIRST_DRAIN,
     FIRST_REST,
     HEADROOM,
@@ -413,6 +414,29 @@ def test_what_was_sent_under_a_higher_limit_corrects_the_cut_during_a_drain_too(
     cut = after(known(64.0), *[(60.0, 62.0, 64)] * SOON)
     drained = replace(cut, drain=Drain(100.0, True))
     assert after(drained, *[(30.0, 40.0, 40)] * 20).value == pytest.approx(10.5, abs=0.6)
+
+
+# --- what background work may count on ----------------------------------------------------------------
+
+
+def test_background_work_counts_on_slots_that_were_seen() -> None:
+    """Not on the one under trial; of a limit that was kept over a restart nothing else is known."""
+    assert limit.relied_on(Limit(8.0, found=True)) == 8
+    raised = after(known(2.5), *[(0.2, 2.2, 2)] * 4)
+    assert (limit.slots(raised), limit.relied_on(raised)) == (3, 2)
+    again = after(raised, *[(0.2, 2.2, 3)] * 4)
+    assert (limit.slots(again), limit.relied_on(again)) == (4, 3)
+    cut = after(known(3.0, sure=3.0), *[WAITED] * SOON)
+    assert (limit.slots(cut), limit.relied_on(cut)) == (2, 2)
+    assert limit.relied_on(limit.slots_known(Limit(), 6)) == 6
+
+
+def test_in_a_search_it_begins_with_few_and_doubles() -> None:
+    """What was seen to be served, times two; never beyond the limit."""
+    assert limit.relied_on(Limit(8.0)) == FIRST
+    assert limit.relied_on(Limit(1.0)) == 1
+    assert limit.relied_on(limit.sought(Limit(8.0), 3, 2)) == 6
+    assert limit.relied_on(limit.sought(Limit(8.0), 30, 1)) == 9
 
 
 # --- what is told, and the bounds ---------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbd.state.reserve import FORGOTTEN, HALF_LIFE, HARMED, LATE, MOST_TAKEN, QUIET, Reserve, admits, taken
+from lbd.state.reserve import FORGOTTEN, GONE, HALF_LIFE, HARMED, LATE, MOST_TAKEN, QUIET, Reserve, admits, taken
 
 
 def seen(levels: list[int], gap: float = 1.0) -> tuple[Reserve, float]:
@@ -70,6 +70,15 @@ def test_weights_stay_within_bounds_for_ever() -> None:
     assert 1 < reserve._total < 2.0**42
     reserve.arrived(5, now + 500 * HALF_LIFE)
     assert reserve.kept(now + 500 * HALF_LIFE) == 5
+
+
+def test_interactive_work_is_gone_after_a_long_pause() -> None:
+    """Half a minute, or ten times its usual gap; where none ever came it is."""
+    assert Reserve().gone(0.0)
+    for gap, pause in ((1.0, GONE), (10.0, 100.0)):
+        reserve, now = seen([1] * 200, gap=gap)
+        now -= gap  # the last came then
+        assert not reserve.gone(now + 0.9 * pause) and reserve.gone(now + 1.1 * pause + gap)
 
 
 def test_a_lull_lets_background_work_run_but_for_one_slot() -> None:

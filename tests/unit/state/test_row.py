@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from lbd.model.outcome import Outcome, Usage
+from lbd.model.outcome import Load, Outcome, Usage
 from lbd.model.table import HealthState
 from lbd.state.limit import START, Drain, Limit
+from lbd.state.moment import Moment
 from lbd.state.row import (
     PENALTY_SPAN,
     WATCH_GAP,
     Row,
+    adaptive,
     capacity,
     concurrency,
     fold,
@@ -47,6 +49,46 @@ def test_a_row_is_silent_until_an_answer_of_its_own_came_also_one_that_is_not_ta
     assert not silent_since(row, NOW)
     fold(row, NOW + 0.05)
     assert silent_since(row, NOW) and not silent_since(row, NOW - 1.0)
+
+
+def test_only_a_self_hosted_deployment_of_which_nothing_is_told_is_found_out_about() -> None:
+    """Not where an operator says it, nor where the server does."""
+    assert not adaptive(new())
+    assert not adaptive(new(self_hosted=True, max_concurrency=3))
+    row = new(self_hosted=True)
+    assert adaptive(row)
+    row.foreign = Load(1, 0)
+    assert adaptive(row)
+    row.foreign = Load(1, 0, slots=2)
+    assert not adaptive(row)
+
+
+def test_whole_answers_move_its_limit() -> None:
+    """Eight are sent at once to a server that works on two: they come in pairs, and five of them show it."""
+    row = new(self_hosted=True)
+    row.limit = Limit(8.0)
+    moment = Moment(NOW, 0)
+    moment.most = 8
+    stays = [row.stays.came(moment, NOW) for _ in range(8)]
+    busy = [0.0, 0.0]
+    for i, stay in enumerate(stays):
+        assert stay is not None
+        tokens = 60 + 20 * (i % 3)
+        busy = sorted(busy)
+        busy[0] += tokens * 0.02
+        row.stays.ended(stay, NOW + busy[0])
+        later(row, Outcome(None, 0, busy[0], None, Usage(20, tokens)), moment.ended(), stay)
+        fold(row, NOW + busy[0])
+    assert (math.floor(row.limit.value), row.limit.found) == (2, True)
+
+
+def test_answers_without_tokens_teach_nothing_but_a_search_goes_on() -> None:
+    """Background work would be held to the first few for ever."""
+    row = new(self_hosted=True)
+    for _ in range(3):
+        later(row, Outcome(None, 0, 1.0), 1)
+    fold(row, NOW)
+    assert (row.limit.value, row.limit.sure) == (START, 3.0)
 
 
 def test_while_it_is_drained_fewer_may_run_but_nobody_waits_for_background_work_to_run_out() -> None:

@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lbd.model.outcome import Outcome
 from lbd.state.need import NOTHING
@@ -86,6 +87,17 @@ def test_a_lease_is_its_own_context() -> None:
     _, lease = taken()
     with lease as inside:
         assert inside is lease
+
+
+@pytest.mark.parametrize(("calm", "noted"), [(False, True), (True, False)])
+def test_its_time_at_the_server_is_noted_where_a_limit_learns_from_it(calm: bool, noted: bool) -> None:
+    """And nowhere else: a hosted deployment has no limit of lbd's own."""
+    _, owner = owned("p/a")
+    row = owner.rows[0]
+    row.provider, row.calm = replace(row.provider, self_hosted=True), calm
+    with Lease(cast("Owner", Recorder()), row, False, 1, SENT) as lease:
+        assert (lease.stay is not None) == noted
+    assert taken()[1].stay is None
 
 
 def test_it_knows_at_its_end_how_many_there_were_when_it_came() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lbd.state.limit import Drain, Limit
+from lbd.state.reserve import GONE
 from lbd.upstream.patience import LOOK_AGAIN
 from lbd.upstream.queue import Place
 from lbd.upstream.service import Settings
@@ -184,6 +185,35 @@ def test_a_slot_that_nobody_was_told_of_goes_to_who_waits() -> None:
         assert relay.find("a").inflight == 3, "the second was woken, and woke the third"
         took = [(await task).took_s for task in (first, second, third, fourth)]
         assert took == pytest.approx([1.0, 1.1, 1.1, 1.9], abs=0.1)
+        relay.check()
+
+    play(main)
+
+
+def test_background_work_does_not_try_slots_that_may_be_too_many() -> None:
+    """Two were seen, a third is under trial: that is for interactive work, which would wait otherwise."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", shape="vllm"))
+        relay.stage.always(*ANSWER, host="a")
+        await relay.ask(stream=True)
+        relay.find("a").limit = Limit(3.5, found=True, sure=2.0)
+        relay.owner.touch(0, transition=True)
+        flood = [relay.start(stream=True, headers=BACKGROUND) for _ in range(3)]
+        users = [relay.start(stream=True) for _ in range(2)]
+        await env.sleep(0.1)
+        held = relay.find("a")
+        assert (held.reserve.background, held.inflight) == (1, 3), "one is kept free of the two"
+        assert [(await task).took_s for task in users] == pytest.approx([SERVICE] * 2, abs=0.1)
+        for task in flood:
+            await task
+        await env.sleep(GONE)
+        held.limit = Limit(3.5, found=True, sure=2.0)
+        flood = [relay.start(stream=True, headers=BACKGROUND) for _ in range(4)]
+        await env.sleep(0.1)
+        assert held.inflight == 2, "nobody is waited for any more: all but the one that is kept free"
+        for task in flood:
+            await task
         relay.check()
 
     play(main)
