@@ -48,6 +48,10 @@ class Found(NamedTuple):
     usage: Usage | None
 
 
+class _Given(msgspec.Struct):
+    input: msgspec.Raw = msgspec.Raw()
+
+
 def read(raw: bytes, purpose: str | None = None) -> Asked:
     """Return what a request asks. Raises LbdError.
 
@@ -71,6 +75,26 @@ def _texts(asked: dict[str, Any]) -> tuple[str, ...]:
     if not given:
         raise dig.bad("/input", "expected a string or a list of strings, and not an empty one")
     return dig.words(given, "/input")
+
+
+def texts_of(raw: bytes) -> int | None:
+    """Return how many texts a request has embedded, None where that is not plain: one may be a list of token ids."""
+    given = bytes(msgspec.json.decode(raw, type=_Given).input).lstrip()
+    if not given.startswith(b"["):
+        return 1 if given.startswith(b'"') else None
+    several = msgspec.json.decode(given, type=list[msgspec.Raw])
+    return 1 if several and bytes(several[0]).isdigit() else len(several)
+
+
+def lacks(vectors: Callable[[bytes], Collection[Any]], body: Body, answer: bytes) -> Failure | None:
+    """Return the failure that an answer is with another number of vectors: whose each is nobody could tell."""
+    try:
+        texts, found = texts_of(body.raw), len(vectors(answer))
+    except UNREADABLE:
+        return None
+    if texts is None or texts == found:
+        return None
+    return Failure(FailureKind.BAD_BODY, f"the answer holds {found} embeddings of {texts} texts", status=200)
 
 
 def at_most(texts: Collection[str], most: int, model: str) -> None:
@@ -100,6 +124,7 @@ def wire(path: str, encode: Encode, read: Read, **more: Any) -> Wire:
         native=False,
         serves="embeddings",
         finish=partial(_finish, read),
+        lacks=partial(lacks, lambda answer: read(answer).vectors),
         **more,
     )
 

@@ -126,7 +126,7 @@ class HeldStream(ABC):
             return b""
         # the common case: one event in one read, with its data on one line, named or not
         at = 6 if block.startswith(b"data: ") else _after_name(block)
-        if at and block.find(b"\n", at) == len(block) - 2 and _CR not in block:
+        if at and block.find(b"\n", at) == len(block) - 2 and _CR not in block and loose.utf8(block):
             before = self.contents
             out = block if self._event(block[at:-2]) else b""
             if self.committed and not self._held:
@@ -172,10 +172,23 @@ class HeldStream(ABC):
         # an id or a retry alone is no event, but OpenAI's own client takes it for one, and fails at its lack of data
         if frame.data is None and _FIELD.search(frame.raw.removeprefix(loose.BOM)):
             return False
+        if not loose.utf8(frame.raw):
+            self._garbled(frame.data)
+            return False
         if frame.data is not None and not self._event(frame.data):
             return False
         self._held_size += len(frame.raw)
         return True
+
+    def _garbled(self, payload: bytes | None) -> None:
+        """Refuse an event that is no UTF-8, unless it is a comment; an error in it is told as far as it can be read."""
+        if payload is None:
+            return
+        finished = self.finished
+        self._event(payload)
+        self.finished, self.done = finished, False  # nothing of it goes on
+        if self.failure is None:
+            self.failure = Failure(FailureKind.BAD_BODY, "an event of the stream is not UTF-8")
 
     def _release(self, out: bytes) -> bytes:
         if not self.committed:

@@ -1,8 +1,9 @@
 r"""A second look at JSON that the strict decoders refuse although clients can do with it.
 
 Half a character (``"\ud83d"`` alone: servers that cut text by UTF-16 units send the other half in the next delta),
-NaN and Infinity (in log-probabilities), numbers out of range, bytes that are no UTF-8. It is several times slower,
-so it comes second, and it is for reading only: what goes on to a client are the provider's own bytes.
+NaN and Infinity (in log-probabilities), numbers out of range. It is several times slower, so it comes second, and it is
+for reading only: what goes on to a client are the provider's own bytes. Bytes that are no UTF-8 are read, too, for they
+may stand in an error; an answer with such is none (``utf8``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,17 @@ BOM = b"\xef\xbb\xbf"
 # What reading a foreign body as JSON may raise: no JSON or another shape, no UTF-8, nested without end.
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _LONGEST_INT = 20  # characters of the longest integer of 64 bits; Python refuses to read some thousand digits
+
+
+def utf8(data: bytes) -> bool:
+    """Tell whether bytes are UTF-8, as JSON is (RFC 8259, 8.1): the official SDKs fail at what is not."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def loads(data: bytes) -> Any:

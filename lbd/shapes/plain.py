@@ -5,6 +5,7 @@ What comes back is one whole body, JSON or not, and goes on as it came.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body, Head
 from lbd.model.units import WallTime
-from lbd.shapes import edit, loose
+from lbd.shapes import edit, embeddings, loose
 from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.chat.usage import count
@@ -45,6 +46,7 @@ class _Answer(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
+JUDGED = frozenset(_Request.__struct_encode_fields__)
 _read_answer = loose.reader(_Answer)
 
 
@@ -81,6 +83,8 @@ def facts(holds: str | None, body: bytes, _wall: WallTime = 0.0) -> Facts:
     error = answer.error or plain_error(body)
     if error:
         return Facts(failure=in_band(error))
+    if not loose.utf8(body):
+        return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer is not UTF-8", status=200))
     held = [] if holds is None else getattr(answer, holds)
     if holds is not None and (not isinstance(held, list) or not held):
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer holds no {holds}", status=200))
@@ -99,7 +103,11 @@ def wire(path: str, serves: str, holds: str | None) -> Wire:
     return Wire(path=path, carries=frozenset(), encode=encode, facts=partial(facts, holds), serves=serves)
 
 
-EMBEDDINGS = wire("/embeddings", "embeddings", "data")
+def _vectors(answer: bytes) -> list[Any]:
+    return [item for item in loose.items(_read_answer(answer).data) if loose.members(item).get("embedding", item)]
+
+
+EMBEDDINGS = replace(wire("/embeddings", "embeddings", "data"), lacks=partial(embeddings.lacks, _vectors))
 PLAIN = {
     "openai.embeddings": EMBEDDINGS,
     "openai.moderations": wire("/moderations", "moderations", "results"),

@@ -9,12 +9,13 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from lbd.model.failure import Failure
+from lbd.model.failure import Failure, FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
 from lbd.model.units import WallTime
 from lbd.ports import Headers
+from lbd.shapes import loose
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -121,11 +122,18 @@ class Wire:
     finish: Callable[[bytes, Body, DeploymentSpec, Usage | None], bytes] | None = None
     serves: str = "chat"  # the word of a deployment's ``serves`` that it takes
     head_usage: Callable[[Headers], Usage | None] | None = None  # of a unary answer whose body tells none
+    lacks: Callable[[Body, bytes], Failure | None] | None = None  # what of the request a unary answer leaves out
     of_model: Callable[[str], Wire] | None = None  # the one for an upstream model, where not all are asked alike
+
+    def lacking(self, asked: Body, answer: bytes | None) -> Failure | None:
+        """Return the failure that a unary answer is where it leaves out some of what was asked for."""
+        return None if self.lacks is None or answer is None else self.lacks(asked, answer)
 
     def read(self, body: bytes, headers: Headers, wall: WallTime) -> Facts:
         """Read a unary answer: its body, and of its head what the body does not tell."""
         facts = self.facts(body, wall)
+        if self.watch is not None and facts.failure is None and not loose.utf8(body):
+            return Facts(facts.usage, failure=Failure(FailureKind.BAD_BODY, "the answer is not UTF-8", status=200))
         if self.head_usage is None or facts.usage is not None:
             return facts
         return replace(facts, usage=self.head_usage(headers))

@@ -4,14 +4,15 @@ It exists because a balancer needs from its client what no client library tells:
 stale keep-alive connections, cancellation that closes at once, and bytes by callback. aiohttp's client costs
 a third of a request's CPU; this one costs a write and a parse.
 
-A request lost on a *reused* connection before any byte of an answer is ``stale_keepalive``: the server had
-given the connection up. Whoever sent it sends it again on a fresh one.
+A request lost on a *reused* connection at once, before any byte of an answer, is ``stale_keepalive``: the server had
+given the connection up. Whoever sent it sends it again on a fresh one. What is lost later was being worked on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -38,6 +39,8 @@ KEEPALIVE_MARGIN = 1.0
 MOST_HEAD = 256 * 1024  # bytes of an answer's head; beyond it the provider is broken
 _TIMEOUT = re.compile(rb"timeout=(\d+)")
 _NO_BODY = frozenset({204, 304})
+_NOT_HEARD = 408  # of a request that was sent at once: what an idle connection was given up with
+_AT_ONCE = 1.0  # second
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"keep-alive"})
 
 
@@ -85,9 +88,11 @@ class Connection(asyncio.Protocol):
         "_length",
         "_parser",
         "_paused",
+        "_poll",
         "_pool_after",
         "_receiver",
         "_reused",
+        "_sent_at",
         "_status",
         "_transport",
         "origin",
@@ -97,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._client = client
         self.origin = origin
         self._transport: asyncio.Transport | None = None
+        self._poll: Callable[[int], object] = lambda _: None
         self._parser = httptools.HttpResponseParser(self)
         # with servers that end lines in bare line feeds; folded fields are refused, as a gateway may (RFC 9112, 5.2)
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
@@ -104,6 +110,7 @@ class Connection(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._keepalive: float = origin.keepalive_s
         self._reused = False
+        self._sent_at: Instant = 0.0  # where it had been kept
         self._paused = False
         self._clear(pool_after=True)
 
@@ -126,6 +133,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            poll = select.poll()
+            poll.register(sock.fileno(), select.POLLIN)
+            self._poll = poll.poll
 
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
@@ -156,6 +168,9 @@ class Connection(asyncio.Protocol):
 
     def _deliver(self, receiver: Receiver, had_head: bool) -> None:
         if not had_head and self._head is not None:
+            if self._status == _NOT_HEARD and self._given_up():
+                self._fail(FailureKind.STALE, "the server had given up the kept connection")
+                return
             receiver.head(self._status, self._head)
         body = self._body
         if body and self._receiver is receiver:
@@ -172,6 +187,16 @@ class Connection(asyncio.Protocol):
         if self._complete and self._receiver is receiver:
             self._finish(receiver)
 
+    @property
+    def _at_once(self) -> bool:
+        """Tell whether what comes now may have been on its way when the request was sent on a kept connection."""
+        return self._reused and self._client.now() < self._sent_at + _AT_ONCE
+
+    def _given_up(self) -> bool:
+        """Tell whether a 408 says that the connection was given up, and nothing of the request."""
+        fields = {} if self._head is None else self._head.fields
+        return self._at_once and b"close" in fields.get(b"connection", b"").lower()
+
     def _finish(self, receiver: Receiver) -> None:
         self._receiver = None
         transport = self._transport
@@ -180,6 +205,7 @@ class Connection(asyncio.Protocol):
             and transport is not None
             and not transport.is_closing()
             and self._keep
+            and self._status != _NOT_HEARD  # it may have been sent before the request, whose answer is still to come
             and not transport.get_write_buffer_size()
         )
         if reusable:
@@ -201,7 +227,7 @@ class Connection(asyncio.Protocol):
         if self._headers_done and not self._length and not self._chunked and exc is None:
             receiver.end()  # a body without a length ends with the connection
             return
-        if self._reused and not self._got:
+        if not self._got and self._at_once:
             kind, text = FailureKind.STALE, "the server had closed the kept connection"
         elif not self._headers_done:
             kind, text = FailureKind.RESET, "the connection was closed before an answer came"
@@ -265,6 +291,14 @@ class Connection(asyncio.Protocol):
 
     # --- exchange ------------------------------------------------------------------------------------
 
+    @property
+    def spoken(self) -> bool:
+        """Tell whether an idle one was closed, or has anything to read: what comes unasked would be the next answer.
+
+        The loop has not looked since its last round; on a busy host that is some milliseconds ago.
+        """
+        return bool(self._poll(0))
+
     def start(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, reused: bool) -> None:
         """Send a request."""
         transport = self._transport
@@ -273,6 +307,8 @@ class Connection(asyncio.Protocol):
         self._clear(pool_after=endpoint.pool)
         self._receiver = receiver
         self._reused = reused
+        if reused:
+            self._sent_at = self._client.now()
         head = head_bytes(endpoint, len(body))
         if len(body) < 65536:
             transport.write(head + body)
@@ -328,13 +364,16 @@ class Client:
         self.resolve = Names(env, self._loop).of
         self.short: Callable[[Failure], object] = lambda _: None  # told when this host is short of something
         self.taken: Callable[[], object] = lambda: None  # told when a connection has taken a descriptor
+        self.now = env.now
 
     def reuse(self, endpoint: Endpoint, body: bytes, receiver: Receiver) -> Connection | None:
         """Send on an idle connection at once; None where there is none."""
-        connection = self._pool.take(endpoint.origin, self._env.now())
-        if connection is not None:
-            connection.start(endpoint, body, receiver, reused=True)
-        return connection
+        while (connection := self._pool.take(endpoint.origin, self._env.now())) is not None:
+            if not connection.spoken:
+                connection.start(endpoint, body, receiver, reused=True)
+                return connection
+            connection.close()
+        return None
 
     async def open(self, endpoint: Endpoint, body: bytes, receiver: Receiver, *, by: Instant) -> Connection:
         """Send on a new connection, which must stand by ``by``.

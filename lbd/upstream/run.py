@@ -18,8 +18,9 @@ from lbd.model.outcome import Usage
 from lbd.model.plan import Candidate, Choice, Query
 from lbd.model.record import AttemptRecord, RequestRecord
 from lbd.model.request import Urgency
-from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds
+from lbd.model.units import DeploymentId, Instant, NanoUsd, Seconds, Tokens
 from lbd.ports import Endpoint, Reply
+from lbd.shapes.chat.hearsay import believed
 from lbd.shapes.validate.check import judged
 from lbd.shapes.wire import Wire
 from lbd.state import flight as flights
@@ -61,6 +62,7 @@ class Run:
         "_hedge",
         "_hedged",
         "_keeping",
+        "_larger",
         "_overhead_us",
         "_records",
         "_rejected",
@@ -101,6 +103,7 @@ class Run:
         self._acquired: Acquired | None = None  # of the attempt under way
         self._attempting: Attempt | None = None
         self._hedge: Hedge | None = None  # beside it
+        self._larger: Tokens | None = None  # than which a context must be, since one was too small
         self._rejected: Attempt | None = None  # the last whose answer was not good enough
         self._served_by: DeploymentId | None = None
         self._ttft_s: Seconds | None = None
@@ -153,7 +156,7 @@ class Run:
         last = flights.final(self._flight) if over and verdict.step is not Step.GIVE else verdict.failure
         # once all were tried in vain, one try tells as much as all of them
         if (over or self._flight.rounds) and await self._outlast(last, acquired, now, over=over):
-            return Query(self._flight.tried, affinity=self._ticket.affinity), None
+            return Query(self._flight.tried, None, self._larger, self._ticket.affinity), None
         if over:
             return self._fail(self._desk.last_word(self._flight, last, now))
         if self._flight.committed:
@@ -166,15 +169,16 @@ class Run:
 
     def _next(self, candidate: Candidate, failure: Failure, now: Instant) -> tuple[Next, Query]:
         """Return what to do after a failure there, and what a pick is restricted to then."""
-        larger = flights.too_small(failure, candidate.context)
-        twins = self._left(Query(self._flight.tried, candidate.model))
+        small = flights.too_small(failure, candidate.context)
+        larger = self._larger = self._larger if small is None else small
+        twins = self._left(Query(self._flight.tried, candidate.model, self._larger if small is None else None))
         only = None if self._ticket.ask.fallback else candidate.model  # one model, or a clear error
         others = twins if only else self._left(Query(self._flight.tried, larger_than=larger))
         others = others or self._desk.returns(self._flight, failure, only, now)
         if self._splicing is not None:
             self._flight = self._splicing.broken(self._flight, failure, now, self._ticket.ask.first_content_s)
         self._flight, verdict = flights.after(self._flight, candidate.id, failure, now, twins=twins, others=others)
-        model = candidate.model if twins and larger is None else only
+        model = candidate.model if twins and small is None else only
         return verdict, Query(self._flight.tried, model, larger, self._ticket.affinity)
 
     async def _outlast(self, failure: Failure, acquired: Acquired, now: Instant, *, over: bool) -> bool:
@@ -241,7 +245,9 @@ class Run:
         if self._ticket.validation is not None and attempt.failure is None and attempt.answer is not None:
             attempt.failure = judged(self._ticket.validation, self._ticket.body, attempt.answer)
             self._rejected = self._rejected if attempt.failure is None else attempt
-        failure = attempt.failure
+        attempt.failure = attempt.failure or way.wire.lacking(self._ticket.body, attempt.answer)
+        failure = attempt.failure and believed(attempt.failure, self._ticket.body.raw)
+        attempt.failure = failure
         self._record(attempt, acquired, None if failure is None else failure.kind, hedge)
         if hedge is not None and failure is SOONER:
             lease.ignore()  # it had no time to show anything

@@ -277,7 +277,16 @@ WHOLE = (
     _typed("text/plain"),
 )
 NONE = (empty, html, html_as_asked, json_null, null_choices, empty_choices, only_the_end, only_the_role)
-BROKEN = (truncated_json, truncated_usage, malformed_json, no_finish, done_too_soon, no_usage_no_done, error_finish)
+BROKEN = (
+    truncated_json,
+    truncated_usage,
+    malformed_json,
+    no_finish,
+    done_too_soon,
+    no_usage_no_done,
+    error_finish,
+    not_utf8,
+)
 HEAVY = (huge_event, endless_line)
 
 
@@ -287,7 +296,6 @@ def _plain(f: Fault, **more: Any) -> Scenario:
 
 SCENARIOS = [
     *(_plain(f, cuts=False) for f in (*FORMS, *WHOLE)),
-    _plain(not_utf8, cuts=False, junk=True),
     *(_plain(f) for f in (*NONE, *BROKEN, *ERRORS)),
     *(
         Scenario(f"{f.__name__}_anthropic", f, shape="anthropic", client="anthropic")

@@ -69,7 +69,6 @@ class Scenario:
     tls: Callable[[], Any] | None = None
     flap_s: float | None = None  # so long with, so long without
     rate: float | None = None  # where each request is a heavy one
-    junk: bool = False  # bytes that are no UTF-8 stand in the answers, and go on as they came
     counts: bool = True  # the usage must be told
     strict: bool = True  # attempts are bounded: the fault is of one row, and it shows
 
@@ -168,7 +167,6 @@ async def ask(port: int, asked_for: Ask, scenario: Scenario, patience_s: float) 
                 asked_for.nonce,
                 shape,
                 stream=asked_for.stream,
-                junk=scenario.junk,
                 counts=scenario.counts,
             )
         except (Wrong, ValueError, KeyError, TypeError) as e:

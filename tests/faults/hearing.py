@@ -24,15 +24,13 @@ class Heard:
     began: bool = False
 
 
-def verdict(raw: bytes, nonce: int, shape: str, *, stream: bool, junk: bool = False, counts: bool = True) -> Heard:
+def verdict(raw: bytes, nonce: int, shape: str, *, stream: bool, counts: bool = True) -> Heard:
     """Return what came. Raises Wrong.
 
-    ``junk``: bytes that are no UTF-8 may stand in it, and count for nothing. Not ``counts``: the usage may be
-    untold, and is then what lbd estimates; Anthropic's shape has no word for not knowing, and zero would be wrong.
+    Not ``counts``: the usage may be untold, and is then what lbd estimates; Anthropic's shape has no word for not
+    knowing, and zero would be wrong.
     """
     status, headers, body = framed(raw)
-    if junk:
-        body = body.decode("utf-8", "replace").replace("\ufffd", "").encode()
     heard = Heard(status, headers)
     if "x-request-id" not in headers:
         raise Wrong("no x-request-id")

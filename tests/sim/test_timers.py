@@ -218,7 +218,7 @@ def test_a_gathered_answer_has_the_same_deadline(client: str, warm: bool) -> Non
 
 
 def test_a_request_that_was_long_in_coming_has_that_time_less() -> None:
-    """All deadlines are counted from arrival, which is when its head came, not when it was understood."""
+    """All deadlines are counted from arrival, which is when its last byte came, not when it was understood."""
 
     async def main(env: VirtualEnv) -> None:
         for name, streamed, number in (("chat", True, FIRST), ("chat", False, TOTAL), ("folded", False, FIRST)):

@@ -26,19 +26,20 @@ MOST_READ = 4 * 1024  # characters of a message: what is looked for in it takes 
 DEEPEST_ERROR = 8
 
 BY_STATUS: dict[int, FailureKind] = {
-    400: K.BAD_REQUEST,
     401: K.AUTH,
     402: K.MONEY,
     403: K.AUTH,
-    404: K.NO_MODEL,
+    **dict.fromkeys((404, 405, 410), K.NO_MODEL),  # a wrong path or method is base_url's fault; what is gone, nobody's
     408: K.PROVIDER_TIMEOUT,
     409: K.CONFLICT,
     413: K.TOO_LARGE,
-    422: K.BAD_REQUEST,
+    421: K.CONFLICT,  # the connection led to the wrong server; another one may not (RFC 9110, 15.5.20)
     424: K.DEPENDENCY,
     425: K.OVERLOADED,
+    426: K.DEPENDENCY,  # it wants another protocol than HTTP/1.1
     429: K.RATE,
     498: K.OVERLOADED,  # Groq: flex capacity exceeded
+    499: K.SERVER,  # Google's CANCELLED, and proxies: called off on the way, and not by lbd
     501: K.UNSUPPORTED,
     503: K.OVERLOADED,
     504: K.PROVIDER_TIMEOUT,
@@ -114,7 +115,7 @@ BY_WORDS: tuple[tuple[str, FailureKind], ...] = (
     (r"is not a valid model id|model not exist", K.NO_MODEL),
 )
 # A 404 that is about the path: the configuration is wrong, not the request.
-_NO_PATH = re.compile(
+NO_PATH = re.compile(
     r"^(?:(?:file|resource|page) )?not found\.?$|invalid url|unknown request url|no route|no endpoints found",
     re.IGNORECASE,
 )
@@ -174,8 +175,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, wall: WallTim
         said, shaped = Said(body[:200].decode("utf-8", "replace").strip(), "", "", None), False
     kind = _kind(status, said, shaped=shaped)
     # a page for people (a proxy's on the way) says nothing to programs, and names hosts
-    text = "" if not shaped and said.message.startswith("<") else said.message
-    text = text or f"HTTP {status} without a message"
+    text = ("" if not shaped and said.message.startswith("<") else said.message) or f"HTTP {status} without a message"
     if 300 <= status < 400:
         text = f"HTTP {status} redirect; lbd does not follow redirects: check base_url"
     wait = retry_after_s(headers, wall, text)
@@ -220,7 +220,7 @@ def _not_found(said: Said, by_code: FailureKind | None, by_words: FailureKind | 
         return by_words
     if by_code is K.NO_MODEL or not said.message or not shaped:
         return K.NO_MODEL
-    about_row = "model" in said.message.lower() or _NO_PATH.search(said.message)
+    about_row = "model" in said.message.lower() or NO_PATH.search(said.message)
     return K.NO_MODEL if about_row else K.BAD_REQUEST
 
 

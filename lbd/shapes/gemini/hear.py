@@ -94,21 +94,28 @@ class GeminiListener:
             return self._reader.take(_read(bare)) if bare.startswith(BARE) else []
         payload = frame.data.strip()
         if payload != _DONE:
-            return self._reader.take(_read(payload)) if payload else []
+            told = self._reader.take(_read(payload)) if payload else []
+            if not loose.utf8(payload):
+                raise LbdError(Failure(FailureKind.BAD_BODY, "an event of the stream is not UTF-8"))
+            return told
         if not self._reader.finished:
             raise LbdError(Failure(FailureKind.BAD_BODY, "the stream ended without any finish"))
         self.done = True
         return self._reader.ends()
 
     def end(self) -> tuple[Sequence[Piece], Failure | None]:
-        """The provider closed: candidates that were asked for and never came are not waited for."""
-        if self._over:
-            return [], self.failure
-        out, failure = self._last_words()
-        if failure is None and not self._reader.finished:
-            failure = Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")
-        self.failure = failure
-        return ([*out, *self._reader.ends()] if failure is None else out), failure
+        """The provider closed: candidates that were asked for and never came are not waited for.
+
+        What goes wrong behind a whole answer takes nothing of it away: its reasons and its usage are told all the same.
+        """
+        if not self._over:
+            out, failure = self._last_words()
+            if failure is None and not self._reader.finished:
+                failure = Failure(FailureKind.BROKEN_STREAM, "the stream ended before the answer was finished")
+            self.failure = failure
+        else:
+            out = []
+        return [*out, *(self._reader.ends() if self.failure is None or self.whole else ())], self.failure
 
     def _last_words(self) -> tuple[list[Piece], Failure | None]:
         """Read what lacks its blank line: it counts only if it is whole, be it an answer's piece or an error."""

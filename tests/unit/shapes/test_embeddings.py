@@ -157,6 +157,14 @@ def test_facts_are_usage_or_a_failure() -> None:
     assert failure is not None and failure.kind is FailureKind.BAD_BODY and "no JSON" in failure.message
 
 
+def test_there_is_a_vector_for_each_text() -> None:
+    """What a provider leaves out would be told of the next text."""
+    assert wire(Found(VECTORS, None)).lacking(body(input=["a", "b"]), b"") is None
+    for texts in ("a", ["a"], ["a", "b", "c"]):
+        failure = wire(Found(VECTORS, None)).lacking(body(input=texts), b"")
+        assert failure is not None and failure.kind is FailureKind.BAD_BODY
+
+
 def test_it_is_a_translation_for_those_that_declare_embeddings() -> None:
     """The client's headers stay here, and nothing is streamed."""
     made = wire(Found(VECTORS, None))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.model.provider import DeploymentSpec
-from lbd.model.request import Body
+from lbd.model.request import Body, Head
 from lbd.shapes import plain
 
 EMBEDDED = b'{"object":"list","model":"e-2","data":[{"embedding":"AAAA"}],"usage":{"prompt_tokens":7,"total_tokens":7}}'
@@ -63,6 +63,52 @@ def test_what_a_proxy_says_is_no_embedding(body: bytes) -> None:
 def test_a_stream_of_images_goes_on_as_a_whole() -> None:
     """It is not followed."""
     assert plain.facts("data", b'event: image_generation.completed\ndata: {"b64_json":"AA"}\n\n').failure is None
+
+
+def test_an_answer_that_is_not_utf8_is_none() -> None:
+    """The official SDKs fail at it with an exception of Python's."""
+    told = plain.facts("data", b'{"data":[{"embedding":[0.1]}],"model":"\xff"}')
+    assert told.failure is not None and told.failure.kind is FailureKind.BAD_BODY
+
+
+@pytest.mark.parametrize(
+    ("given", "vectors", "well"),
+    [
+        ('"a"', 1, True),
+        ('"a"', 2, False),
+        ('["a", "b"]', 2, True),
+        ('["a", "b"]', 1, False),
+        ("[1, 2, 3]", 1, True),
+        ("[[1], [2, 3]]", 2, True),
+        ("[[1], [2, 3]]", 5, False),
+        (' ["a"]', 1, True),
+        ('[{"image":"x"},{"text":"y"}]', 1, False),
+        ('{"text":"x"}', 3, True),
+    ],
+)
+def test_there_are_as_many_embeddings_as_texts(given: str, vectors: int, well: bool) -> None:
+    """Clients pair them by their order: with one too few, texts have another's vector, or are lost."""
+    body = Body("openai.embeddings", f'{{"model":"m","input":{given}}}'.encode(), Head("m"))
+    answer = json.dumps({"data": [{"index": i, "embedding": [0.5]} for i in range(vectors)]}).encode()
+    told = plain.EMBEDDINGS.lacking(body, answer)
+    assert (told is None) == well
+    assert told is None or told.kind is FailureKind.BAD_BODY
+
+
+def test_an_embedding_that_is_empty_is_missing() -> None:
+    """Under another name, as of several vectors for a text, it may be there."""
+    body = Body("openai.embeddings", b'{"input":["a","b"]}', Head("m"))
+    for second, well in (('"embedding":null', False), ('"embedding":[]', False), ('"embeddings":[[0.5]]', True)):
+        told = plain.EMBEDDINGS.lacking(body, b'{"data":[{"embedding":[0.5]},{%b}]}' % second.encode())
+        assert (told is None) == well
+
+
+def test_what_cannot_be_counted_lacks_nothing() -> None:
+    """Nor does an attempt that has failed, or what is no embedding."""
+    assert plain.EMBEDDINGS.lacking(Body("openai.embeddings", b'{"input":"a"}', Head("m")), None) is None
+    for asked, answer in ((b'{"input":"a"}', b"data: x"), (b"{}", b'{"data":[]}'), (b"oops", b'{"data":[]}')):
+        assert plain.EMBEDDINGS.lacking(Body("openai.embeddings", asked, Head("m")), answer) is None
+    assert plain.PLAIN["openai.images"].lacking(Body("openai.images", b"", Head("m")), b"{}") is None
 
 
 def test_sound_is_no_json() -> None:

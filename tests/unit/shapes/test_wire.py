@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from lbd.model.failure import FailureKind
 from lbd.model.outcome import Usage
 from lbd.shapes.bridge import wires
 from lbd.shapes.providers import PROVIDERS, Service
@@ -47,6 +48,18 @@ def test_a_head_tells_what_a_body_does_not() -> None:
     assert wire.read(b"", {"tokens": "7"}, 0.0).usage == Usage(7)
     assert wire.read(b"", {"tokens": "7"}, 0.0).usage == Usage(3)
     assert dataclasses.replace(wire, head_usage=None).read(b"", {"tokens": "7"}, 0.0).usage is None
+
+
+def test_an_answer_that_is_not_utf8_is_none() -> None:
+    """The official SDKs fail at it with an exception of Python's. What is no text, as speech, may be any bytes."""
+    chat = wires(PROVIDERS.load()["openai"], "m")["openai.chat"]
+    body = b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}'
+    assert chat.read(body % "é".encode(), {}, 0.0).failure is None
+    for bad in (b"\xff", b"\xed\xa0\xbd", b"\xc3"):
+        told = chat.read(body % bad, {}, 0.0)
+        assert told.failure is not None and told.failure.kind is FailureKind.BAD_BODY
+        assert told.usage == Usage(3)
+        assert dataclasses.replace(chat, watch=None).read(body % bad, {}, 0.0).failure is None
 
 
 def test_a_provider_s_own_shape_passes_and_all_others_are_translated() -> None:

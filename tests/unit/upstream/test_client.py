@@ -211,16 +211,19 @@ async def test_closing_the_client_closes_what_is_idle(bench: Bench) -> None:
 
 
 async def test_a_request_lost_on_a_kept_connection_before_any_byte_is_stale(bench: Bench) -> None:
-    """With FIN or with RST; on a new connection, or after a byte, it is a reset."""
+    """With FIN or with RST; on a new connection, after a byte, or after a second of work, it is a reset."""
     for error in (None, ConnectionResetError("reset")):
-        for reused, byte, kind in (
-            (True, b"", FailureKind.STALE),
-            (True, b"H", FailureKind.RESET),
-            (False, b"", FailureKind.RESET),
+        for reused, byte, after_s, kind in (
+            (True, b"", 0.0, FailureKind.STALE),
+            (True, b"", 0.9, FailureKind.STALE),
+            (True, b"", 1.0, FailureKind.RESET),
+            (True, b"H", 0.0, FailureKind.RESET),
+            (False, b"", 0.0, FailureKind.RESET),
         ):
             connection, _ = bench.connection()
             ear = Ear()
             connection.start(ENDPOINT, b"", ear, reused=reused)
+            bench.env.advance(after_s)
             if byte:
                 connection.data_received(byte)
             connection.connection_lost(error)
@@ -263,6 +266,61 @@ async def test_a_word_on_an_idle_connection_closes_it(bench: Bench) -> None:
     connection, pipe = bench.idle()
     connection.data_received(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
     assert pipe.aborted
+
+
+@pytest.mark.parametrize("unasked", [OK, b"\r\n", b"HTTP/1.1 408 Request Timeout\r\n", None])
+async def test_what_came_unasked_since_the_loop_looked_is_no_answer_to_the_next_request(
+    bench: Bench, unasked: bytes | None
+) -> None:
+    """An answer too many would be told to somebody else; of a close there is nothing to learn by sending."""
+    client, peers = bench.client, []
+    listener = socket.create_server(("127.0.0.1", 0))
+    origin = Origin("http", *listener.getsockname())
+    endpoint = Endpoint(origin, "POST", "/", ())
+    made = []
+    for _ in "ab":
+        ear = Ear()
+        made.append(await client.open(endpoint, b"", ear, by=bench.env.now() + 3.0))
+        peers.append(listener.accept()[0])
+        peers[-1].sendall(OK)
+        await ear.done.wait()
+    if unasked is None:
+        peers[1].close()
+    else:
+        peers[1].sendall(unasked)
+    ear = Ear()
+    assert client.reuse(endpoint, b"", ear) is made[0]
+    peers[0].sendall(OK)
+    await ear.done.wait()
+    assert ear.body == b"hi" and ear.failure is None
+    for end in (*peers, listener):
+        end.close()
+
+
+@pytest.mark.parametrize(
+    ("kept", "field", "after_s", "kind"),
+    [
+        (True, b"Connection: Close\r\n", 0.9, FailureKind.STALE),
+        (True, b"Connection: Close\r\n", 1.0, None),
+        (True, b"", 0.0, None),
+        (False, b"connection: close\r\n", 0.0, None),
+    ],
+)
+async def test_a_kept_connection_given_up_with_408_is_stale(
+    bench: Bench, kept: bool, field: bytes, after_s: float, kind: FailureKind | None
+) -> None:
+    """RFC 9110, 15.5.9: it was sent for want of a request. Nor is one kept whose answer may still come."""
+    connection, pipe = bench.idle() if kept else bench.connection()
+    ear = Ear()
+    if kept:
+        assert bench.client.reuse(ENDPOINT, b"", ear) is connection
+    else:
+        connection.start(ENDPOINT, b"", ear, reused=False)
+    bench.env.advance(after_s)
+    connection.data_received(b"HTTP/1.1 408 Request Timeout\r\n%bcontent-length: 0\r\n\r\n" % field)
+    assert (ear.kind, ear.ended) == (kind, kind is None)
+    assert pipe.aborted
+    assert len(bench.client._pool) == 0
 
 
 async def test_a_head_is_bounded(bench: Bench) -> None:

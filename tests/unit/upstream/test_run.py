@@ -814,6 +814,22 @@ def test_a_clients_fault_comes_back_byte_for_byte_from_the_first_attempt() -> No
     play(main)
 
 
+def test_nobody_is_locked_out_by_what_a_client_makes_a_provider_say() -> None:
+    """A value that is repeated in the refusal may hold the words of an account without money."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = two(env)
+        words = "Invalid value: 'exceeded your current quota'"
+        for user, locked in (("exceeded your current quota", False), ("me", True)):
+            relay.stage.plan(0.1, *answer(refusal(words, "invalid_value"), 400), host="a")
+            asked = await relay.ask(stream=True, user=user)
+            assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m-b"
+            assert (relay.find("a").lock is not None) is locked
+        relay.check()
+
+    play(main)
+
+
 def test_a_full_context_goes_once_to_a_larger_one() -> None:
     """Known to be larger, or unknown; never to one that is as small."""
 
@@ -833,6 +849,31 @@ def test_a_full_context_goes_once_to_a_larger_one() -> None:
         asked = await relay.ask(stream=True)
         assert asked.status == 400 and asked.error is not None
         assert asked.error["code"] == "context_length_exceeded"
+        relay.check()
+
+    play(main)
+
+
+def test_a_context_that_was_too_small_stays_too_small() -> None:
+    """The larger one is ill: as small a one as the first would say what the first has said."""
+
+    async def main(env: VirtualEnv) -> None:
+        over = answer(refusal("maximum context length", "context_length_exceeded", "invalid_request_error"), 400)
+        relay = Relay(
+            env,
+            row("a", model="m-a", deployment={"context_tokens": 1000}),
+            row("b", model="m-b", tier="secondary", deployment={"context_tokens": 1000}),
+            row("c", model="m-c", tier="tertiary", deployment={"context_tokens": 9000}),
+            row("d", model="m-d", tier="tertiary", deployment={"context_tokens": 9000, "weight": 0.001}),
+        )
+        relay.stage.always(0.1, *over, host="a")
+        relay.stage.always(0.1, *over, host="b")
+        for ill, well in (("c", "d"), ("d", "c")):
+            relay.stage.always(0.1, *answer(refusal("broken"), 503), host=ill)
+            relay.stage.always(*GOOD, host=well)
+            asked = await relay.ask(stream=True)
+            assert asked.headers["x-lbd-deployment"] == f"{well}/m-{well}"
+        assert not relay.stage.at("b")
         relay.check()
 
     play(main)

@@ -309,9 +309,10 @@ CASES: dict[str, tuple[int, bytes, FailureKind]] = {
         K.BAD_REQUEST,
     ),
     # the other client statuses
-    "405": (405, said("Method Not Allowed"), K.BAD_REQUEST),
+    "405": (405, said("Method Not Allowed"), K.NO_MODEL),
     "408": (408, said("Request timed out", code=408), K.PROVIDER_TIMEOUT),
     "409": (409, said("Conflict"), K.CONFLICT),
+    "410": (410, said("The model has reached its end of life"), K.NO_MODEL),
     "413": (413, b"<html><h1>413 Request Entity Too Large</h1></html>", K.TOO_LARGE),
     "Groq tokens a minute": (
         413,
@@ -324,6 +325,7 @@ CASES: dict[str, tuple[int, bytes, FailureKind]] = {
     ),
     "415": (415, b"", K.BAD_REQUEST),
     "418": (418, b"", K.BAD_REQUEST),
+    "421": (421, b"", K.CONFLICT),
     "422 of FastAPI": (
         422,
         b'{"detail":[{"loc":["body","messages"],"msg":"field required","type":"value_error.missing"}]}',
@@ -346,7 +348,8 @@ CASES: dict[str, tuple[int, bytes, FailureKind]] = {
     ),
     "425": (425, b"", K.OVERLOADED),
     "Groq flex": (498, said("Flex tier capacity exceeded", code="capacity_exceeded"), K.OVERLOADED),
-    "499": (499, b"", K.BAD_REQUEST),
+    "426": (426, b"", K.DEPENDENCY),
+    "499": (499, b"", K.SERVER),
     # 5xx: the provider's word of being unwell
     "OpenAI server error": (
         500,

@@ -648,7 +648,7 @@ def test_a_heartbeat_of_empty_data_is_left_out(beat: bytes) -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    [rb'"\ud83d"', rb'"\ude00 x"', b'"\xff"', b'"\xed\xa0\xbd"', b"[NaN]", b"-Infinity", b"1e999", b"9" * 5000],
+    [rb'"\ud83d"', rb'"\ude00 x"', b"[NaN]", b"-Infinity", b"1e999", b"9" * 5000],
 )
 @pytest.mark.parametrize("field", [b"reasoning", b"x"])
 def test_an_event_with_something_odd_in_it_goes_on_byte_for_byte(field: bytes, odd: bytes) -> None:
@@ -660,6 +660,39 @@ def test_an_event_with_something_odd_in_it_goes_on_byte_for_byte(field: bytes, o
     assert watch.failure is None
     assert watch.contents == 1
     assert watch.usage == Usage(3)
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"\xed\xa0\xbd", b"\xc3"])
+@pytest.mark.parametrize("where", [b'"content":"%b"', b'"content":"a","x":"%b"'])
+def test_an_event_that_is_not_utf8_is_none(bad: bytes, where: bytes) -> None:
+    """OpenAI's own client fails at it with an exception of Python's: half of a whole, or corrupt on the way."""
+    ill = b'data: {"choices":[{"index":0,"delta":{%b},"finish_reason":"stop"}]}\n\n' % (where % bad)
+    for reads in (
+        [ROLE, says("x"), ill, DONE],
+        [ROLE + says("x"), ill + DONE],
+        [ROLE, says("x"), ill[:-1], b"\n", DONE],
+    ):
+        watch = ChatWatch()
+        out, failure = run(watch, reads)
+        assert out == ROLE + says("x")
+        assert failure is not None and failure.kind is FailureKind.BAD_BODY
+        assert not watch.whole
+
+
+@pytest.mark.parametrize("bad", [b"\xffdata: {}\n\n", b'data: {"choices":[],"x":"\xff"}\n\n', b"\xffdata: [DONE]\n\n"])
+def test_what_is_not_utf8_behind_a_whole_answer_is_left_out(bad: bytes) -> None:
+    """So is a comment wherever it stands."""
+    stop = chunk(finish="stop")
+    for reads in ([says("x"), stop, bad], [says("x"), b": \xff\n\n" + stop, bad]):
+        assert run(ChatWatch(), reads) == (says("x") + stop + DONE, None)
+
+
+def test_an_error_that_is_not_utf8_is_told_as_far_as_it_can_be_read() -> None:
+    """What it is still decides what is tried next."""
+    watch = ChatWatch()
+    watch.feed(b'data: {"error":{"message":"no \xff","code":429}}\n\n')
+    assert watch.failure is not None
+    assert (watch.failure.kind, watch.failure.message) == (FailureKind.RATE, "no \ufffd")
 
 
 def test_half_a_character_is_content() -> None:

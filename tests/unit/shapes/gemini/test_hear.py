@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.model.failure import TABLE, Failure, FailureKind, LbdError
-from lbd.model.messages import Begin, Finished, Piece, Reason, Said
+from lbd.model.messages import Begin, Finished, Piece, Reason, Said, Used
 from lbd.model.outcome import Usage
 from lbd.shapes import sse
 from lbd.shapes.gather import gather
@@ -162,7 +162,19 @@ def test_an_error_in_a_stream_is_a_failure(before: bytes, error: bytes) -> None:
     assert failure.kind is K.OVERLOADED
     assert "high demand" in failure.message
     assert listener.failure == failure
-    assert len(told) == (2 if before else 0)
+    assert len(told) == {b"": 0, SAYS: 2}.get(before, 4)
+
+
+@pytest.mark.parametrize("junk", [event(OVERLOADED), ERROR, b"data: {\r\n\r\n"])
+def test_what_comes_behind_a_whole_answer_takes_nothing_of_it_away(junk: bytes) -> None:
+    """Why it ended and its usage are told at the end: a broken one told a cut answer as a complete one, of 0 tokens."""
+    cut = event(answer(candidate(finish="MAX_TOKENS"), usageMetadata=USAGE))
+    told, failure, listener = hear([SAYS, cut + junk])
+    assert failure is not None
+    assert listener.whole
+    assert told[-2:] == hear([SAYS, cut])[0][-2:]
+    assert [type(piece) for piece in told[-2:]] == [Finished, Used]
+    assert listener.end()[0] == []
 
 
 def test_a_blocked_prompt_is_told() -> None:
