@@ -131,6 +131,7 @@ class Console:
         for row in self.owner.rows:
             checks.update(_checks(row, time, env.now(), stale=verdict.stale(row, env.now(), every)))
         checks["store:uptime"] = [_check("pass" if app.persistence.up else "warn", time, "datastore")]
+        checks["ledger:uptime"] = [_check("pass" if app.money.up else "warn", time, "datastore")]
         if app.tracing.on:  # nobody is served worse, so it is no word of the whole
             traces = "pass" if app.tracing.error is None else "warn"
             checks["traces:export"] = [_check(traces, time, "component", why=app.tracing.error)]
@@ -161,6 +162,8 @@ class Console:
             status, summary = "fail", "draining"
         if not app.persistence.up:
             notes.append("state is not being kept: the store fails")
+        if not app.money.up:
+            notes.append("money is not being written down: the ledger or the store fails")
         notes += self.owner.blame.words(app.env.now())
         if not app.reloads.last_ok:
             notes.append("the last reload was refused; the configuration before it is in force")

@@ -22,6 +22,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.what = what
         self.package = package
         self._items: dict[str, T] = {}
+        self._loaded = False
 
     def add(self, name: str) -> Callable[[T], T]:
         """Register the decorated object under ``name``; a second one of that name is an error."""
@@ -35,10 +36,16 @@ class Registry(Mapping[str, T], Generic[T]):
         return register
 
     def load(self) -> Registry[T]:
-        """Import every module of the package, in name order, and return the filled registry."""
+        """Import every module of the package, in name order, and return the filled registry.
+
+        The folder is walked once: every deployment of a configuration asks for registries that are full already.
+        """
+        if self._loaded:
+            return self
         package = importlib.import_module(self.package)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
             importlib.import_module(f"{self.package}.{info.name}")
+        self._loaded = True
         return self
 
     def __getitem__(self, name: str) -> T:

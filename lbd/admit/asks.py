@@ -52,6 +52,7 @@ class Asks:
             head.stream,
             head.max_output_tokens,
             head.n,
+            head.draws,
             head.needs,
             head.service_tier,
             client.name,

@@ -128,10 +128,11 @@ class Daemon:
             Admin(self._console).app, access_log=None, handle_signals=False, shutdown_timeout=ADMIN_SLACK
         )
         await self._runner.setup()
-        if self._runner.server is None:
+        served = self._runner.server
+        if served is None:
             raise RuntimeError("the admin application has no server")
         once = self._app.tasks.once
-        entrance = self._entrance = Entrance(self._runner.server)
+        entrance = self._entrance = Entrance(served, lambda: served.connections)
         self._accepting = [Accepting(server, api, once), Accepting(entrance, admin, once)]
         server.gate.turned = partial(self._turned, server)
         server.gate.spare.take()

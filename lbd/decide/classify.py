@@ -171,7 +171,7 @@ def ask(
         stream=head.stream,
         input_tokens=input_tokens,
         output_tokens=None if head.max_output_tokens is None else round_up(head.max_output_tokens),
-        choices=head.n,
+        choices=max(head.n, head.draws),
         needs=head.needs,
         surface=surface.name if surface is not None else "",
         slo_s=slo,

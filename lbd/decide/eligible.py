@@ -126,7 +126,10 @@ def _may_not(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
 
 
 def _refused(row: DeploymentView) -> tuple[str, str] | None:
-    return None if row.refusal is None else (row.refusal, row.reason.text)
+    if row.refusal is None:
+        return None
+    # what locked it out was said to somebody else's request, and may repeat it
+    return row.refusal, "" if row.refusal.startswith("locked_") else row.reason.text
 
 
 def _over(row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> tuple[str, str] | None:

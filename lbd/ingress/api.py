@@ -18,11 +18,16 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue
 from lbd.pipeline import Pipeline
 from lbd.ports import Sends
-from lbd.shapes import edit, forms
+from lbd.shapes import asked, edit, forms
 from lbd.shapes.clients import ClientShape, openrouter
 from lbd.table.offered import Offer
 from lbd.upstream.inflate import BadEncoding, Inflate, TooMuch
 from lbd.upstream.respond import JSON
+
+# Nothing else is done while a body is unpacked, a second for 200 MiB or so. Text shrinks tenfold at most, and a bomb a
+# thousandfold, so a small one is found out before it has cost much.
+MOST_SHRUNK = 100
+UNPACKED_FREELY = 1024 * 1024  # bytes
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -206,8 +211,10 @@ class Api:
 
     def _body(self, inbound: Inbound, deployment: str | None, shape: ClientShape | None) -> bytes | Failure:
         """Return the body as it was before it was packed, or why it cannot be read."""
-        if inbound.field(b"content-encoding") is not None:
-            refusal = self._inflate(inbound)
+        packed = inbound.field(b"content-encoding") is not None
+        if packed or deployment is not None:  # work that nobody may be had to do who is not known
+            client = self._pipeline.who(inbound)
+            refusal = client if isinstance(client, Failure) else self._inflate(inbound) if packed else None
             if refusal is not None:
                 return refusal
         if (
@@ -219,6 +226,8 @@ class Api:
             return Failure(FailureKind.BAD_REQUEST, text, code="invalid_multipart")
         if deployment is None:
             return inbound.body
+        if asked.too_many(inbound.body, asked.MOST_NUMBERS):
+            return asked.too_large(asked.MOST_NUMBERS)
         return _named(inbound.body, deployment, _in_json if shape is None or shape.named is None else shape.named)
 
     def _inflate(self, inbound: Inbound) -> Failure | None:
@@ -227,12 +236,14 @@ class Api:
             return Failure(FailureKind.BAD_REQUEST, f"Content-Encoding {encoding!r} is not understood", status=415)
         if encoding == "identity":
             return None
-        stream = Inflate(bare=encoding == "deflate", most=self.limits.max_body_bytes)
+        limit = self.limits.max_body_bytes
+        honest = max(UNPACKED_FREELY, MOST_SHRUNK * len(inbound.body))
+        stream = Inflate(bare=encoding == "deflate", most=min(limit, honest))
         try:
             body = stream.feed(inbound.body)
         except TooMuch:
-            text = f"the body is larger than limits.max_body_bytes, {self.limits.max_body_bytes}"
-            return Failure(FailureKind.TOO_LARGE, text)
+            what = f"limits.max_body_bytes, {limit}" if honest >= limit else f"{MOST_SHRUNK} times what was sent"
+            return Failure(FailureKind.TOO_LARGE, f"the body, unpacked, is larger than {what}")
         except BadEncoding as e:
             return Failure(FailureKind.BAD_REQUEST, f"the body cannot be unpacked: {e}")
         return inbound.unpacked(body) if stream.ended else Failure(FailureKind.BAD_REQUEST, "the body is cut short")

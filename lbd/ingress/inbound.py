@@ -21,6 +21,7 @@ class Inbound:
 
     __slots__ = (
         "_fields",
+        "_repeated",
         "_wishes",
         "arrived",
         "body",
@@ -37,6 +38,7 @@ class Inbound:
 
     def __init__(self) -> None:
         self._fields: dict[bytes, bytes] = {}
+        self._repeated = 0  # fields whose name had come before
         self._wishes: dict[str, str] | None = None
         self.arrived: Instant = 0.0
         self.body = b""
@@ -64,9 +66,10 @@ class Inbound:
         return _NO_WISHES if self._wishes is None else self._wishes
 
     def add(self, name: bytes, value: bytes) -> int:
-        """Take in one header field; returns how many there are."""
+        """Take in one header field; returns how many came."""
         name = name.lower()
         if name in self._fields:
+            self._repeated += 1
             if name in (b"host", b"content-length", b"authorization"):
                 self.refusal = Failure(FailureKind.BAD_REQUEST, f"more than one {name.decode('latin-1')} header")
             value = self._fields[name] + b", " + value
@@ -75,7 +78,7 @@ class Inbound:
             if self._wishes is None:
                 self._wishes = {}
             self._wishes[name[len(PREFIX) :].decode("latin-1")] = value.decode("latin-1")
-        return len(self._fields)
+        return len(self._fields) + self._repeated
 
     def unsure_end(self) -> Failure | None:
         """Return why somebody on the way may see the end of the body elsewhere than the parser does.
@@ -103,6 +106,8 @@ class Inbound:
         scheme, found, rest = self.path.partition("://")
         if found and scheme.lower() in ("http", "https"):
             authority, slash, path = rest.partition("/")
+            if not authority:  # RFC 9110, 4.2.1
+                self.refusal = Failure(FailureKind.BAD_REQUEST, "the request target names no host", code="bad_http")
             self.path = slash + path or "/"
             self._fields = {**self._fields, b"host": authority.encode("latin-1")}
 

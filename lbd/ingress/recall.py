@@ -30,7 +30,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.provider import ClientSpec
 from lbd.model.units import Instant, Seconds
 from lbd.ports import Reply
-from lbd.shapes import edit, loose
+from lbd.shapes import asked, edit, loose
 from lbd.shapes.responses import state
 from lbd.upstream.tape import Overheard, Taping
 
@@ -118,7 +118,7 @@ class Recall:
 
         ``most``: bytes that a request may have; a reference is short, and what it stands for is not.
         """
-        if b"item_reference" not in body or isinstance(client, Failure):
+        if b"item_reference" not in body or isinstance(client, Failure) or asked.too_many(body):
             return body
         try:
             given = _list(_request(body).input)

@@ -44,6 +44,7 @@ class Head(msgspec.Struct, frozen=True):
     include_usage: bool = False
     max_output_tokens: Tokens | None = None
     n: int = 1
+    draws: int = 1  # answers that are written where only the best ``n`` of them are given
     needs: frozenset[str] = frozenset()
     text_bytes: int = 0
     prefix_hash: int = 0

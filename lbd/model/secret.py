@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from typing import NoReturn
 
 import msgspec
 
@@ -21,7 +22,7 @@ class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Secret:
-    """A key that refuses to be printed, logged or encoded. ``reveal`` is the only way to its text."""
+    """A key that refuses to be printed, logged, encoded or pickled. ``reveal`` is the only way to its text."""
 
     __slots__ = ("_text",)
 
@@ -34,6 +35,15 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(***)"
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError("a secret is not to be stored: pickle what names it, a SecretRef")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Secret:
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and hmac.compare_digest(other._text.encode(), self._text.encode())

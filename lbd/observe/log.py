@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import queue
+import re
 import select
 import sys
 import threading
@@ -35,6 +36,8 @@ finally:
 
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 BACKLOG = 10_000  # lines; beyond it lines are dropped and counted
+# What steers a terminal (C1 controls, the direction of text) or ends a line for some readers of logs; JSON allows it.
+_STEERS = re.compile("[\x80-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 LAST_S: Seconds = 2.0  # at the end, for the reader to take what is queued
 
 
@@ -111,7 +114,8 @@ def _priority(stream: TextIO) -> bool:
 
 def _dumps(event: structlog.typing.EventDict) -> str:
     try:
-        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return line if line.isascii() else _STEERS.sub(lambda m: f"\\u{ord(m[0]):04x}", line)
     except TypeError:  # a lone surrogate, a huge integer: a line must never fail
         return json.dumps({str(k): repr(v) for k, v in event.items()})
 

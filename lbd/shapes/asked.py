@@ -10,6 +10,7 @@ import msgspec
 
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.units import Tokens
+from lbd.shapes import doubtful, edit
 from lbd.shapes.loose import UNREADABLE
 
 # A prompt cache works on blocks from the start of the conversation. Below some thousand bytes re-reading it
@@ -17,6 +18,12 @@ from lbd.shapes.loose import UNREADABLE
 PREFIX_BYTES = 4096
 
 
+MOST_ANSWERS = 2**63  # that JSON's readers take; a larger float has too many digits to reckon with
+# What a body holds is looked at piece by piece, in one thread: so many pieces take about a second to translate. A long
+# conversation has some thousands of them, and a picture is one.
+MOST_TOKENS = 300_000
+MOST_NUMBERS = 2_000_000  # where texts may come as numbers, which are passed through: OpenAI takes 300,000 at once
+LARGE = 256 * 1024  # bytes; in less there is no room for as many that mean anything
 # What is asked where a request may leave its model out: whatever serves it.
 ANY = "auto"
 
@@ -32,13 +39,45 @@ class Asks(Protocol):
 T = TypeVar("T", bound=Asks)
 
 
-def read(decode: Callable[[bytes], T], raw: bytes) -> T | Failure:
-    """Return the request, or why it is none: no JSON object, types that are not as they must be, no model."""
+def judged(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """Return the names of the members that a shape reads as ``kind``."""
+    return frozenset(kind.__struct_encode_fields__)
+
+
+def read(decode: Callable[[bytes], T], raw: bytes, judged: frozenset[str], most: int = MOST_TOKENS) -> T | Failure:
+    """Return the request, or why it is none: no JSON object, types that are not as they must be, no model.
+
+    ``judged``: the names of the members that ``decode`` looks at; each must have one reading.
+    """
+    if too_many(raw, most):
+        return too_large(most)
     try:
         request = decode(raw)
+        doubt = doubtful.member(raw, judged)
     except UNREADABLE as e:
         return unreadable(e)
+    if doubt is not None:
+        return _ambiguous(doubt, twice=doubt in judged)
     return request if request.model else nameless()
+
+
+def too_many(raw: bytes, most: int = MOST_TOKENS) -> bool:
+    """Tell whether a body has more pieces than anybody's conversation: to read them would hold everybody up."""
+    return len(raw) > LARGE and edit.more_tokens(raw, most)
+
+
+def too_large(most: int = MOST_TOKENS) -> Failure:
+    """Return what a request with too many pieces is refused with."""
+    text = f"the body holds more than {most} names, values and marks: send it in several requests"
+    return Failure(FailureKind.TOO_LARGE, text, code="too_many_values")
+
+
+def _ambiguous(name: str, *, twice: bool) -> Failure:
+    if twice:
+        text = f"/{name}: is given twice, and providers differ in which of the two they read; send one"
+    else:
+        text = f"/{name[:40]}: is read as {name.casefold()!r} by some providers and by others not; write it so"
+    return Failure(FailureKind.BAD_REQUEST, text, param=name[:40], code="ambiguous_member")
 
 
 def nameless() -> Failure:
@@ -64,6 +103,20 @@ def unreadable(error: Exception) -> Failure:
 def bound(limit: object) -> Tokens | None:
     """Return the bound of an answer, None where there is none; a strange one is the provider's to refuse."""
     return limit if isinstance(limit, int) and limit > 0 else None
+
+
+def widest(limit: object, older: object) -> object:
+    """Return the limit that holds also where only one of two names for it is known: the larger of them."""
+    if not (limit and older):
+        return limit or older
+    return max(limit, older) if isinstance(limit, int) and isinstance(older, int) else None
+
+
+def count(told: object) -> int:
+    """Return how many answers are asked for, at least 1. ``2.0`` is 2 to some; what is stranger they refuse."""
+    if isinstance(told, float):
+        return int(told) if 1 <= told < MOST_ANSWERS else 1
+    return told if isinstance(told, int) and told > 0 else 1
 
 
 def prefix(*parts: memoryview) -> int:

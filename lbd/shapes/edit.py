@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from itertools import islice
 
 import orjson
 
@@ -59,6 +60,16 @@ def without_members(raw: bytes, names: Collection[str]) -> bytes:
     """
     kept = [orjson.dumps(name) + b":" + raw[start:end] for name, start, end in _top_level(raw)[1] if name not in names]
     return b"{" + b",".join(kept) + b"}"
+
+
+def more_tokens(raw: bytes, most: int) -> bool:
+    """Tell whether JSON has more than ``most`` marks, strings, numbers and literals; no more are looked at."""
+    return next(islice(_TOKEN.finditer(raw), most, None), None) is not None
+
+
+def names(raw: bytes) -> list[str]:
+    """Return the names of the object's top-level members, as often as they stand there."""
+    return [name for name, _, _ in _top_level(raw)[1]]
 
 
 def _top_level(raw: bytes) -> tuple[int, list[tuple[str, int, int]]]:

@@ -104,8 +104,8 @@ def _told_wait_s(headers: Mapping[str, str], wall: WallTime, body_text: str) -> 
 def readings(headers: Iterable[tuple[str, str]], prefix: str, wall: WallTime) -> tuple[QuotaReading, ...]:
     """Collect ``<prefix>-{limit,remaining,reset}-<what>`` headers (and ``<prefix>-<what>-{limit,...}``).
 
-    ``prefix`` is ``x-ratelimit`` or ``anthropic-ratelimit``. A limit without a sensible remaining count is
-    left out (Azure was seen to send -1).
+    ``prefix`` is ``x-ratelimit`` or ``anthropic-ratelimit``. No reset is believed to be more than a day away. A limit
+    without a sensible remaining count is left out (Azure was seen to send -1).
     """
     found: dict[str, dict[str, str]] = {}
     for name, value in headers:
@@ -124,6 +124,8 @@ def readings(headers: Iterable[tuple[str, str]], prefix: str, wall: WallTime) ->
         reset = fields.get("reset")
         limit = _whole(fields.get("limit"))
         after = None if reset is None else reset_s(reset, wall)
+        if after is not None:  # what stands there wrong must not shut a deployment for years
+            after = min(LONGEST_WAIT, after)
         out.append(QuotaReading(what, limit, remaining, after, after is not None and _is_time(reset or "")))
     return tuple(out)
 

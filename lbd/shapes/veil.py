@@ -8,6 +8,8 @@ escaped. None of that may reach a client, a log or a page, and neither may a pie
     fragment   ``LEAST_FRAGMENT`` of its characters in a row, also in hexadecimal digits
     affix      its beginning or its end beside a run of stars, dots or x, or after "ending in"
 
+Letters may be in the other case, except in base64: some servers repeat things in one case, and that is most of a key.
+
 A failure is rare and its text short, so none of this has to be fast; but no pattern can be made to take more time than
 in proportion to the text.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -30,6 +33,7 @@ _GRAM_OF_BASE64 = 8  # six bytes
 _AFFIX = range(12, 2, -1)  # characters of a beginning or an end, the longest first
 _STARS = r"(?:[*•·#.…xX_-]{2,}+|…|\\{1,8}u2026|%E2%80%A6|&hellip;)"  # a run as a whole, or time grows with its square
 _MASKED = re.compile(rf"{_STARS}|end(?:s|ing) (?:in|with) ")  # may hold a secret of which the middle is left out
+_LOWER = {ord(c): c.lower() for c in string.ascii_uppercase}  # no letter becomes two, as others do
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-=".decode())
 
 
@@ -40,11 +44,11 @@ class Veil:
         known = sorted({s for s in secrets if s}, key=len, reverse=True)  # one may be the beginning of another
         long = [s for s in known if len(s) >= SHORTEST]
         self._names = dict(sorted((names or {}).items(), key=lambda pair: len(pair[0]), reverse=True))
-        self._whole = _any("".join(map(_escaped, s)) if len(s) >= SHORTEST else re.escape(s) for s in known)
-        in_hex = [made for s in long for made in (s.encode().hex(), s.encode().hex().upper())]
+        self._whole = _any(f"(?i:{''.join(map(_escaped, s))})" if len(s) >= SHORTEST else re.escape(s) for s in known)
+        in_hex = [s.encode().hex() for s in long]
         self._fragments = (
-            _Fragments(long, GRAM, LEAST_FRAGMENT, r"\S"),
-            _Fragments(in_hex, 2 * GRAM, 2 * LEAST_FRAGMENT, "[0-9a-fA-F]"),
+            _Fragments(long, GRAM, LEAST_FRAGMENT, r"\S", any_case=True),
+            _Fragments(in_hex, 2 * GRAM, 2 * LEAST_FRAGMENT, "[0-9a-fA-F]", any_case=True),
         )
         cores = [core for s in long for core in _cores(s.encode())]
         self._base64 = _Fragments(cores, _GRAM_OF_BASE64, _GRAM_OF_BASE64, "[A-Za-z0-9+/_-]")
@@ -83,14 +87,18 @@ class Veil:
 
 
 class _Fragments:
-    """Finds pieces of texts in other texts: ``least`` characters or more, by their grams, in ``runs`` of characters."""
+    """Finds pieces of texts in other texts: ``least`` characters or more, by their grams, in ``runs`` of characters.
 
-    def __init__(self, of: Iterable[str], size: int, least: int, runs: str) -> None:
+    ``any_case``: ASCII letters are taken for the same in both cases.
+    """
+
+    def __init__(self, of: Iterable[str], size: int, least: int, runs: str, *, any_case: bool = False) -> None:
         self._size = size
         self._least = least
         self._runs = re.compile(rf"{runs}{{{least},}}+")  # most of a text is words that are too short to look into
+        self._case = _LOWER if any_case else {}
         self._grams: dict[str, list[tuple[str, int]]] = {}
-        for text in of:
+        for text in [t.translate(self._case) for t in of]:
             for at in range(0, len(text) - size + 1, size // 2):
                 self._grams.setdefault(text[at : at + size], []).append((text, at))
 
@@ -98,6 +106,7 @@ class _Fragments:
         """Yield where they stand, in order."""
         if not self._grams:
             return
+        text = text.translate(self._case)
         for run in self._runs.finditer(text):
             yield from self._within(text, *run.span())
 
@@ -167,7 +176,7 @@ def _affixes(secrets: list[str]) -> re.Pattern[str] | None:
     ends = list(dict.fromkeys(re.escape(s[-n:]) for n in _AFFIX for s in secrets))
     if not begins:
         return None
-    begin, end = f"(?:{'|'.join(begins)})", f"(?:{'|'.join(ends)})"
+    begin, end = f"(?i:{'|'.join(begins)})", f"(?i:{'|'.join(ends)})"
     told = r"(?<=ending in )|(?<=ending with )|(?<=ends in )|(?<=ends with )"
     quoted = r"""(?:(?<=ending in ["'`])|(?<=ending with ["'`])|(?<=ends in ["'`])|(?<=ends with ["'`]))"""
     return re.compile(rf"{begin}{_STARS}{end}?|(?<![*•·#.…xX_-]){_STARS}{end}|(?:{told}|{quoted}){end}")

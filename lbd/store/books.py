@@ -3,6 +3,7 @@
 A file of its own beside the state's, which it outgrows by far. Its thread is its own too: a report over months keeps
 no state from being saved. What was committed survives the end of the process; that of the machine once it is on disk.
 A damaged file is set aside, not deleted, and a new one begun: at opening, or when the damage inside it comes to light.
+Whoever came upon it is told. A file of another version is written on: what it lacks is added, what it has more is left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from msgspec.structs import astuple
+from msgspec.structs import astuple, fields
 
 from lbd.model.ledger import GROUPS, HOUR, SUMS, Entry, Kind, Total
 from lbd.model.units import NANO_PER_USD, Seconds, WallTime
@@ -26,8 +27,10 @@ T = TypeVar("T")
 _FIELDS = Entry.__struct_fields__
 _INTEGERS = frozenset(name for name in SUMS if name != "saved_square")
 _COLUMNS = ", ".join(f"{name}{' PRIMARY KEY' if name == 'id' else ''}" for name in _FIELDS)
+_NAMES = ", ".join(_FIELDS)
 _GROUPED = ", ".join(f"{name} TEXT NOT NULL" for name in GROUPS)
-_SUMMED = ", ".join(f"{name} {'INTEGER' if name in _INTEGERS else 'REAL'} NOT NULL" for name in SUMS)
+_SUM = {name: f"{'INTEGER' if name in _INTEGERS else 'REAL'} NOT NULL" for name in SUMS}
+_SUMMED = ", ".join(f"{name} {kind}" for name, kind in _SUM.items())
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS entries ({_COLUMNS});
 CREATE INDEX IF NOT EXISTS entries_time ON entries (time);
@@ -39,7 +42,7 @@ _ROW = f"({', '.join('?' * len(_FIELDS))})"
 # Rows that are written by one statement. Between two statements the thread has to wait for the interpreter, which the
 # event loop holds: with one row a statement that took as much processor time as the rest of a request.
 _TOGETHER = (128, 16, 1)
-_INSERT = {n: f"INSERT OR IGNORE INTO entries VALUES {', '.join([_ROW] * n)}" for n in _TOGETHER}  # noqa: S608
+_INSERT = {n: f"INSERT OR IGNORE INTO entries ({_NAMES}) VALUES {', '.join([_ROW] * n)}" for n in _TOGETHER}  # noqa: S608
 _FAILED = "(kind = 'client' AND NOT served)"
 # What an entry adds to each of ``SUMS``; what it is called after is added as it stands.
 _ADDS = {
@@ -56,7 +59,8 @@ _ADDS = {
 }
 # Entries that were written last are added up where they lie: a handful of groups for hundreds of them.
 _ADD = (
-    f"INSERT INTO hours SELECT CAST(time AS INTEGER) / {HOUR} * {HOUR} AS hour, {', '.join(GROUPS)},"  # noqa: S608
+    f"INSERT INTO hours (hour, {', '.join(GROUPS)}, {', '.join(SUMS)})"  # noqa: S608
+    f" SELECT CAST(time AS INTEGER) / {HOUR} * {HOUR} AS hour, {', '.join(GROUPS)},"
     f" {', '.join(f'sum({_ADDS.get(name, name)})' for name in SUMS)}"
     f" FROM entries WHERE rowid > ? GROUP BY hour, {', '.join(GROUPS)}"
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)}"
@@ -94,10 +98,10 @@ class SqliteBooks:
         try:
             return work(self._open())
         except sqlite3.DatabaseError as e:
-            if _damaged(e):  # it is told; whoever comes next finds a new file
-                self._let_go()
-                self._set_aside()
-            raise
+            if not _damaged(e):
+                raise
+            self._let_go()
+            raise self._set_aside(e) from e
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
@@ -108,17 +112,22 @@ class SqliteBooks:
             except sqlite3.DatabaseError as e:
                 if not _damaged(e) or self._path is None:
                     raise
-                self._set_aside()
-                self._db = self._connect()
+                raise self._set_aside(e) from e
         return self._db
 
-    def _set_aside(self) -> None:
-        """Keep the file and its journal for a person to read; what is left beside it would spoil the next one."""
-        if self._path is not None:
-            for rest in ("-wal", ""):
-                with contextlib.suppress(FileNotFoundError):
-                    Path(f"{self._path}{rest}").replace(f"{self._path.with_suffix('.damaged')}{rest}")
-            Path(f"{self._path}-shm").unlink(missing_ok=True)
+    def _set_aside(self, error: sqlite3.Error) -> sqlite3.Error:
+        """Keep the file and its journal for a person to read; what is left beside it would spoil the next one.
+
+        Returns what is to be told: whoever comes next finds a new file.
+        """
+        if self._path is None:
+            return error
+        aside = self._path.with_suffix(".damaged")
+        for rest in ("-wal", ""):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self._path}{rest}").replace(f"{aside}{rest}")
+        Path(f"{self._path}-shm").unlink(missing_ok=True)
+        return sqlite3.DatabaseError(f"damaged ({error}): set aside as {aside.name}, and a new one begun")
 
     def _connect(self) -> sqlite3.Connection:
         path = self._path or ":memory:"
@@ -127,6 +136,7 @@ class SqliteBooks:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.executescript(_SCHEMA)
+            _complete(db)
         except sqlite3.Error:
             db.close()
             raise
@@ -179,7 +189,7 @@ class SqliteBooks:
         if unknown:
             raise ValueError(f"the ledger is not asked by {unknown[0]!r}")
         some = "".join(f" AND {name} = ?" for name in where or {})
-        text = f"SELECT * FROM entries WHERE time >= ? AND time < ?{some} ORDER BY time DESC, id DESC LIMIT ?"  # noqa: S608
+        text = f"SELECT {_NAMES} FROM entries WHERE time >= ? AND time < ?{some} ORDER BY time DESC, id DESC LIMIT ?"  # noqa: S608
         given = (since, until, *(where or {}).values(), limit)
         return [_entry(row) for row in await self._run(lambda db: db.execute(text, given).fetchall())]
 
@@ -210,6 +220,21 @@ class SqliteBooks:
 
 def _damaged(error: sqlite3.DatabaseError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE  # the rest of the code says where
+
+
+def _complete(db: sqlite3.Connection) -> None:
+    """Add the columns that the file of an older version lacks, as they are where nothing is known."""
+    usual = {f.name: f.default for f in fields(Entry)}
+    for table, kinds in (("entries", {name: _default(usual[name]) for name in _FIELDS}), ("hours", _SUM)):
+        there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        for name, kind in kinds.items():
+            if name not in there:
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}{' DEFAULT 0' if table == 'hours' else ''}")
+
+
+def _default(value: object) -> str:
+    """Return the clause for a column of entries: numbers are 0, names empty, and what may be unknown is."""
+    return "" if value is None else f"DEFAULT {int(value)}" if isinstance(value, int) else "DEFAULT ''"
 
 
 _FLAGS = ("estimated", "unpriced", "served", "compared")

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS kept (
 class SqliteStore:
     """Implements :class:`lbd.ports.Store`. A damaged file is set aside, not deleted, and a new one begun.
 
+    Whoever came upon it is told by a StoreError, since what was kept in it is gone; the next one finds the new file.
     ``patience_s`` is how long a file that another process holds is waited for.
     """
 
@@ -51,10 +52,11 @@ class SqliteStore:
             except sqlite3.DatabaseError as e:
                 if isinstance(e, sqlite3.OperationalError):
                     raise
-                self._path.replace(self._path.with_suffix(".damaged"))
+                aside = self._path.with_suffix(".damaged")
+                self._path.replace(aside)
                 for rest in ("-wal", "-shm"):
                     Path(f"{self._path}{rest}").unlink(missing_ok=True)
-                self._db = self._connect()
+                raise sqlite3.DatabaseError(f"damaged ({e}): set aside as {aside.name}, and a new one begun") from e
         return self._db
 
     def _connect(self) -> sqlite3.Connection:

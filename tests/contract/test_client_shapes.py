@@ -142,6 +142,18 @@ def test_a_small_request_is_read(shape: ClientShape) -> None:
     assert head.text_bytes > 0
 
 
+@every_shape
+def test_what_providers_may_read_otherwise_is_refused(shape: ClientShape) -> None:
+    """A model that is named twice, or once more in other letters, is another one to some of them."""
+    if shape.named is not None:
+        return
+    small = json.dumps(SMALL[shape.name])[1:]
+    for names in ('"model":"n","model":"m",', '"model":"m","Model":"n",', '"mode\\u006c":"n","model":"m",'):
+        found = shape.read(f"{{{names}{small}".encode())
+        assert isinstance(found, Failure)
+        assert (found.kind, found.code) == (FailureKind.BAD_REQUEST, "ambiguous_member")
+
+
 members = st.sampled_from(
     [
         "model",

@@ -105,6 +105,11 @@ def test_what_is_wrong_with_the_daemon_itself_makes_health_warn() -> None:
             await warns("store")
             assert s.console.health()[1]["checks"]["store:uptime"][0]["status"] == "warn"
             app.persistence.up = True
+            app.money.up = False  # for 50 ms: then it has written again
+            status, document = s.console.health()
+            assert status == "warn" and "money" in document["output"]
+            assert document["checks"]["ledger:uptime"][0]["status"] == "warn"
+            app.money.up = True
             app.reloads.last_ok = False
             await env.sleep(1)
             await warns("reload")

@@ -70,6 +70,20 @@ def test_loading_twice_adds_nothing(package: str) -> None:
     assert len(things) == 3
 
 
+def test_the_folder_is_walked_once(package: str) -> None:
+    """What is full is not looked for again; what broke on the way is, when it is mended."""
+    things = registry(package)
+    home = Path(str(sys.modules[package].__file__)).parent
+    broken = home / "broken.py"
+    broken.write_text("raise OSError('not yet')")
+    with pytest.raises(OSError, match="not yet"):
+        things.load()
+    broken.unlink()
+    assert list(things.load()) == ["a", "b", "c"]
+    broken.write_text("raise AssertionError('it was walked again')")
+    assert list(things.load()) == ["a", "b", "c"]
+
+
 def test_a_second_plugin_of_a_name_is_an_error(package: str) -> None:
     """Two plugins of one name would make the winner a matter of file order."""
     things = registry(package).load()

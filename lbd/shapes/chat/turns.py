@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
@@ -13,13 +15,11 @@ from lbd.shapes.gather import NO_ARGUMENTS
 
 def joined(turns: list[Turn]) -> tuple[Turn, ...]:
     """Return the turns with those of one side that follow one another as one: other shapes want them to alternate."""
-    out: list[Turn] = []
-    for turn in turns:
-        if out and out[-1].role == turn.role:
-            out[-1] = Turn(turn.role, (*out[-1].parts, *turn.parts))
-        else:
-            out.append(turn)
-    return tuple(out)
+    sides = [list(side) for _, side in groupby(turns, attrgetter("role"))]  # each is copied once, however long it is
+    return tuple(
+        side[0] if len(side) == 1 else Turn(side[0].role, tuple(part for turn in side for part in turn.parts))
+        for side in sides
+    )
 
 
 def add(message: dict[str, Any], at: str, system: list[Text], turns: list[Turn], names: dict[str, str]) -> None:

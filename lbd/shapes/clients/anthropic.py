@@ -39,11 +39,12 @@ class _Request(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
+_JUDGED = asked.judged(_Request)
 
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
-    request = asked.read(_decode, raw)
+    request = asked.read(_decode, raw, _JUDGED)
     if isinstance(request, Failure):
         return request
     system, messages = memoryview(request.system), memoryview(request.messages)

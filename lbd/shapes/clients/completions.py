@@ -29,6 +29,7 @@ class _Request(msgspec.Struct):
     stream_options: _StreamOptions | None = None
     max_tokens: Any = None
     n: Any = None
+    best_of: Any = None
     seed: Any = None
     temperature: Any = None
     top_p: Any = None
@@ -39,12 +40,13 @@ class _Request(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
+_JUDGED = asked.judged(_Request)
 _decode_prompt = msgspec.json.Decoder(list[Any] | str | None).decode
 
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
-    request = asked.read(_decode, raw)
+    request = asked.read(_decode, raw, _JUDGED)
     if isinstance(request, Failure):
         return request
     try:
@@ -53,7 +55,7 @@ def read(raw: bytes) -> Head | Failure:
         return asked.unreadable(e)
     text = memoryview(request.prompt)
     options = request.stream_options
-    n = request.n if isinstance(request.n, int) and request.n > 0 else 1
+    n = asked.count(request.n)
     limit = USUAL_TOKENS if request.max_tokens is None else request.max_tokens
     return Head(
         model=request.model,
@@ -61,6 +63,7 @@ def read(raw: bytes) -> Head | Failure:
         include_usage=options is not None and options.include_usage is True,
         max_output_tokens=asked.bound(limit),
         n=n * prompts,
+        draws=asked.count(request.best_of) * prompts,
         needs=_needs(request, n),
         text_bytes=max(1, len(text)),
         prefix_hash=asked.prefix(text),

@@ -34,6 +34,7 @@ class _Request(msgspec.Struct):
     max_tokens: Any = None
     max_completion_tokens: Any = None
     n: Any = None
+    best_of: Any = None  # of some servers, as in text completions
     tools: Any = None
     functions: Any = None
     response_format: _ResponseFormat | None = None
@@ -53,6 +54,7 @@ class _Request(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
+_JUDGED = asked.judged(_Request)
 # Types of parts inside ``messages``; a quote in a prompt is escaped, so these bytes can only be JSON structure.
 _PART = re.compile(rb'"type"\s*:\s*"(image_url|input_audio|file)"')
 _MARKS = re.compile(rb'"(?:type"|name"|lbd\.)')
@@ -62,20 +64,21 @@ _PARTS = {b"image_url": "images", b"input_audio": "audio", b"file": "files"}
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
-    request = asked.read(_decode, raw)
+    request = asked.read(_decode, raw, _JUDGED)
     if isinstance(request, Failure):
         return request
     options = request.stream_options
     messages = memoryview(request.messages)
     # one look settles it for plain text: no parts of other types, no names, and nothing that lbd put there
     marks = _MARKS.search(messages) is not None
-    limit = request.max_completion_tokens or request.max_tokens
+    limit = asked.widest(request.max_completion_tokens, request.max_tokens)
     return Head(
         model=request.model,
         stream=bool(request.stream),
         include_usage=options is not None and options.include_usage is True,
         max_output_tokens=asked.bound(limit),
-        n=request.n if isinstance(request.n, int) and request.n > 0 else 1,
+        n=asked.count(request.n),
+        draws=asked.count(request.best_of),
         needs=_needs(request, marks=marks),
         text_bytes=len(messages),
         prefix_hash=asked.prefix(messages),
@@ -98,7 +101,7 @@ def _needs(request: _Request, *, marks: bool) -> frozenset[str]:
         needs.append(request.response_format.type)
     if isinstance(request.modalities, list) and "audio" in request.modalities:
         needs.append("audio")
-    if isinstance(request.n, int) and request.n > 1:
+    if request.n is not None and asked.count(request.n) > 1:
         needs.append("n")
     if request.reasoning_effort not in (None, "none"):
         needs.append("reasoning")

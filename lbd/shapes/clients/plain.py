@@ -17,12 +17,12 @@ _UNNAMED = ("openai.moderations", "openai.images")
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs. What only the provider can judge is left to it."""
-    return asked.read(plain.read, raw)
+    return asked.read(plain.read, raw, plain.JUDGED, asked.MOST_NUMBERS)
 
 
 def read_unnamed(raw: bytes) -> Head | Failure:
     """Read a request that may leave its model out."""
-    return asked.read(_any_model, raw)
+    return asked.read(_any_model, raw, plain.JUDGED, asked.MOST_NUMBERS)
 
 
 def _any_model(raw: bytes) -> Head:

@@ -54,6 +54,7 @@ class _Request(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
+_JUDGED = asked.judged(_Request)
 # Types of parts inside ``input``; a quote in a prompt is escaped, so these bytes can only be JSON structure.
 _PART = re.compile(rb'"type"\s*:\s*"(input_image|input_file)"')
 _PARTS = {b"input_image": "images", b"input_file": "files"}
@@ -61,7 +62,7 @@ _PARTS = {b"input_image": "images", b"input_file": "files"}
 
 def read(raw: bytes) -> Head | Failure:
     """Read what routing needs, and refuse what would have to be kept. The rest is left to the provider to judge."""
-    request = asked.read(_decode, raw)
+    request = asked.read(_decode, raw, _JUDGED)
     if isinstance(request, Failure):
         return request
     wants = state.kept(request.previous_response_id, request.conversation, request.background, request.store)

@@ -8,8 +8,9 @@ import ssl
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from lbd.daemon.entrance import Entrance
+from lbd.daemon.entrance import MOST, MOST_BUSY, Entrance
 from tests.fakes.trust import Authority
 from tests.fakes.wire import LOOPS, on, until
 
@@ -86,5 +87,66 @@ def test_without_tls_whoever_connects_stands_at_once(loop: str) -> None:
         port = int(listener.sockets[0].getsockname()[1])
         assert await echoed(port, None) == b"well"
         listener.close()
+
+    on(loop, main())
+
+
+class Seat:
+    """A connection that stands; a busy one stays when it is asked to leave."""
+
+    def __init__(self, *, busy: bool) -> None:
+        self.busy = busy
+        self.gone = False
+
+    def close(self) -> None:
+        self.gone = self.gone or not self.busy
+
+    def force_close(self) -> None:
+        self.gone = True
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_where_there_are_too_many_the_oldest_leave(busy: bool) -> None:
+    """Who waits at once, who is being answered only where they take too much; never the newcomer."""
+    seats: list[Seat] = []
+    entrance = Entrance(Echo, lambda: [s for s in seats if not s.gone])
+    for n in range(3 * (MOST + MOST_BUSY)):
+        seats.append(Seat(busy=busy))
+        entrance.make_room()
+        standing = [s for s in seats if not s.gone]
+        assert standing == seats[-len(standing) :]
+        assert len(standing) == min(n + 1, MOST + MOST_BUSY if busy else MOST)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_crowd_that_says_nothing_keeps_nobody_out(loop: str) -> None:
+    """Of aiohttp's server: connections without a request, with half a one, and with half a body."""
+    head = b"POST / HTTP/1.1\r\nHost: h\r\n"
+
+    async def main() -> None:
+        async def answered(request: web.Request) -> web.Response:
+            return web.Response(body=await request.read())
+
+        runner = web.ServerRunner(web.Server(answered))
+        await runner.setup()
+        served = runner.server
+        assert served is not None
+        entrance = Entrance(served, lambda: served.connections)
+        listener = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
+        port = int(listener.sockets[0].getsockname()[1])
+        crowd = []
+        for n in range(2 * (MOST + MOST_BUSY)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write((b"", head, head + b"Content-Length: 9\r\n\r\nx")[n % 3])
+            crowd.append(writer)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"Content-Length: 4\r\nConnection: close\r\n\r\nwell")
+        assert (await reader.read()).endswith(b"well")
+        crowd.append(writer)
+        await until(lambda: len(served.connections) <= MOST + MOST_BUSY)
+        for writer in crowd:
+            writer.close()
+        listener.close()
+        await runner.cleanup()
 
     on(loop, main())

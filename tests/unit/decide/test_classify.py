@@ -218,6 +218,12 @@ def test_the_client_s_own_limit_bounds_the_output() -> None:
 # --- names -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("n", "draws", "choices"), [(1, 1, 1), (3, 1, 3), (2, 5, 5), (4, 2, 4)])
+def test_every_answer_that_is_written_is_reckoned_with(n: int, draws: int, choices: int) -> None:
+    """Those too of which only the best are given: a budget pays for them all."""
+    assert asked(Head("auto", n=n, draws=draws)).choices == choices
+
+
 def test_the_name_becomes_the_target() -> None:
     """The Ask carries what the name means."""
     assert asked("auto").target == "auto"

@@ -160,11 +160,17 @@ def test_an_operator_s_order_keeps_out(state: AdminState) -> None:
     assert why(view(admin=state), ask()) == f"admin_{state}"
 
 
-@pytest.mark.parametrize("refusal", ["breaker_open", "locked_auth", "quota_exhausted", "trials_under_way"])
+@pytest.mark.parametrize("refusal", ["breaker_open", "quota_exhausted", "trials_under_way"])
 def test_the_table_s_refusal_is_the_reason(refusal: str) -> None:
-    """Breaker, lock-out and quota are told with the row's own words."""
+    """Breaker and quota are told with the row's own words."""
     no = judged(view(refusal=refusal, reason=Reason("x", "opened by connect")), ask())
     assert no == Excluded(0, "p/a", refusal, "opened by connect", soft=False)
+
+
+def test_what_locked_a_row_out_is_not_told_to_others() -> None:
+    """A provider said it to one client's request, and may have repeated that."""
+    no = judged(view(refusal="locked_auth", reason=Reason("locked_auth", "no access to 'a client's words'")), ask())
+    assert no == Excluded(0, "p/a", "locked_auth", "", soft=False)
 
 
 def test_a_weight_of_nothing_keeps_out() -> None:

@@ -15,11 +15,12 @@ import pytest
 
 from lbd.admit.auth import LOCAL
 from lbd.app import RealEnv
-from lbd.ingress.api import Api, Limits
+from lbd.ingress.api import MOST_SHRUNK, UNPACKED_FREELY, Api, Limits
 from lbd.ingress.feedback import Take
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
 from lbd.model.failure import FailureKind
+from lbd.shapes.asked import MOST_NUMBERS
 from lbd.table.offered import offers
 from lbd.upstream.inflate import MOST_MEMBERS
 from tests.fakes.caller import Answer, Listening, get, request
@@ -506,6 +507,37 @@ async def test_a_compressed_body_may_be_as_large_as_a_plain_one() -> None:
             f.relay.stage.plan(0.001, *answer(whole()), host="a")
             assert (await f.ask(f"Content-Encoding: {how}", body=pack(raw.ljust(most)))).status == 200
             error(await f.ask(f"Content-Encoding: {how}", body=pack(raw.ljust(most + 1))), 413)
+
+
+async def test_a_bomb_is_found_out_before_it_has_cost_much() -> None:
+    """Whatever the body's bound is, nothing honest shrinks as much; a small body may be what it will."""
+    async with front(limits=Limits(max_body_bytes=64 * UNPACKED_FREELY)) as f:
+        bomb = packed(b" " * (MOST_SHRUNK * 300 * 1024), 9)
+        assert "100 times what was sent" in error(await f.ask("Content-Encoding: gzip", body=bomb), 413)["message"]
+        f.relay.stage.plan(0.001, *answer(whole()), host="a")
+        body = packed(json.dumps(ASK).encode().ljust(UNPACKED_FREELY), 9)
+        assert (await f.ask("Content-Encoding: gzip", body=body)).status == 200
+
+
+async def test_nothing_is_unpacked_for_who_is_nobody() -> None:
+    """Else some kilobytes from anybody would hold everything up for as long as megabytes take to unpack."""
+    clients = [{"name": "c", "key": "secret-key-of-c"}]
+    async with front(clients=clients, allow_inline_secrets=True) as f:
+        assert error(await f.ask("Content-Encoding: gzip", body=b"none at all"), 401)["code"] == "missing_api_key"
+        known = await f.ask("Content-Encoding: gzip", "Authorization: Bearer secret-key-of-c", body=b"none at all")
+        assert "unpacked" in error(known, 400)["message"]
+
+
+async def test_nothing_is_put_into_a_body_for_who_is_nobody() -> None:
+    """A deployment in the path becomes the model: to find its place, a body is looked through; not without end."""
+    clients = [{"name": "c", "key": "secret-key-of-c"}]
+    path = "/openai/deployments/m/chat/completions"
+    async with front(clients=clients, allow_inline_secrets=True, limits=Limits(max_body_bytes=9_000_000)) as f:
+        f.relay.stage.always(0.001, *answer(whole()), host="a")
+        body = json.dumps({**ASK, "x": [0] * (MOST_NUMBERS // 2)}).encode()
+        assert error(await f.ask(path=path, body=body), 401)["code"] == "missing_api_key"
+        known = await f.ask("Authorization: Bearer secret-key-of-c", path=path, body=body)
+        assert error(known, 413)["code"] == "too_many_values"
 
 
 # --- defects ------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import pickle
 
 import msgspec
 import orjson
@@ -34,6 +36,14 @@ def test_a_key_refuses_to_be_encoded(encode) -> None:  # type: ignore[no-untyped
     """It cannot slip into an answer of the admin API or into the store."""
     with pytest.raises(TypeError):
         encode({"key": Secret(KEY)})
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_key_refuses_to_be_pickled(protocol: int) -> None:
+    """What is pickled ends in a file or another process; a copy within this one is the same key."""
+    with pytest.raises(TypeError, match="secret"):
+        pickle.dumps({"key": Secret(KEY)}, protocol)
+    assert copy.deepcopy({"key": Secret(KEY)})["key"] == copy.copy(Secret(KEY)) == Secret(KEY)
 
 
 def test_only_reveal_gives_its_text() -> None:

@@ -56,6 +56,14 @@ def test_a_line_is_one_json_object_with_time_level_and_event() -> None:
     }
 
 
+@pytest.mark.parametrize("mark", ["\x85", "\x9b31m", "\u2028", "\u202e", "\u2066", "\u200f"])
+def test_what_steers_a_terminal_or_ends_a_line_is_escaped(mark: str) -> None:
+    """Words of clients and providers stand in lines. A reader of JSON gets them as they were."""
+    (line,) = written(lambda w: w.info("x", text=f"a\u00e9{mark}b"))
+    assert mark[0] not in line and "\u00e9" in line
+    assert json.loads(line)["text"] == f"a\u00e9{mark}b"
+
+
 def test_lines_below_the_level_are_not_even_rendered() -> None:
     """info hides debug."""
 

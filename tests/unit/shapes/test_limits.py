@@ -275,6 +275,14 @@ def test_a_limit_is_left_out_where_it_says_nothing(headers: dict[str, str], foun
     assert limits.readings(headers.items(), "x-ratelimit", WALL) == found
 
 
+@pytest.mark.parametrize("text", ["999999h", "400d", "9e13", "2199-01-01T00:00:00Z", str(WALL + 1e9)])
+def test_no_limit_comes_back_later_than_in_a_day(text: str) -> None:
+    """What a header says wrong would shut the deployment for years, also after a restart."""
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": text}
+    (reading,) = limits.readings(headers.items(), "x-ratelimit", WALL)
+    assert reading.reset_s == LONGEST_WAIT
+
+
 fields = st.sampled_from(["limit", "remaining", "reset", "requests", "tokens", "input", "minute", "", "x"])
 header_names = st.lists(fields, max_size=4).map(lambda parts: "-".join(["x-ratelimit", *parts]))
 header_values = st.one_of(
@@ -293,7 +301,7 @@ def test_junk_raises_nothing_and_gives_sane_numbers(headers: dict[str, str], ms:
     for reading in limits.readings(headers.items(), "x-ratelimit", WALL):
         assert reading.remaining >= 0
         assert reading.limit is None or reading.limit >= 0
-        assert reading.reset_s is None or 0 <= reading.reset_s < 1e15
+        assert reading.reset_s is None or 0 <= reading.reset_s <= LONGEST_WAIT
     for wait in (
         limits.retry_after_s({"retry-after-ms": ms, "retry-after": after}, WALL, words),
         limits.retry_after_s({"retry-after": after}, WALL),

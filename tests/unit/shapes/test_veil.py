@@ -30,6 +30,10 @@ def both(text: str) -> bytes:
 
 FORMS: dict[str, Callable[[str], str]] = {
     "whole": str,
+    "in upper case": str.upper,
+    "in lower case": str.lower,
+    "in the other case, cut": lambda s: s.swapcase()[: len(s) // 2],
+    "in upper case, masked": lambda s: f"{s[:5].upper()}…{s[-4:].upper()}",
     "url": lambda s: quote(s, safe=""),
     "url, slashes as they are": quote,
     "form": quote_plus,

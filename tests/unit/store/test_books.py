@@ -241,10 +241,12 @@ async def test_a_batch_is_written_whole_or_not_at_all(path: Path, books: SqliteB
 
 @pytest.mark.parametrize("junk", [b"this is no database", b"SQLite format 3\x00" + b"\xff" * 500, b"\x00" * 4096])
 async def test_a_file_that_is_no_database_is_set_aside(path: Path, junk: bytes) -> None:
-    """Not deleted: somebody may want to know. A new one is begun, without what was left beside the old one."""
+    """Not deleted: somebody may want to know. It is told, and a new one begun, without what was left beside the old."""
     path.parent.mkdir()
     path.write_bytes(junk)
     Path(f"{path}-wal").write_bytes(b"frames of the old one")
+    with pytest.raises(StoreError, match=r"damaged .*: set aside as .*\.damaged, and a new one begun"):
+        await appended(path, entry("a/1"))
     await appended(path, entry("a/1"))
     assert path.with_suffix(".damaged").read_bytes() == junk
     books = SqliteBooks(path)
@@ -265,6 +267,39 @@ async def test_damage_inside_the_file_is_told_once_and_set_aside(path: Path) -> 
     assert [e.id for e in await books.entries(FIRST, LAST)] == ["a/1"]
     await books.close()
     assert path.with_suffix(".damaged").read_bytes()[8 * 4096 : 9 * 4096] == b"\xa5" * 4096
+
+
+async def test_the_file_of_an_older_version_is_completed(path: Path) -> None:
+    """What it does not know of an entry is nothing; its sums go on."""
+    await appended(path, entry("a/1", cost=5))
+    db = sqlite3.connect(path)
+    for name in ("rule", "reasoning", "served", "saved"):
+        db.execute(f"ALTER TABLE entries DROP COLUMN {name}")
+    db.execute("ALTER TABLE hours DROP COLUMN reasoning")
+    db.commit()
+    db.close()
+    await appended(path, entry("b/1", cost=2))
+    books = SqliteBooks(path)
+    first, then = sorted(await books.entries(FIRST, LAST), key=lambda e: e.id)
+    assert (first.rule, first.reasoning, first.served, first.saved) == ("", 0, False, None)
+    assert then == entry("b/1", cost=2)
+    (total,) = await books.totals(FIRST, LAST)
+    assert (total.attempts, total.cost) == (2, 7)
+    await books.close()
+
+
+async def test_the_file_of_a_newer_version_is_written_on(path: Path) -> None:
+    """After a step back; what this version does not know stays as it is."""
+    await appended(path, entry("a/1"))
+    db = sqlite3.connect(path)
+    db.execute("ALTER TABLE entries ADD COLUMN mood")
+    db.execute("ALTER TABLE hours ADD COLUMN moods INTEGER NOT NULL DEFAULT 7")
+    db.commit()
+    db.close()
+    await appended(path, entry("b/1"))
+    books = SqliteBooks(path)
+    assert {e.id for e in await books.entries(FIRST, LAST)} == {"a/1", "b/1"}
+    await books.close()
 
 
 async def test_a_file_that_another_process_holds_is_left_where_it_is(path: Path) -> None:

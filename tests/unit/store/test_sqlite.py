@@ -62,9 +62,11 @@ async def test_nothing_is_opened_before_it_is_needed(path: Path) -> None:
 
 @pytest.mark.parametrize("junk", [b"this is no database", b"SQLite format 3\x00" + b"\xff" * 500, b"\x00" * 4096])
 async def test_a_file_that_is_no_database_is_set_aside(path: Path, junk: bytes) -> None:
-    """Not deleted: somebody may want to know. A new one is begun."""
+    """Not deleted: somebody may want to know. It is told, once, and a new one is begun."""
     path.parent.mkdir()
     path.write_bytes(junk)
+    with pytest.raises(StoreError, match=r"damaged .*: set aside as .*\.damaged, and a new one begun"):
+        await read(path)
     assert await read(path) == {}
     assert path.with_suffix(".damaged").read_bytes() == junk
     await written(path, {"a": b"1"})
@@ -78,6 +80,8 @@ async def test_a_file_that_is_damaged_inside_is_set_aside(path: Path) -> None:
     assert len(data) > 8 * 4096
     data[2 * 4096 :] = b"\xa5" * (len(data) - 2 * 4096)
     path.write_bytes(data)
+    with pytest.raises(StoreError, match="set aside"):
+        await read(path)
     assert await read(path) == {}
     assert path.with_suffix(".damaged").read_bytes() == bytes(data)
     await written(path, {"a": b"1"})
@@ -90,6 +94,8 @@ async def test_a_damaged_file_s_log_is_not_played_into_the_new_one(path: Path) -
     path.write_bytes(b"no database at all")
     for rest in ("-wal", "-shm"):
         Path(f"{path}{rest}").write_bytes(b"junk")
+    with pytest.raises(StoreError, match="set aside"):
+        await read(path)
     assert await read(path) == {}
 
 

@@ -191,6 +191,12 @@ def test_joined_turns_alternate_and_lose_nothing(said: list[Turn]) -> None:
     assert joined(list(out)) == out
 
 
+def test_one_long_side_is_joined_in_time_in_proportion() -> None:
+    """Copied with each turn again, a request of some megabytes would hold everybody up for minutes."""
+    (one,) = joined([Turn("user", (Text(str(n)),)) for n in range(100_000)])
+    assert one.parts[::50_000] == (Text("0"), Text("50000"))
+
+
 SIGNED = {"google": {"thought_signature": "s"}}
 MESSAGE = {
     "role": "assistant",

@@ -34,6 +34,12 @@ def test_every_prompt_gets_answers_of_its_own(prompt: Any, n: int | None, choice
     assert head(prompt=prompt, n=n).n == choices
 
 
+def test_answers_that_are_thrown_away_count_too() -> None:
+    """They are paid for; a stream does not wait for them."""
+    read_ = head(prompt=["a", "b"], n=2, best_of=5)
+    assert (read_.n, read_.draws) == (4, 10)
+
+
 def test_what_routing_needs_is_read() -> None:
     """The bound is sixteen tokens where none is named, as the API has it."""
     assert head(prompt="hi").max_output_tokens == 16

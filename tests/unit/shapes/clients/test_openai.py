@@ -59,6 +59,13 @@ def test_the_smallest_request_needs_nothing() -> None:
         ({"stream_options": None}, "include_usage", False),
         ({"max_tokens": 5}, "max_output_tokens", 5),
         ({"max_completion_tokens": 6, "max_tokens": 5}, "max_output_tokens", 6),
+        ({"max_completion_tokens": 5, "max_tokens": 6}, "max_output_tokens", 6),  # older servers know the latter only
+        ({"max_completion_tokens": 5, "max_tokens": "6"}, "max_output_tokens", None),
+        ({"max_completion_tokens": 5, "max_tokens": 0}, "max_output_tokens", 5),
+        ({"n": 3.0}, "n", 3),
+        ({"n": 1e300}, "n", 1),
+        ({"n": "3"}, "n", 1),
+        ({"best_of": 4}, "draws", 4),
         ({"max_completion_tokens": None, "max_tokens": 5}, "max_output_tokens", 5),
         ({"max_tokens": 0}, "max_output_tokens", None),
         ({"max_tokens": -1}, "max_output_tokens", None),
