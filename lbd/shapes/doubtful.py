@@ -36,9 +36,7 @@ def member(raw: bytes, judged: frozenset[str]) -> str | None:
             if name not in judged and name.casefold() in judged:
                 return name
     # what is left of the body beside these members, their quotes, colons and commas, and the braces
-    room = len(raw) - 1 - 4 * len(members)
-    for name, value in members.items():
-        room -= len(name) + len(value)
+    room = len(raw) - 1 - 4 * len(members) - sum(map(len, members)) - sum(map(len, members.values()))
     if room <= _LEAST or (room == 2 * len(members) - 1 and raw == _spaced(members)):
         return None
     return _twice(raw, judged, members, room)
