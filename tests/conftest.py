@@ -24,10 +24,29 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 # Reading 600 files makes millions of objects that stay: looking through them for garbage finds none.
 gc.disable()
 
-# Tests of real processes: what else runs on the machine is time that they do not have.
-_ALONE = ("e2e", "unit/demo", "unit/cli/test_top.py")
-# Processes among them that no clock is held against but that of a hang.
+# Tests of real processes against whose clocks something is held: what else runs on the machine is time that they do not
+# have.
+_ALONE = ("e2e/",)
+# Tests of real processes that are waited for more than they compute: a few files at a time. No clock is held against
+# them but that of a hang, or one that leaves room. Those whose first test waits longest come first.
+_WAITS = (
+    "e2e/test_package.py",
+    "e2e/test_page.py",
+    "e2e/test_service.py",
+    "unit/demo/",
+    "e2e/test_docs.py",
+    "e2e/test_frameworks.py",
+    "unit/cli/test_top.py",
+    "e2e/test_scored_and_deferred.py",
+    "e2e/test_money_and_choice.py",
+    "e2e/test_answers.py",
+)
+# Processes among them that are soon done: with everything else.
 _BESIDE = ("e2e/test_embeddings.py", "e2e/test_every_shape.py", "e2e/test_examples.py")
+# What each part of a run reads, by the expression that chooses it.
+_PARTS = {"alone": ("alone",), "waits": ("waits",), "not alone and not waits": ("",), "not alone": ("waits", "")}
+# Where single tests take ten seconds: first, so that nobody waits for one of them in the end.
+_FIRST = ("faults/", "sim/", "architecture/test_style.py")
 
 # What takes long and has shorter kin among the rest: run with LBD_LONG=1, and else counted and named as skipped.
 _LONG = {
@@ -53,20 +72,30 @@ _LONG = {
 _SKIP_LONG = pytest.mark.skip(reason="takes long: LBD_LONG=1 runs it")
 
 
-def _alone(path: str) -> bool:
-    """Return whether what this file tests has to be run with nothing beside it; by its path below this folder."""
-    return path.startswith(_ALONE) and path not in _BESIDE
+def _mark(path: str) -> str:
+    """Return how a file's tests are run, by its path below this folder: the name of a mark, or nothing."""
+    if path in _BESIDE:
+        return ""
+    if path.startswith(_WAITS):
+        return "waits"
+    return "alone" if path.startswith(_ALONE) else ""
+
+
+def _place(path: str) -> int:
+    """Return where a file comes in its part of a run."""
+    order = (*_WAITS, *_FIRST)
+    return next((i for i, begin in enumerate(order) if path.startswith(begin)), len(order))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not read a file all of whose tests are deselected: the mark goes by whole files."""
-    wanted = {"alone": True, "not alone": False}.get(config.option.markexpr)
+    """Do not read a file all of whose tests are deselected: the marks go by whole files."""
+    wanted = _PARTS.get(config.option.markexpr)
     if wanted is None or not collection_path.name.startswith("test_") or not collection_path.is_file():
         return None
     here = Path(__file__).parent
     if not collection_path.is_relative_to(here):
         return None
-    return True if _alone(collection_path.relative_to(here).as_posix()) is not wanted else None
+    return True if _mark(collection_path.relative_to(here).as_posix()) not in wanted else None
 
 
 def pytest_collection_finish() -> None:
@@ -76,11 +105,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has to be run with nothing beside it."""
+    """Mark what has to be run with nothing beside it, or with little, and put first what takes longest."""
     here = Path(__file__).parent
+    items.sort(key=lambda item: _place(item.path.relative_to(here).as_posix()))
     for item in items:
         path = item.path.relative_to(here).as_posix()
-        if _alone(path):
-            item.add_marker("alone")
+        if mark := _mark(path):
+            item.add_marker(mark)
         if item.name.startswith(_LONG.get(path, ())) and not os.environ.get("LBD_LONG"):
             item.add_marker(_SKIP_LONG)

@@ -20,6 +20,7 @@ import pytest
 
 from lbd.demo.servers import ModelServers, ModelSpec, free_port
 from tests.fakes.strict_provider import StrictProvider
+from tests.fakes.stub_provider import StubProvider
 
 
 class Daemon:
@@ -194,3 +195,20 @@ def strict_daemon(strict_provider: StrictProvider, tmp_path_factory: pytest.Temp
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def stubs() -> Iterator[dict[str, StubProvider]]:
+    """Two providers, as processes."""
+    with StubProvider("a") as a, StubProvider("b") as b:
+        yield {"a": a, "b": b}
+
+
+@pytest.fixture
+def providers(stubs: dict[str, StubProvider]) -> dict[str, StubProvider]:
+    """The providers, answering at once."""
+    for stub in stubs.values():
+        if stub.process is None:
+            stub.start()
+        stub.say("")
+    return stubs

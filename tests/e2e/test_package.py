@@ -21,6 +21,7 @@ import pytest
 from tests.fakes import machine
 from tests.fakes.machine import Machine, MachineError
 
+pytestmark = pytest.mark.timeout(400)  # the first one builds
 ROOT = Path(__file__).parents[2]
 BUILD_DEB = ROOT / "systemd" / "build-deb"
 BUILT = 300.0  # seconds; a build takes some 25 of them on two idle cores
