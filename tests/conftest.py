@@ -27,9 +27,10 @@ gc.disable()
 # Tests of real processes against whose clocks something is held: what else runs on the machine is time that they do not
 # have.
 _ALONE = ("e2e/",)
-# Tests of real processes that are waited for more than they compute: a few files at a time. No clock is held against
-# them but that of a hang, or one that leaves room. Those whose first test waits longest come first.
-_WAITS = (
+# Tests of real processes that are waited for more than they compute: beside everything else, each line at one worker,
+# since they share what they have started. No clock is held against them but that of a hang, or one that leaves room.
+# Those whose first test waits longest come first.
+_TOGETHER = (
     "e2e/test_package.py",
     "e2e/test_page.py",
     "e2e/test_service.py",
@@ -40,11 +41,10 @@ _WAITS = (
     "e2e/test_scored_and_deferred.py",
     "e2e/test_money_and_choice.py",
     "e2e/test_answers.py",
+    "e2e/test_embeddings.py",
+    "e2e/test_every_shape.py",
+    "e2e/test_examples.py",
 )
-# Processes among them that are soon done: with everything else.
-_BESIDE = ("e2e/test_embeddings.py", "e2e/test_every_shape.py", "e2e/test_examples.py")
-# What each part of a run reads, by the expression that chooses it.
-_PARTS = {"alone": ("alone",), "waits": ("waits",), "not alone and not waits": ("",), "not alone": ("waits", "")}
 # Where single tests take ten seconds: first, so that nobody waits for one of them in the end.
 _FIRST = ("faults/", "sim/", "architecture/test_style.py")
 
@@ -72,30 +72,26 @@ _LONG = {
 _SKIP_LONG = pytest.mark.skip(reason="takes long: LBD_LONG=1 runs it")
 
 
-def _mark(path: str) -> str:
-    """Return how a file's tests are run, by its path below this folder: the name of a mark, or nothing."""
-    if path in _BESIDE:
-        return ""
-    if path.startswith(_WAITS):
-        return "waits"
-    return "alone" if path.startswith(_ALONE) else ""
+def _alone(path: str) -> bool:
+    """Return whether what this file tests has to be run with nothing beside it; by its path below this folder."""
+    return path.startswith(_ALONE) and not path.startswith(_TOGETHER)
 
 
 def _place(path: str) -> int:
     """Return where a file comes in its part of a run."""
-    order = (*_WAITS, *_FIRST)
+    order = (*_TOGETHER, *_FIRST)
     return next((i for i, begin in enumerate(order) if path.startswith(begin)), len(order))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not read a file all of whose tests are deselected: the marks go by whole files."""
-    wanted = _PARTS.get(config.option.markexpr)
-    if wanted is None or not collection_path.name.startswith("test_") or not collection_path.is_file():
+    part, path = config.option.markexpr, collection_path
+    if part not in ("alone", "not alone") or not path.name.startswith("test_") or not path.is_file():
         return None
     here = Path(__file__).parent
     if not collection_path.is_relative_to(here):
         return None
-    return True if _mark(collection_path.relative_to(here).as_posix()) not in wanted else None
+    return True if _alone(collection_path.relative_to(here).as_posix()) != (part == "alone") else None
 
 
 def pytest_collection_finish() -> None:
@@ -105,12 +101,15 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has to be run with nothing beside it, or with little, and put first what takes longest."""
+    """Mark what has to be run with nothing beside it, or at one worker, and put first what takes longest."""
     here = Path(__file__).parent
     items.sort(key=lambda item: _place(item.path.relative_to(here).as_posix()))
     for item in items:
         path = item.path.relative_to(here).as_posix()
-        if mark := _mark(path):
-            item.add_marker(mark)
+        if _alone(path):
+            item.add_marker("alone")
+        for begin in _TOGETHER:
+            if path.startswith(begin):
+                item.add_marker(pytest.mark.xdist_group(begin))
         if item.name.startswith(_LONG.get(path, ())) and not os.environ.get("LBD_LONG"):
             item.add_marker(_SKIP_LONG)

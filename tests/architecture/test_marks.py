@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 
 
-@pytest.mark.parametrize("name", ["alone", "waits"])
-def test_they_are_marks_of_whole_files(name: str) -> None:
+def test_alone_is_a_mark_of_whole_files() -> None:
     """``tests/conftest.py`` does not read a file of another kind: a single test marked so would be run by nobody."""
-    mark = f"mark.{name}"
-    single = [str(p.relative_to(TESTS)) for p in sorted(TESTS.rglob("test_*.py")) if mark in p.read_text()]
+    single = [str(p.relative_to(TESTS)) for p in sorted(TESTS.rglob("test_*.py")) if "mark.al" + "one" in p.read_text()]
     assert not single, "name the file in tests/conftest.py instead"
 
 
@@ -23,4 +19,4 @@ def test_the_parts_of_a_run_are_all_tests() -> None:
     readme = (ROOT / "README.md").read_text()
     (command,) = [line for line in readme.splitlines() if line.startswith("python3 -m venv") and "pytest" in line]
     chosen = [part.partition(" -m ")[2].strip("'") for part in command.split(" && ") if "/pytest" in part]
-    assert sorted(chosen) == ["alone", "not alone and not waits", "waits"]
+    assert sorted(chosen) == ["alone", "not alone"]
