@@ -27,9 +27,8 @@ gc.disable()
 # Tests of real processes against whose clocks something is held: what else runs on the machine is time that they do not
 # have.
 _ALONE = ("e2e/",)
-# Tests of real processes that are waited for more than they compute: beside everything else, each line at one worker,
-# since they share what they have started. No clock is held against them but that of a hang, or one that leaves room.
-# Those whose first test waits longest come first.
+# Tests of real processes that are waited for more than they compute: beside everything else, each worker begins with
+# some of them. No clock is held against them but that of a hang, or one that leaves room. The longest come first.
 _TOGETHER = (
     "e2e/test_package.py",
     "e2e/test_page.py",
@@ -77,10 +76,33 @@ def _alone(path: str) -> bool:
     return path.startswith(_ALONE) and not path.startswith(_TOGETHER)
 
 
-def _place(path: str) -> int:
-    """Return where a file comes in its part of a run."""
-    order = (*_TOGETHER, *_FIRST)
-    return next((i for i, begin in enumerate(order) if path.startswith(begin)), len(order))
+def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Return tests in the order in which so many workers run them that get equal parts, and steal from each other's.
+
+    Each begins with some files of those that wait, and goes on with some of what takes long.
+    """
+    here = Path(__file__).parent
+    lanes: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    first: list[pytest.Item] = []
+    rest: list[pytest.Item] = []
+    for item in items:
+        path = item.path.relative_to(here).as_posix()
+        place = next((i for i, begin in enumerate(_TOGETHER) if path.startswith(begin)), None)
+        if place is not None:
+            lanes[place % workers].append(item)
+        else:
+            (first if path.startswith(_FIRST) else rest).append(item)
+    out: list[pytest.Item] = []
+    for k, lane in enumerate(lanes):
+        others = workers - k
+        size, early = (len(items) - len(out)) // others, len(first) // others
+        lane += first[:early]
+        del first[:early]
+        late = max(0, size - len(lane))
+        lane += rest[:late]
+        del rest[:late]
+        out += lane
+    return [*out, *first, *rest]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -101,15 +123,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has to be run with nothing beside it, or at one worker, and put first what takes longest."""
+    """Mark what has to be run with nothing beside it, and put first what takes longest."""
     here = Path(__file__).parent
-    items.sort(key=lambda item: _place(item.path.relative_to(here).as_posix()))
+    items[:] = _shared_out(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     for item in items:
         path = item.path.relative_to(here).as_posix()
         if _alone(path):
             item.add_marker("alone")
-        for begin in _TOGETHER:
-            if path.startswith(begin):
-                item.add_marker(pytest.mark.xdist_group(begin))
         if item.name.startswith(_LONG.get(path, ())) and not os.environ.get("LBD_LONG"):
             item.add_marker(_SKIP_LONG)
