@@ -96,12 +96,9 @@ def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     for k, lane in enumerate(lanes):
         others = workers - k
         size, early = (len(items) - len(out)) // others, len(first) // others
-        lane += first[:early]
-        del first[:early]
-        late = max(0, size - len(lane))
-        lane += rest[:late]
-        del rest[:late]
-        out += lane
+        late = max(0, size - len(lane) - early)
+        out += [*lane, *first[:early], *rest[:late]]
+        del first[:early], rest[:late]
     return [*out, *first, *rest]
 
 
