@@ -97,9 +97,9 @@ def lately(row: Row, now: Instant) -> Lately:
 
 def service_s(row: Row, now: Instant) -> Seconds:
     """Return how long a request usually occupies a slot."""
-    closed, lately = row.total.parts(FIVE_MINUTES, now)
-    n = closed.n + lately.n
-    return (closed.total + lately.total) / n if n else row.tier.ttft_p95_s
+    closed, growing = row.total.parts(FIVE_MINUTES, now)
+    n = closed.n + growing.n
+    return (closed.total + growing.total) / n if n else row.tier.ttft_p95_s
 
 
 def load(row: Row, now: Instant) -> tuple[Ratio, Seconds]:
@@ -119,11 +119,9 @@ def steer(row: Row, size: int, p95: Seconds, now: Instant, *, fresh: bool = True
     ``fresh``: it says something that it has not said before.
     """
     target = row.tier.ttft_p95_s
-    if not fresh:
-        pass
-    elif p95 > target:
+    if fresh and p95 > target:
         row.over_target[size] = min(2, row.over_target[size] + 1)
-    elif p95 <= target * BACK * (1 + BACK_TOLERANCE) or row.over_target[size] < 2:
+    elif fresh and (p95 <= target * BACK * (1 + BACK_TOLERANCE) or row.over_target[size] < 2):
         row.over_target[size] = 0
     goal = 0.0 if row.over_target[size] >= 2 else 1.0
     step = SLEW * min(1.0, max(0.0, now - row.standing_at)) if row.standing_at != -math.inf else 0.0

@@ -233,3 +233,13 @@ def test_what_has_no_members_has_none_to_lose() -> None:
     assert edit.without_members(b" { } ", ["a"]) == b"{}"
     with pytest.raises(ValueError, match="JSON object"):
         edit.without_members(b"[]", ["a"])
+
+
+@given(
+    st.lists(st.sampled_from([b"{", b"]", b",", b":", b'"', b" ", b"\f", b"1", b"ab", b"\\", b'\\"']), max_size=40),
+    st.integers(0, 40),
+)
+def test_tokens_are_counted_right_also_where_none_is_looked_at(parts: list[bytes], most: int) -> None:
+    """Of whatever bytes: marks, strings and what stands between them."""
+    raw = b"".join(parts)
+    assert edit.more_tokens(raw, most) == (len(edit._TOKEN.findall(raw)) > most)

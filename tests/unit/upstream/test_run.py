@@ -830,22 +830,30 @@ def test_nobody_is_locked_out_by_what_a_client_makes_a_provider_say() -> None:
     play(main)
 
 
+OVER = answer(refusal("maximum context length", "context_length_exceeded", "invalid_request_error"), 400)
+
+
+def sized(env: VirtualEnv, *more: dict[str, Any]) -> Relay:
+    """Two whose context is small, and a larger one behind them."""
+    return Relay(
+        env,
+        row("a", model="m-a", deployment={"context_tokens": 1000}),
+        row("b", model="m-b", tier="secondary", deployment={"context_tokens": 1000}),
+        row("c", model="m-c", tier="tertiary", deployment={"context_tokens": 9000}),
+        *more,
+    )
+
+
 def test_a_full_context_goes_once_to_a_larger_one() -> None:
     """Known to be larger, or unknown; never to one that is as small."""
 
     async def main(env: VirtualEnv) -> None:
-        over = answer(refusal("maximum context length", "context_length_exceeded", "invalid_request_error"), 400)
-        relay = Relay(
-            env,
-            row("a", model="m-a", deployment={"context_tokens": 1000}),
-            row("b", model="m-b", tier="secondary", deployment={"context_tokens": 1000}),
-            row("c", model="m-c", tier="tertiary", deployment={"context_tokens": 9000}),
-        )
-        relay.stage.always(0.1, *over, host="a")
+        relay = sized(env)
+        relay.stage.always(0.1, *OVER, host="a")
         relay.stage.always(*GOOD, host="c")
         asked = await relay.ask(stream=True)
         assert asked.headers["x-lbd-deployment"] == "c/m-c" and not relay.stage.at("b")
-        relay.stage.always(0.1, *over, host="c")
+        relay.stage.always(0.1, *OVER, host="c")
         asked = await relay.ask(stream=True)
         assert asked.status == 400 and asked.error is not None
         assert asked.error["code"] == "context_length_exceeded"
@@ -858,16 +866,9 @@ def test_a_context_that_was_too_small_stays_too_small() -> None:
     """The larger one is ill: as small a one as the first would say what the first has said."""
 
     async def main(env: VirtualEnv) -> None:
-        over = answer(refusal("maximum context length", "context_length_exceeded", "invalid_request_error"), 400)
-        relay = Relay(
-            env,
-            row("a", model="m-a", deployment={"context_tokens": 1000}),
-            row("b", model="m-b", tier="secondary", deployment={"context_tokens": 1000}),
-            row("c", model="m-c", tier="tertiary", deployment={"context_tokens": 9000}),
-            row("d", model="m-d", tier="tertiary", deployment={"context_tokens": 9000, "weight": 0.001}),
-        )
-        relay.stage.always(0.1, *over, host="a")
-        relay.stage.always(0.1, *over, host="b")
+        relay = sized(env, row("d", model="m-d", tier="tertiary", deployment={"context_tokens": 9000}))
+        relay.stage.always(0.1, *OVER, host="a")
+        relay.stage.always(0.1, *OVER, host="b")
         for ill, well in (("c", "d"), ("d", "c")):
             relay.stage.always(0.1, *answer(refusal("broken"), 503), host=ill)
             relay.stage.always(*GOOD, host=well)
