@@ -16,17 +16,16 @@ _PLACES = tuple(_WINDOWS[: max(0, length + STEP - WINDOW) // STEP] for length in
 
 
 class Pieces:
-    """Pieces of secrets, and a quick look whether a text may hold one. They do not show when they are printed.
+    """Pieces of secrets, and a quick look whether a text may hold one, in whatever case. They do not show when printed.
 
     A hosted key has some fifty of them, and looking for each takes 2 us; each attempt has two ids to be looked at.
     """
 
-    __slots__ = ("_clean", "_pieces", "_short", "_small", "_windows")
+    __slots__ = ("_clean", "_pieces", "_short", "_windows")
 
     def __init__(self, pieces: Iterable[str] = ()) -> None:
-        self._pieces = tuple(pieces)
+        self._pieces = tuple(piece.lower() for piece in pieces)
         self._clean = ""  # the last that came again and again
-        self._small = tuple(piece for piece in self._pieces if not any(c.isupper() or c.istitle() for c in piece))
         self._short = tuple(piece for piece in self._pieces if len(piece) < GRAM)
         self._windows = frozenset(
             piece[at : at + WINDOW]
@@ -37,12 +36,9 @@ class Pieces:
 
     def within(self, text: str) -> bool:
         """Tell whether one of them stands in a text."""
-        if text.islower():  # as most ids are, and few pieces of a key
-            pieces = self._small
-        elif len(text) <= LONGEST_ID and self._windows.isdisjoint(map(text.__getitem__, _PLACES[len(text)])):
+        text, pieces = text.lower(), self._pieces
+        if len(text) <= LONGEST_ID and self._windows.isdisjoint(map(text.__getitem__, _PLACES[len(text)])):
             pieces = self._short
-        else:
-            pieces = self._pieces
         for piece in pieces:  # noqa: SIM110  any() takes three times as long for a few
             if piece in text:
                 return True

@@ -117,6 +117,7 @@ def test_no_credential_is_kept_in_an_id_that_a_provider_made_up() -> None:
     assert "89abcdef" not in str(line.own_id("fp_3456789abcdef", made))
     for told in ("req_011CSHoEeqs5C35K2UUqR7Fy", "fp_44709d6fcb", "", "sk-"):
         assert line.own_id(told, made) is told
+    assert "CANARY" not in str(line.own_id("REQ_SK-CANARY-0123456789ABCDEF", made))
     assert line.own_id(None, made) is None
     assert line.own_id("r" * 999, made) == "r" * 256
 
