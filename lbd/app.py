@@ -255,6 +255,7 @@ class App:
         self.draining = self.batches.closing = True
         self.owner.emit("draining", "lbd", "shutdown", level="info")
         await self.flights.drain(timeout_s)
+        await self.batches.settle()
 
     async def stop(self) -> None:
         """End everything; state is saved last."""

@@ -42,6 +42,7 @@ CLOSING: Seconds = 1.0  # before a window ends: its lines have their deadline he
 GRACE: Seconds = 600.0  # for lines under way when a batch is cancelled, as OpenAI's
 SWEEP_EVERY: Seconds = 3600.0
 WRITE_AGAIN: Seconds = 5.0
+SETTLE: Seconds = 2.0  # at the end of the daemon, for the answers that are there to reach the disk
 
 
 class Work(msgspec.Struct):
@@ -129,6 +130,12 @@ class Batches:
             await self._shelf.forget(files, batches)
         if wrong is not None:
             raise wrong
+
+    async def settle(self) -> None:
+        """Wait until what was answered is on the disk: after a restart it would be asked, and paid, once more."""
+        until = self._env.now() + SETTLE
+        while any(work.flying for work in self._works.values()) and self._env.now() < until:
+            await self._env.sleep(0.01)
 
     async def _step(self, batch: Batch) -> None:
         work = self._works.get(batch.id)
@@ -329,6 +336,8 @@ class Batches:
             raw = jsonl.body_of(await self._shelf.blobs.read(batch.input_file_id, line.offset, line.size))
         except StoreError:
             self._pause(work, WRITE_AGAIN)
+            return None
+        if self.closing:  # meanwhile
             return None
         left = self._left(batch)
         # whole minutes, so that like lines share a ranking

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lbd.batch.shelf import Shelf
 from lbd.ports import Env, StoreError
@@ -31,11 +31,12 @@ class MoodyStore(MemoryStore):
 
 
 class MoodyBlobs(MemoryBlobs):
-    """Fails while ``error`` says so."""
+    """Fails while ``error`` says so; ``pause`` is what reads and appends wait for first."""
 
     def __init__(self) -> None:
         super().__init__()
         self.error: str | None = None
+        self.pause: Callable[[], Awaitable[object]] | None = None
 
     async def put(self, name: str, data: bytes) -> None:
         if self.error is not None:
@@ -43,11 +44,15 @@ class MoodyBlobs(MemoryBlobs):
         await super().put(name, data)
 
     async def append(self, name: str, data: bytes) -> None:
+        if self.pause is not None:
+            await self.pause()
         if self.error is not None:
             raise StoreError(self.error)
         await super().append(name, data)
 
     async def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
+        if self.pause is not None:
+            await self.pause()
         if self.error is not None:
             raise StoreError(self.error)
         return await super().read(name, offset, size)

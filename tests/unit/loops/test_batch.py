@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbd.batch.shelf import Shelf
-from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_SINGLE, Batches
+from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_SINGLE, SETTLE, Batches
 from lbd.loops.errand import Answer
 from lbd.model.batch import Batch, Fate, Status
 from lbd.model.outcome import Usage
@@ -529,6 +529,51 @@ def test_nothing_is_sent_once_the_daemon_ends() -> None:
         await w.start()
         await w.until(batch, Status.COMPLETED)
         assert set(w.provider.sent.values()) == {1}
+
+    play(test)
+
+
+@pytest.mark.parametrize("slow_s", [0.3, 0.9])
+def test_what_is_answered_while_the_daemon_ends_is_not_asked_again(slow_s: float) -> None:
+    """Its disk is slow: nothing is sent that was only being read, and what came is written before the end."""
+
+    async def test(w: World) -> None:
+        w.blobs.pause = lambda: w.env.sleep(slow_s)
+        batch = await w.begin(60)
+        for at in (1.6, 1.8, 0.3):
+            await w.under_way()
+            await w.env.sleep(at)
+            w.batches.closing = True
+            while w.provider.running:
+                await w.env.sleep(0.05)
+            await w.batches.settle()
+            await w.kill()
+            assert w.provider.running == 0
+            await w.start()
+        w.blobs.pause = None
+        await w.until(batch, Status.COMPLETED)
+        assert set(w.provider.sent.values()) == {1}
+
+    play(test, takes_s=lambda line: 0.5 + int(line[1:]) % 7 / 10)
+
+
+def test_an_end_does_not_wait_for_a_disk_that_is_gone() -> None:
+    """What is not written in time is asked again."""
+
+    async def test(w: World) -> None:
+        batch = await w.begin(3)
+        await w.under_way()
+        w.blobs.error = "gone"
+        w.batches.closing = True
+        await w.env.sleep(1.1)
+        began = w.env.now()
+        await w.batches.settle()
+        assert SETTLE <= w.env.now() - began < SETTLE + 0.1
+        await w.kill()
+        w.blobs.error = None
+        await w.start()
+        await w.until(batch, Status.COMPLETED)
+        assert set(w.provider.sent.values()) == {2}
 
     play(test)
 
