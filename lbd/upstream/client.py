@@ -221,6 +221,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
         self._transport = None
+        del self._parser  # which holds this connection: else both would stay until the cycle collector comes by
         if receiver is None:
             self._client.gone(self)
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -192,6 +193,25 @@ async def test_what_the_server_closes_while_idle_is_forgotten(bench: Bench) -> N
     assert connection.eof_received() is False
     connection.connection_lost(None)
     assert len(bench.client._pool) == 0
+
+
+async def test_what_is_closed_is_not_left_for_the_cycle_collector(bench: Bench) -> None:
+    """A connection and its parser hold each other."""
+
+    def left() -> int:
+        return sum(type(o) is Connection for o in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = left()
+        connection, _ = bench.idle()
+        assert left() == before + 1
+        connection.connection_lost(None)
+        del connection
+        assert left() == before
+    finally:
+        gc.enable()
 
 
 async def test_too_many_idle_connections_close_the_oldest(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
