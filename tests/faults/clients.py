@@ -110,7 +110,7 @@ SCENARIOS = [
         )
     ),
     *(
-        Scenario(f"{f.__name__}_new_and_old_folded", f, shape="llamacpp", client=NEW_AND_OLD)
+        Scenario(f"{f.__name__}_new_and_old_folded", f, shape="llamacpp", client=NEW_AND_OLD, counts=False)
         for f in (connection.close_anywhere, transport.until_close_cut, content.no_finish)
     ),
 ]
