@@ -22,7 +22,7 @@ LONG = {
     "lbd/state/pace.py": "each event of an account that has refused",
     "lbd/upstream/acquire.py": "each way to have nobody, and what is said of it",
     "lbd/upstream/attempt.py": "one try, callbacks and timers",
-    "lbd/upstream/client.py": "an HTTP/1.1 client",
+    "lbd/upstream/connection.py": "an HTTP/1.1 client, each callback of its parser",
     "lbd/ingress/connection.py": "an HTTP/1.1 server",
     "lbd/ingress/admin.py": "one route a method",
     "lbd/model/report.py": "the shape of one document",

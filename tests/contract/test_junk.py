@@ -29,7 +29,7 @@ from lbd.model.secret import Secret, SecretRef
 from lbd.ports import Endpoint, Headers, Origin
 from lbd.shapes.bedrock import models
 from lbd.upstream.client import Client
-from lbd.upstream.client import Connection as Upstream
+from lbd.upstream.connection import Connection as Upstream
 from lbd.upstream.line import masked
 from tests.fakes.env import FakeEnv
 from tests.fakes.pipe import Pipe

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from lbd.app import App
 from lbd.ingress.paths import ROUTES
 from lbd.ingress.server import Server
-from lbd.upstream.client import head_bytes
+from lbd.upstream.request_head import head_bytes
 from tests.fakes.harness import compiled
 from tests.fakes.pipe import Pipe
 from tests.fakes.relay import row

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.ports import Endpoint, Origin
-from lbd.upstream.client import head_bytes
+from lbd.upstream.request_head import head_bytes
 from lbd.upstream.trace import LONGEST_STATE, MOST_MEMBERS, Ids, Trace, span_of, state_of, traced
 
 ID, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
