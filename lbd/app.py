@@ -250,11 +250,11 @@ class App:
         self._write()
         await self._start_probes()
 
-    async def drain(self, timeout_s: Seconds) -> None:
-        """Let what runs finish; after ``timeout_s`` end what is left with a typed error."""
+    async def drain(self, timeout_s: Seconds, more: Callable[[], bool] = lambda: False) -> None:
+        """Let what runs finish, and what is yet to come; after ``timeout_s`` end what is left with a typed error."""
         self.draining = self.batches.closing = True
         self.owner.emit("draining", "lbd", "shutdown", level="info")
-        await self.flights.drain(timeout_s)
+        await self.flights.drain(timeout_s, more)
         await self.batches.settle()
 
     async def stop(self) -> None:

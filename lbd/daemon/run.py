@@ -35,7 +35,6 @@ from lbd.upstream.client import Client
 
 STATUS_EVERY: Seconds = 5.0
 DRAIN_SLACK: Seconds = 5.0  # on top of limits.drain_timeout_s, until the process is gone
-HEAR_OUT: Seconds = 1.0  # of that, for the request of a connection that was accepted just before
 SEE_OFF: Seconds = 1.0  # of that, for the last answers to reach their clients
 CROWDED_EVERY: Seconds = 60.0  # at most, a line says that newcomers wait
 ADMIN_SLACK: Seconds = 1.0  # of that, for answers of the admin API
@@ -225,14 +224,16 @@ class Daemon:
     async def _end(self) -> None:
         timeout = self._app.compiled.config.limits.drain_timeout_s
         self._app.draining = True  # /readyz says so before anybody is turned away
+        server = self._server
         self._notifier.stopping(timeout + DRAIN_SLACK)
         for accepting in self._accepting[:1]:
             accepting.end()
-        if self._server is not None:
-            await self._hear_out(self._server)
-        await self._app.drain(timeout)
-        if self._server is not None:
-            await self._see_off(self._server)
+        if server is None:
+            await self._app.drain(timeout)
+        else:
+            server.part()
+            await self._app.drain(timeout, lambda: server.expects)
+            await self._see_off(server)
         for accepting in self._accepting[1:]:
             accepting.end()
         self._app.timeline.close()  # followers would wait for the next event
@@ -240,17 +241,6 @@ class Daemon:
             await self._runner.cleanup()
         await self._app.stop()
         self._log.info("stopped")
-
-    async def _hear_out(self, server: Server) -> None:
-        """Let those ask who have just connected: the request may be there, and only not be read yet."""
-        env = self._app.env
-        server.close_idle(also_new=False)
-        until = env.now() + HEAR_OUT
-        asking = True
-        while asking and env.now() < until:
-            asking = server.asking
-            await env.sleep(0.01)  # after the last look, too: what has just been read is under way then
-        server.close_idle()
 
     async def _see_off(self, server: Server) -> None:
         """Let the last answers reach the clients; then cut off whoever does not read."""

@@ -232,10 +232,10 @@ class Api:
 
     def _inflate(self, inbound: Inbound) -> Failure | None:
         encoding = (inbound.header("content-encoding") or "").strip().lower()
-        if encoding not in ("gzip", "x-gzip", "deflate", "identity"):
-            return Failure(FailureKind.BAD_REQUEST, f"Content-Encoding {encoding!r} is not understood", status=415)
-        if encoding == "identity":
+        if encoding in ("", "identity"):
             return None
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            return Failure(FailureKind.BAD_REQUEST, f"Content-Encoding {encoding!r} is not understood", status=415)
         limit = self.limits.max_body_bytes
         honest = max(UNPACKED_FREELY, MOST_SHRUNK * len(inbound.body))
         stream = Inflate(bare=encoding == "deflate", most=min(limit, honest))

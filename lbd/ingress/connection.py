@@ -29,6 +29,7 @@ HEAD_TIME: Seconds = 20.0  # for a request head to arrive, once it has begun
 BODY_TIME: Seconds = 60.0  # for a body to arrive
 TAKE_TIME: Seconds = 30.0  # for a client to take ``LEAST_TAKEN`` bytes of an answer that has piled up before it
 LEAST_TAKEN = 16 * 1024
+PARTING: Seconds = 1.0  # at the end, for the next request of a client that was not told that it is the last
 LINGER: Seconds = 2.0  # after a refusal, for the client to read it before the rest of its body is cut off
 MOST_HEAD = 64 * 1024
 MOST_FIELDS = 128
@@ -135,6 +136,9 @@ class Connection(asyncio.Protocol):
             self._server.room.release(inbound.held)
         self._pending = []
         self.on_pause = self.on_resume = None
+        # what holds this connection is let go of, for nothing else would before the cycle collector comes by
+        del self._parser
+        self._reply = None
         if self._task is not None:
             self._task.cancel()
 
@@ -355,6 +359,10 @@ class Connection(asyncio.Protocol):
     async def _run(self, inbound: Inbound, reply: HttpReply) -> None:
         try:
             await self._server.handle(inbound, reply)
+        except asyncio.CancelledError:
+            if self._transport is not None:
+                raise
+            # the client has left. Nobody asks the task, which would keep the error, whose frames know the task
         finally:
             self._task = None
             self._server.room.release(inbound.held)
@@ -367,10 +375,12 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        if not reply.keep_alive or self._server.closing:
+        if not reply.keep_alive:
             transport.close()
             return
         self._since = self._server.env.now()
+        if self._server.closing:  # only now: the head of this answer said that another request may come
+            self._server.env.call_at(self._since + PARTING, self.close_if_idle)
         if self._pending:
             inbound = self._pending.pop(0)
             if self._pending:
@@ -424,9 +434,13 @@ class Connection(asyncio.Protocol):
         return self._since if self._task is None else None
 
     @property
-    def asking(self) -> bool:
-        """Tell whether a request is on its way: the connection is new, or a request has begun to arrive."""
-        return self._task is None and (self._begun or self._reply is None) and not self._lingering
+    def expects(self) -> bool:
+        """Tell whether a request is answered here, or may be here and not be read yet; for half a head not for long."""
+        transport, inbound = self._transport, self._inbound
+        if self._task is not None or transport is None or transport.is_closing() or self._lingering:
+            return self._task is not None
+        half = self._begun and inbound is not None and not inbound.method
+        return not half or self._server.env.now() - self._since < PARTING
 
     @property
     def standing(self) -> Standing:
@@ -438,6 +452,11 @@ class Connection(asyncio.Protocol):
         if self._task is None or self._reply is None:
             self.abort()
         else:
+            self._reply.keep_alive = False
+
+    def part(self) -> None:
+        """Let the answer that is under way be the last, if its head can still say so; else the next one will."""
+        if self._task is not None and self._reply is not None and not self._reply.started:
             self._reply.keep_alive = False
 
     def close_if_idle(self) -> None:

@@ -76,9 +76,14 @@ def known_page(header: Callable[[str], str | None], *, reads: bool) -> bool:
 
 
 def is_json(content_type: str | None) -> bool:
-    """Tell whether a body's type is JSON: no HTML form can send that without the browser asking first."""
-    if content_type is None:
-        return False
+    """Tell whether a body's type is JSON: no HTML form can send that without the browser asking first.
+
+    Some clients say it twice, in one field or in two: browsers' ``fetch`` does, of a name in two spellings.
+    """
+    return content_type is not None and all(map(_is_json, content_type.split(",")))
+
+
+def _is_json(content_type: str) -> bool:
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 

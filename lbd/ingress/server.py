@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
-from lbd.ingress.connection import Connection, Handle
+from lbd.ingress.connection import PARTING, Connection, Handle
 from lbd.ingress.crowd import GRACE, Room, longest_idle, most_connections, silent, superfluous
 from lbd.ingress.gate import Gate
 from lbd.model.units import Instant, Seconds
@@ -131,20 +131,24 @@ class Server:
                 if i % SWEPT_AT_ONCE == 0:
                     await self.env.sleep(0)
 
-    def close_idle(self, *, also_new: bool = True) -> None:
-        """Begin to end: idle connections close now, busy ones after their answer.
+    def part(self) -> None:
+        """Begin to end: each next answer says that it is its connection's last, idle ones close after a moment.
 
-        ``also_new``: those too that have not asked for anything yet; their request may be in the kernel already.
+        Not at once: the next request of a client that keeps its connection may be on its way, and would be lost.
         """
         self.closing = True
         for connection in tuple(self.connections):
-            if also_new or not connection.asking:
-                connection.close_if_idle()
+            connection.part()
+        self.env.call_at(self.env.now() + PARTING, self._close_idle)
+
+    def _close_idle(self) -> None:
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
 
     @property
-    def asking(self) -> bool:
-        """Tell whether a request is on its way on any connection."""
-        return any(connection.asking for connection in self.connections)
+    def expects(self) -> bool:
+        """Tell whether a request is on its way, or an answer, on any connection."""
+        return any(connection.expects for connection in self.connections)
 
     def abort(self) -> None:
         """End: close everything."""

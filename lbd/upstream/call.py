@@ -46,10 +46,13 @@ class Flights(Service):
         self.done(record)
         return record
 
-    async def drain(self, timeout_s: Seconds) -> None:
-        """Wait until nothing runs; after ``timeout_s`` end what is left with a typed error."""
+    async def drain(self, timeout_s: Seconds, more: Callable[[], bool] = lambda: False) -> None:
+        """Wait until nothing runs; after ``timeout_s`` end what is left with a typed error.
+
+        ``more``: tells whether something is yet to come; asked until somebody else has ended it all.
+        """
         until = self.env.now() + timeout_s
-        while self.running and self.env.now() < until:
+        while not self.closing and (self.running or more()) and self.env.now() < until:
             await self.env.sleep(0.05)
         self.closing = True
         for run in tuple(self.running):

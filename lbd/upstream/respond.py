@@ -45,6 +45,8 @@ def answer(failure: Failure, shape: ClientShape) -> tuple[int, bytes, bytes]:
 
 
 JSON = b"content-type: application/json\r\n"
+# of a stream; the second asks nginx not to gather it, as it does unless it is configured not to
+STREAMED = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 def fields(headers: Sequence[tuple[str, str]]) -> bytes:

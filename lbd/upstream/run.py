@@ -35,7 +35,7 @@ from lbd.upstream.hedging import SOONER, Hedge
 from lbd.upstream.line import Line, Way, forwarding, put
 from lbd.upstream.manner import FORWARD, WHOLE, Manner, following, manner_of
 from lbd.upstream.recording import Served, attempt_record, outcome_of, request_record
-from lbd.upstream.respond import answer, own_fields
+from lbd.upstream.respond import STREAMED, answer, own_fields
 from lbd.upstream.service import Service
 from lbd.upstream.splicing import Splicing
 from lbd.upstream.ticket import Ticket
@@ -395,7 +395,7 @@ class Run:
         if not reply.started:
             told = self._fields(attempt, self._upstream_s + attempt.last_at - self._since(attempt))
             kind = (event_stream(attempt.headers) or "text/event-stream").encode("latin-1", "replace")
-            reply.start(200, b"%bcontent-type: %b\r\ncache-control: no-cache\r\n" % (told, kind))
+            reply.start(200, b"%bcontent-type: %b\r\n%b" % (told, kind, STREAMED))
         reply.flow(attempt.pause, attempt.resume)
         self.forward(first)
         self._ttft_s = self._env.now() - self._ticket.arrived
@@ -432,7 +432,7 @@ class Run:
         """No content for long: open the stream all the same, so that nobody in between gives it up."""
         if not self._reply.started:
             told = self._fields(None, self._env.now() - self._ticket.arrived)
-            self._reply.start(200, told + b"content-type: text/event-stream\r\ncache-control: no-cache\r\n")
+            self._reply.start(200, told + b"content-type: text/event-stream\r\n" + STREAMED)
             self._keep_open()
 
     def _keep_open(self) -> None:

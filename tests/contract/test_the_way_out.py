@@ -278,8 +278,8 @@ FROM_PROVIDER = {
 }  # fmt: skip
 DOCUMENTED = {"x-request-id", "request-id", "x-lbd-attempts", "x-lbd-overhead-us", "x-lbd-deployment",
               "x-lbd-upstream-request-id", "x-lbd-slo", "x-lbd-cost-usd", "x-lbd-validation", "content-type",
-              "content-length", "cache-control", "transfer-encoding", "connection", "retry-after", "retry-after-ms",
-              "x-should-retry"}  # fmt: skip
+              "content-length", "cache-control", "x-accel-buffering", "transfer-encoding", "connection", "retry-after",
+              "retry-after-ms", "x-should-retry"}  # fmt: skip
 
 
 def test_a_provider_s_headers_stay_here() -> None:

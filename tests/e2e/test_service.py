@@ -299,6 +299,20 @@ def test_running_answers_finish_and_new_connections_wait(
         assert [later.result()[0] for later in late] == [200] * 4
 
 
+def test_kept_connections_lose_no_request_at_a_restart(tmp_path: Path, providers: dict[str, StubProvider]) -> None:
+    """Clients that ask on and on are told that an answer is the last of its connection; it is not closed under them."""
+    with service(tmp_path, config(providers)) as running:
+        with Load(running.listening(), workers=8, keep=True, pause_s=0) as load:
+            for _ in range(2):
+                asked = load.fates.total()
+                while load.fates.total() < asked + 100:
+                    time.sleep(0.01)
+                running.send(signal.SIGTERM)
+                assert running.ended() == 0
+                running.start()
+        assert not load.failed and not load.asked_again
+
+
 def test_what_outlives_the_drain_ends_in_a_typed_error(tmp_path: Path, providers: dict[str, StubProvider]) -> None:
     """After drain_timeout_s: an error event in the stream, 503 where nothing was sent; no fake end, exit status 0."""
     with service(tmp_path, config(providers, limits={"drain_timeout_s": 1})) as running:

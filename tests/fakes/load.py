@@ -42,6 +42,7 @@ class Load:
         self.address = address
         self.fates: Counter[str] = Counter()
         self.slowest = 0.0
+        self.asked_again = 0  # as a kept connection was closed under a request, before a byte of its answer
         self._keep = keep
         self._pause_s = pause_s
         self._over = threading.Event()
@@ -90,7 +91,9 @@ class Load:
         except (ConnectionError, http.client.HTTPException, TimeoutError) as e:
             connection.close()
             if kept is not None and isinstance(e, ConnectionError):
-                # a kept connection that was closed before a byte came: every client asks again on a new one
+                # a kept connection that was closed before a byte came: most clients ask again on a new one
+                with self._lock:
+                    self.asked_again += 1
                 return self._one(None, stream=stream)
             return None, type(e).__name__
         fate = _judge(response.status, raw, stream=stream)

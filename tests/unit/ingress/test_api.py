@@ -447,6 +447,7 @@ async def test_what_is_not_there_is_not_there_whatever_is_sent() -> None:
         ("deflate", lambda raw: zlib.compress(raw, 0)[2:-4]),
         ("deflate", gzip.compress),
         ("identity", bytes),
+        ("", bytes),
     ],
 )
 async def test_a_compressed_body_is_read(encoding: str, pack: Any) -> None:
@@ -463,7 +464,6 @@ async def test_a_compressed_body_is_read(encoding: str, pack: Any) -> None:
     [
         ("br", b"x", 415),
         ("gzip, gzip", packed(b"{}"), 415),
-        ("", b"{}", 415),
         ("gzip", b'{"model":"auto"}', 400),
         ("gzip", packed(json.dumps(ASK).encode())[:-12], 400),
         ("gzip", packed(json.dumps(ASK).encode())[:-8], 400),

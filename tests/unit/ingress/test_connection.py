@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
-from lbd.ingress.connection import BODY_TIME, HEAD_TIME, KEEPALIVE, LINGER, MOST_FIELDS, MOST_HEAD, TAKE_TIME
+from lbd.ingress.connection import (
+    BODY_TIME,
+    HEAD_TIME,
+    KEEPALIVE,
+    LINGER,
+    MOST_FIELDS,
+    MOST_HEAD,
+    TAKE_TIME,
+    Connection,
+)
 from lbd.ingress.crowd import LARGE_BODIES, SMALL
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
@@ -800,4 +810,37 @@ def test_a_repeated_head_with_a_large_body_is_counted_too(loop: str) -> None:
             assert answered.status in (200, 503)
             listening.server.room.held = 0
 
+    on(loop, main())
+
+
+@loops
+def test_nothing_of_a_connection_is_left_for_the_cycle_collector(loop: str) -> None:
+    """Of one that was asked on and closed, and of one whose client left while it waited for its answer."""
+
+    async def slow(inbound: Inbound, reply: HttpReply) -> None:
+        task = asyncio.current_task()  # whoever connects looks at it
+        if inbound.path == "/slow":
+            await asyncio.Event().wait()
+        assert task is not None
+        reply.send(200, b"", b"")
+
+    async def main() -> None:
+        async with Listening(slow) as listening:
+            gc.disable()
+            try:
+                for path in ("/fast", "/slow", "/never"):
+                    caller = await listening.caller()
+                    sent = request(path=path)
+                    await caller.send(sent[: -5 if path == "/never" else None])
+                    if path == "/fast":
+                        await caller.answer()
+                    else:
+                        await a_moment(0.05)
+                    await caller.close()
+                await until(lambda: not listening.server.connections)
+                await until(lambda: not [o for o in gc.get_objects() if type(o) is Connection])
+            finally:
+                gc.enable()
+
+    gc.collect()
     on(loop, main())

@@ -12,12 +12,12 @@ import pytest
 
 from lbd.app import RealEnv
 from lbd.ingress import server as module
-from lbd.ingress.connection import KEEPALIVE
+from lbd.ingress.connection import KEEPALIVE, PARTING
 from lbd.ingress.crowd import GRACE
 from lbd.ingress.gate import Spare
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
-from tests.fakes.caller import Listening, get
+from tests.fakes.caller import Listening, a_moment, get, request
 from tests.fakes.trust import Authority
 from tests.fakes.wire import LOOPS, on, until
 
@@ -60,72 +60,80 @@ def test_the_sweep_runs_every_second_for_ever() -> None:
 
 
 @loops
-def test_a_graceful_end_closes_what_is_idle_and_lets_the_rest_finish(loop: str) -> None:
-    """Busy connections go after their answer, which says so; half a request is given its time."""
+def test_a_graceful_end_loses_no_request_of_a_kept_connection(loop: str) -> None:
+    """What is idle may ask once more, and is told that it was the last; what is silent for a moment is closed."""
 
     async def main() -> None:
-        go = asyncio.Event()
-
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            if inbound.path == "/slow":
-                await go.wait()
-            reply.send(200, b"", inbound.path.encode())
-
-        async with Listening(handle) as listening:
-            idle, busy, half = [await listening.caller() for _ in range(3)]
-            await busy.send(get("/slow"))
+        async with Listening() as listening:
+            server = listening.server
+            used, idle, new, half, slow = [await listening.caller() for _ in range(5)]
+            for caller in (used, idle):
+                await caller.send(get())
+                await caller.answer()
             await half.send(get("/half")[:-3])
-            await until(lambda: listening.handled and sum(c._begun for c in listening.server.connections) == 1)
-            listening.server.close_idle()
+            await slow.send(request(body=b"abc")[:-1])
+            await until(lambda: sum(c._begun for c in server.connections) == 2 and len(server.connections) == 5)
+            server.part()
+            listening.env.advance(PARTING - 0.1)
+            assert server.expects
+            for caller in (used, new):
+                await caller.send(get())
+                assert (await caller.answer()).headers["connection"] == "close"
+                assert await caller.closed() == b""
+            assert len(server.connections) == 3
+            listening.env.advance(0.2)
             assert await idle.closed() == b""
-            assert len(listening.server.connections) == 2
-            go.set()
-            answer = await busy.answer()
-            assert answer.body == b"/slow"
-            assert await busy.closed() == b""
+            assert len(server.connections) == 2 and server.expects, "a body is on its way"
+            await slow.send(b"c")
+            assert (await slow.answer()).headers["connection"] == "close"
+            assert await slow.closed() == b""
+            assert not server.expects, "the rest of a head is not waited for"
             await half.send(get("/half")[-3:])
-            answer = await half.answer()
-            assert answer.body == b"/half" and answer.headers["connection"] == "close"
+            assert (await half.answer()).headers["connection"] == "close"
             assert await half.closed() == b""
 
     on(loop, main())
 
 
 @loops
-def test_who_has_just_connected_may_be_heard_out_at_the_end(loop: str) -> None:
-    """A request may be on its way: such connections are told apart, kept if asked, and closed with the rest if not."""
+def test_at_the_end_an_answer_says_that_it_is_the_last_or_another_request_may_follow(loop: str) -> None:
+    """One that has not begun says so; after one whose head had said otherwise the client may ask, for a moment."""
 
     async def main() -> None:
         go = asyncio.Event()
 
         async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            if inbound.path == "/slow":
-                await go.wait()
-            reply.send(200, b"", b"")
+            if inbound.path != "/unary":
+                reply.start(200, b"")
+            await go.wait()
+            if reply.started:
+                reply.end(b"end")
+            else:
+                reply.send(200, b"", b"end")
 
         async with Listening(handle) as listening:
             server = listening.server
-            used, busy = await listening.caller(), await listening.caller()
-            await used.send(get())
-            await used.answer()
-            await busy.send(get("/slow"))
-            await until(lambda: len(listening.handled) == 2)
-            assert not server.asking
-            new = await listening.caller()
-            await until(lambda: len(server.connections) == 3)
-            assert server.asking
-            server.close_idle(also_new=False)
-            assert await used.closed() == b""
-            await new.send(get())
-            assert (await new.answer()).headers["connection"] == "close"
-            assert await new.closed() == b""
-            assert not server.asking
-            late = await listening.caller()
-            await until(lambda: server.asking)
-            server.close_idle()
-            assert await late.closed() == b""
+            unary, stream, silent = [await listening.caller() for _ in range(3)]
+            await unary.send(get("/unary"))
+            for caller in (stream, silent):
+                await caller.send(get("/stream"))
+            await until(lambda: len(listening.handled) == 3)
+            server.part()
+            listening.env.advance(2 * PARTING)
             go.set()
-            assert (await busy.answer()).status == 200
+            answer = await unary.answer()
+            assert answer.body == b"end" and answer.headers["connection"] == "close"
+            assert await unary.closed() == b""
+            for caller in (stream, silent):
+                answer = await caller.answer()
+                assert answer.body == b"end" and "connection" not in answer.headers
+            await a_moment()
+            assert len(server.connections) == 2 and server.expects
+            await stream.send(get("/unary"))
+            assert (await stream.answer()).headers["connection"] == "close"
+            assert await stream.closed() == b""
+            listening.env.advance(PARTING)
+            assert await silent.closed() == b"" and not server.expects
 
     on(loop, main())
 

@@ -38,3 +38,34 @@ def test_draining_an_idle_daemon_takes_no_time() -> None:
         assert env.now() == 1000.0
 
     run(main)
+
+
+def test_draining_waits_for_what_is_yet_to_come() -> None:
+    """Requests that are on their way are served; not for longer than it may take, nor once all is ended at once."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.plan(0.1, head(), say(ROLE, content("hel")), say(STOP, DONE), end, host="a")
+        coming = [True] * 20
+        draining = env._loop.create_task(relay.flights.drain(60.0, lambda: bool(coming)))
+        await env.sleep(0.5)
+        assert (await relay.start(stream=True)).body == stream("hel")
+        assert not draining.done()
+        coming.clear()
+        await draining
+        assert env.now() < 1000.0 + 2.0
+        relay.check()
+
+        relay = Relay(env, row("a"))
+        began = env.now()
+        await relay.flights.drain(3.0, lambda: True)
+        assert 3.0 <= env.now() - began < 3.2
+
+        relay = Relay(env, row("a"))
+        draining = env._loop.create_task(relay.flights.drain(60.0, lambda: True))
+        await env.sleep(0.5)
+        await relay.flights.drain(0.0)
+        await env.sleep(0.1)
+        assert draining.done()
+
+    run(main)

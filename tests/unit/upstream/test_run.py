@@ -104,6 +104,7 @@ def test_a_stream_goes_on_as_it_came_with_lbds_own_headers() -> None:
             "x-lbd-upstream-request-id": "up-1",
             "content-type": "text/event-stream; charset=utf-8",
             "cache-control": "no-cache",
+            "x-accel-buffering": "no",
         }
         relay.check()
 
@@ -667,7 +668,7 @@ def test_a_late_answer_opens_the_stream_with_comments() -> None:
         await env.sleep(0.01 + LATE)
         assert heard.started and heard.asked.status == 200
         assert heard.asked.headers["content-type"] == "text/event-stream"
-        assert "x-lbd-deployment" not in heard.asked.headers
+        assert heard.asked.headers["x-accel-buffering"] == "no" and "x-lbd-deployment" not in heard.asked.headers
         asked = await task
         comments = [at - 1000.0 for at, data in heard.writes if data.startswith(b":")]
         assert [round(at / KEEP_ALIVE_EVERY - 1 / 3, 1) for at in comments] == [0, 1, 2]
