@@ -23,7 +23,6 @@ LONG = {
     "lbd/upstream/acquire.py": "each way to have nobody, and what is said of it",
     "lbd/upstream/attempt.py": "one try, callbacks and timers",
     "lbd/upstream/connection.py": "an HTTP/1.1 client, each callback of its parser",
-    "lbd/ingress/connection.py": "an HTTP/1.1 server",
     "lbd/ingress/admin.py": "one route a method",
     "lbd/model/report.py": "the shape of one document",
     "lbd/config/compile.py": "one check a method",

@@ -200,3 +200,14 @@ def request(
 
 def get(path: str = "/x", *fields: str, version: str = "1.1") -> bytes:
     return request("GET", path, None, *fields, version=version)
+
+
+def chunked(body: bytes, size: int = 5, trailer: bytes = b"") -> bytes:
+    """Return a body in chunks of this size."""
+    pieces = [body[i : i + size] for i in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n" + trailer + b"\r\n"
+
+
+def chunks(path: str, body: bytes, *fields: str, trailer: bytes = b"") -> bytes:
+    """Return a request whose body comes in chunks."""
+    return request("POST", path, None, "Transfer-Encoding: chunked", *fields) + chunked(body, trailer=trailer)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lbd.ingress.connection import MOST_MISSES, Connection
+from lbd.ingress.connection import Connection
 from lbd.ingress.inbound import Inbound
+from lbd.ingress.reading import MOST_MISSES
 from lbd.ingress.repeat import learn
 from lbd.ingress.reply import HttpReply
 from lbd.ingress.server import Server
@@ -74,13 +75,13 @@ def received(reads: list[bytes], *, parser_only: bool, most: int = 1000) -> tupl
         for data in reads:
             if wire.closed:
                 break
-            before = connection._repeat
+            before = connection._reading._repeat
             connection.data_received(data)
-            recognised += before is not None and not connection._misses
+            recognised += before is not None and not connection._reading._misses
             await a_moment(0)
             await a_moment(0)
             if parser_only:
-                connection._repeat = None
+                connection._reading._repeat = None
         return wire.out, wire.closed
 
     out, closed = asyncio.run(main())

@@ -72,7 +72,7 @@ def test_a_graceful_end_loses_no_request_of_a_kept_connection(loop: str) -> None
                 await caller.answer()
             await half.send(get("/half")[:-3])
             await slow.send(request(body=b"abc")[:-1])
-            await until(lambda: sum(c._begun for c in server.connections) == 2 and len(server.connections) == 5)
+            await until(lambda: sum(c._reading.begun for c in server.connections) == 2 and len(server.connections) == 5)
             server.part()
             listening.env.advance(PARTING - 0.1)
             assert server.expects
@@ -377,7 +377,7 @@ def test_who_would_not_be_let_in_any_more_is_let_go_of(loop: str) -> None:
             await used.send(get())
             await used.answer()
             await half.send(get()[:-3])
-            await until(lambda: sum(c._begun for c in listening.server.connections) == 1)
+            await until(lambda: sum(c._reading.begun for c in listening.server.connections) == 1)
             listening.server.withdraw()
             assert [await c.closed() for c in (new, used, half)] == [b"", b"", b""]
             go_on.set()
