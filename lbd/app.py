@@ -364,9 +364,8 @@ class App:
         self.tracing.configure(new.traces)
         self.evaluating.configure(new.evaluate, new.clients)
         self.pipeline.sampler = None if new.evaluate is None else self.evaluating
-        self.api.configure(
-            Limits(limits.max_body_bytes, frozenset(h.lower() for h in config.allowed_hosts), limits.recall_bytes)
-        )
+        hosts = frozenset(h.lower() for h in config.allowed_hosts)
+        self.api.configure(Limits(limits.max_body_bytes, hosts, limits.recall_bytes, limits.keepalive_s))
         self.journal.set_bound(limits.journal_records)
         self.journaling.configure(journal_place(new, self.plugins.terms))
         if self._writer is not None:
@@ -444,7 +443,8 @@ class App:
                 past.note(row, self.ticked_at)
             self.trials.tick()
             self.pipeline.chooser.peak = self.peak.look(self.owner.snapshot.rows, self.env.wall())
-            if self.env.wall() >= self._prices_until and not self._reloading.locked():
+            until = money.next_change(self.compiled.deployments, self.env.wall())
+            if until != self._prices_until and not self._reloading.locked():  # it did, or the clock went back
                 self._apply(self.compiled)
                 self.owner.emit("prices_changed", "config", "a new price holds")
 

@@ -127,6 +127,8 @@ class LimitsConfig(Strict, frozen=True):
     """Bounds of the daemon itself.
 
     max_body_bytes: of a request; a longer one gets 413.
+    keepalive_s: how long a client's connection may stand without a request. A proxy or load balancer before lbd must
+        give its connections up sooner than that, or it now and then sends a request on one that has just been closed.
     drain_timeout_s: how long running answers may go on when the daemon is told to stop.
     headers_after_s: how long the head of a stream waits for the first content; then comments keep it alive.
     idle_gap_s: the longest silence inside a stream that has begun.
@@ -139,6 +141,7 @@ class LimitsConfig(Strict, frozen=True):
     """
 
     max_body_bytes: Count = 32 * 1024 * 1024
+    keepalive_s: Positive = 75.0
     drain_timeout_s: Positive = 60.0
     headers_after_s: Positive = 15.0
     idle_gap_s: Positive = 30.0

@@ -121,7 +121,12 @@ class Daemon:
 
     async def _serve(self, api: list[socket.socket], admin: list[socket.socket]) -> None:
         api_side = self._app.api
-        server = self._server = Server(api_side.handle, self._app.env, lambda: api_side.limits.max_body_bytes)
+        server = self._server = Server(
+            api_side.handle,
+            self._app.env,
+            lambda: api_side.limits.max_body_bytes,
+            lambda: api_side.limits.keepalive_s,
+        )
         self._app.tasks.loop("sweep", server.sweep)
         self._runner = web.AppRunner(
             Admin(self._console).app, access_log=None, handle_signals=False, shutdown_timeout=ADMIN_SLACK

@@ -10,12 +10,14 @@ import orjson
 
 from lbd.decide import names
 from lbd.ingress import deferred, endpoints, feedback, files, guard, models
+from lbd.ingress.connection import KEEPALIVE
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.paths import MODELS, ROUTES, reroute
 from lbd.ingress.recall import ROOM, Recall
 from lbd.ingress.reply import Bare, HttpReply
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.plan import Catalogue
+from lbd.model.units import Seconds
 from lbd.pipeline import Pipeline
 from lbd.ports import Sends
 from lbd.shapes import asked, edit, forms
@@ -36,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_body_bytes: int = 32 * 1024 * 1024
     allowed_hosts: frozenset[str] = frozenset()
     recall_bytes: int = ROOM
+    keepalive_s: Seconds = KEEPALIVE
 
 
 def _allow(refusal: Failure, shape: object | None) -> bytes:

@@ -22,7 +22,7 @@ from lbd.model.failure import Failure, FailureKind
 from lbd.model.peer import STRANGER, Peer, names
 from lbd.model.units import Instant, Seconds
 
-KEEPALIVE: Seconds = 75.0
+KEEPALIVE: Seconds = 75.0  # unless somebody says otherwise
 HEAD_TIME: Seconds = 20.0  # for a request head to arrive, once it has begun
 BODY_TIME: Seconds = 60.0  # for a body to arrive
 TAKE_TIME: Seconds = 30.0  # for a client to take ``LEAST_TAKEN`` bytes of an answer that has piled up before it
@@ -39,6 +39,7 @@ class Host(reading.Host, Protocol):
     """The listener that a connection came to, as far as it needs it."""
 
     handle: Handle
+    keepalive: Callable[[], Seconds]
     closing: bool
 
     def connected(self, connection: Connection) -> None: ...
@@ -283,7 +284,7 @@ class Connection(asyncio.Protocol):
         elif self._reading.begun:
             if waited > (HEAD_TIME if self._reading.in_head else BODY_TIME):
                 self._refuse(Failure(FailureKind.BAD_REQUEST, "the request took too long to arrive", status=408))
-        elif waited > KEEPALIVE:
+        elif waited > self._server.keepalive():
             self.abort()  # not close(): that would wait for a client that never reads its last answer
 
     def _is_stuck(self, now: Instant) -> bool:

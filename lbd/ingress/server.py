@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
-from lbd.ingress.connection import PARTING, Connection, Handle
+from lbd.ingress.connection import KEEPALIVE, PARTING, Connection, Handle
 from lbd.ingress.crowd import GRACE, Room, longest_idle, most_connections, silent, superfluous
 from lbd.ingress.gate import Gate
 from lbd.model.units import Instant, Seconds
@@ -24,10 +24,17 @@ SHARE_COMING = 0.5  # as many as this share of the places may be in the middle o
 class Server:
     """Makes a connection for each client; ``handle`` gets every request and answers it."""
 
-    def __init__(self, handle: Handle, env: Env, max_body: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        env: Env,
+        max_body: Callable[[], int],
+        keepalive: Callable[[], Seconds] = lambda: KEEPALIVE,
+    ) -> None:
         self.handle = handle
         self.env = env
-        self.max_body = max_body  # bytes; a reload may change it
+        self.max_body = max_body  # bytes; a reload may change it, and how long a connection may stand idle
+        self.keepalive = keepalive
         self.closing = False
         self.connections: set[Connection] = set()
         # accepted, and when; one whose handshake fails goes untold (at once with uvloop, whenever with asyncio's loop)

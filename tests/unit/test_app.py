@@ -295,7 +295,14 @@ async def test_everything_that_can_be_changed_is_in_force_after_a_reload(tmp_pat
     """Limits, hosts, clients, deadlines, surfaces, probes, journal, log."""
     async with House(tmp_path) as house:
         house.write(
-            limits={"max_body_bytes": 77, "queue_size": 3, "idle_gap_s": 4, "headers_after_s": 2, "journal_records": 9},
+            limits={
+                "max_body_bytes": 77,
+                "keepalive_s": 600,
+                "queue_size": 3,
+                "idle_gap_s": 4,
+                "headers_after_s": 2,
+                "journal_records": 9,
+            },
             allowed_hosts=["New.Host"],
             clients=[{"name": "c", "key": "new-client-key"}],
             deadlines={"interactive_total_s": 12},
@@ -306,6 +313,7 @@ async def test_everything_that_can_be_changed_is_in_force_after_a_reload(tmp_pat
         change = await house.app.reload(by="me")
         assert {"limits", "allowed_hosts", "clients", "deadlines", "surfaces", "probes", "log"} <= set(change.parts)
         app = house.app
+        assert app.api.limits.keepalive_s == 600
         assert app.api.limits.max_body_bytes == 77 and app.api.limits.allowed_hosts == {"new.host"}
         assert (app.flights.settings.queue_size, app.flights.settings.idle_gap_s) == (3, 4)
         assert app.pipeline.rules.deadlines.interactive_total_s == 12 and "s" in app.pipeline.rules.surfaces

@@ -241,6 +241,27 @@ def test_an_idle_connection_is_closed_after_the_keep_alive_time(loop: str) -> No
 
 
 @loops
+def test_how_long_an_idle_connection_stands_can_be_changed(loop: str) -> None:
+    """Some balancers keep theirs for ten minutes, and answer for a request that was lost."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            kept = [600.0]
+            listening.server.keepalive = lambda: kept[0]
+            caller = await listening.caller()
+            await caller.send(request())
+            await caller.answer()
+            listening.sweep(599)
+            await caller.send(request())
+            assert (await caller.answer()).status == 200
+            kept[0] = 5.0
+            listening.sweep(6)
+            assert await caller.closed() == b""
+
+    on(loop, main())
+
+
+@loops
 def test_a_request_under_way_is_never_swept(loop: str) -> None:
     """How long it may take is the flight's to say."""
 
