@@ -12,6 +12,7 @@ none gives up its place among those that are open where another could go on. It 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from lbd.batch.results import Results
 from lbd.batch.shelf import Shelf
 from lbd.loops.errand import Answer, Errands
 from lbd.model.batch import Batch, Fate, Fault, Status
-from lbd.model.units import Instant, Seconds, WallTime
+from lbd.model.units import Instant, Seconds
 from lbd.ports import Env, Offload, StoreError
 from lbd.shapes import jsonl
 from lbd.shapes.clients import ClientShape
@@ -92,7 +93,7 @@ class Batches:
         self._works: dict[str, Work] = {}
         self._rests: dict[str, Rest] = {}
         self._refused: set[tuple[str, bool]] = set()  # clients and kinds of work that have no place in this look
-        self._sweep_at: WallTime = 0.0
+        self._sweep_at: Instant = -math.inf
         self.closing = False
         self.lines = dict.fromkeys(Fate, 0)  # that ended so since the daemon began
 
@@ -121,7 +122,7 @@ class Batches:
                 break  # the next look begins with the most urgent again
         for work in sorted(self._works.values(), key=lambda work: self._shelf.batches[work.id].expires_at):
             self._fill(work)
-        now = self._env.wall()
+        now = self._env.now()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_EVERY
             files, batches = states.outdated(

@@ -2,28 +2,22 @@
 
 A file of its own beside the state's, which it outgrows by far. Its thread is its own too: a report over months keeps
 no state from being saved. What was committed survives the end of the process; that of the machine once it is on disk.
-A damaged file is set aside, not deleted, and a new one begun: at opening, or when the damage inside it comes to light.
-Whoever came upon it is told. A file of another version is written on: what it lacks is added, what it has more is left.
+A file of another version is written on: what it lacks is added, what it has more is left.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 from msgspec.structs import astuple, fields
 
 from lbd.model.ledger import GROUPS, HOUR, SUMS, Entry, Kind, Total
 from lbd.model.units import NANO_PER_USD, Seconds, WallTime
-from lbd.ports import StoreError
+from lbd.store.database import Database
 
-T = TypeVar("T")
 _FIELDS = Entry.__struct_fields__
 _INTEGERS = frozenset(name for name in SUMS if name != "saved_square")
 _COLUMNS = ", ".join(f"{name}{' PRIMARY KEY' if name == 'id' else ''}" for name in _FIELDS)
@@ -65,7 +59,6 @@ _ADD = (
     f" FROM entries WHERE rowid > ? GROUP BY hour, {', '.join(GROUPS)}"
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)}"
 )
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LAST = "SELECT ifnull(max(rowid), 0) FROM entries"
 # What rows may be asked for by; none of these words comes from a client.
 WHERE = frozenset({*GROUPS, "request", "outcome"})
@@ -78,69 +71,8 @@ class SqliteBooks:
     """
 
     def __init__(self, path: Path | None, *, patience_s: Seconds = 5.0) -> None:
-        self._path = path
-        self._patience_s = patience_s
-        self._thread = None if path is None else ThreadPoolExecutor(1, thread_name_prefix="lbd-books")
-        self._db: sqlite3.Connection | None = None
-        self._closed = False
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._closed:
-            raise StoreError(f"{self._path}: the ledger is closed")
-        try:
-            if self._thread is None:  # no disk to wait for
-                return work(self._open())
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
-        except (sqlite3.Error, OSError) as e:
-            raise StoreError(f"{self._path or 'ledger'}: {e}") from e
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return work(self._open())
-        except sqlite3.DatabaseError as e:
-            if not _damaged(e):
-                raise
-            self._let_go()
-            raise self._set_aside(e) from e
-
-    def _open(self) -> sqlite3.Connection:
-        if self._db is None:
-            if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._db = self._connect()
-            except sqlite3.DatabaseError as e:
-                if not _damaged(e) or self._path is None:
-                    raise
-                raise self._set_aside(e) from e
-        return self._db
-
-    def _set_aside(self, error: sqlite3.Error) -> sqlite3.Error:
-        """Keep the file and its journal for a person to read; what is left beside it would spoil the next one.
-
-        Returns what is to be told: whoever comes next finds a new file.
-        """
-        if self._path is None:
-            return error
-        aside = self._path.with_suffix(".damaged")
-        for rest in ("-wal", ""):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{self._path}{rest}").replace(f"{aside}{rest}")
-        Path(f"{self._path}-shm").unlink(missing_ok=True)
-        return sqlite3.DatabaseError(f"damaged ({error}): set aside as {aside.name}, and a new one begun")
-
-    def _connect(self) -> sqlite3.Connection:
-        path = self._path or ":memory:"
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=self._patience_s)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.executescript(_SCHEMA)
-            _complete(db)
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
+        self._file = Database(path, "ledger", _set_up, patience_s=patience_s)
+        self._run = self._file.run
 
     async def append(self, entries: Sequence[Entry]) -> int:
         """Write entries that are not there yet, and add them up; return how many were new."""
@@ -199,27 +131,12 @@ class SqliteBooks:
 
     async def close(self) -> None:
         """Close the file."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._thread is None:
-            self._let_go()
-            return
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._let_go)
-        except sqlite3.Error as e:
-            raise StoreError(f"{self._path}: {e}") from e
-        finally:
-            self._thread.shutdown(wait=False)
-
-    def _let_go(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        await self._file.close()
 
 
-def _damaged(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE  # the rest of the code says where
+def _set_up(db: sqlite3.Connection) -> None:
+    db.executescript(_SCHEMA)
+    _complete(db)
 
 
 def _complete(db: sqlite3.Connection) -> None:

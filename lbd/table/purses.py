@@ -106,7 +106,7 @@ class Purses:
                 purse.roll(wall)
                 one = self._short(key, purse, amount, wall)
                 if one is None:
-                    found.append((key, purse, purse.window))
+                    found.append((key, purse, purse.turn))
                 elif short is None or (not one.dry, one.wait_s) > (not short.dry, short.wait_s):
                     short = one
         if short is not None:
@@ -135,9 +135,9 @@ class Purses:
         if hold is None:
             return
         purses, hold.purses = hold.purses, ()
-        for key, purse, window in purses:
-            purse.settle(window, hold.amount, actual)
-            if window != purse.window or self._purses.get(key) is not purse:
+        for key, purse, turn in purses:
+            purse.settle(turn, hold.amount, actual)
+            if turn != purse.turn or self._purses.get(key) is not purse:
                 continue  # it is past, or a reload took it away
             if purse.used() >= purse.warn_at:
                 self._tell("budget_low", key, purse)
@@ -161,7 +161,7 @@ class Purses:
             purse.roll(wall)
             amount = purse.due()
             if amount is not None:
-                out[key] = (purse.window, amount)
+                out[key] = (purse.stamp, amount)
         return out
 
     def granted(self, written: Mapping[str, tuple[int, NanoUsd]]) -> None:
@@ -173,7 +173,7 @@ class Purses:
 
     def spent(self) -> dict[str, tuple[int, NanoUsd]]:
         """Return what is to be written down at an end in peace: not more than what was really spent."""
-        return {key: (p.window, p.spent + p.reserved) for key, p in self._purses.items()}
+        return {key: (p.stamp, p.spent + p.reserved) for key, p in self._purses.items()}
 
     def spent_of(self, key: str) -> NanoUsd:
         """Return what was spent of a budget in its window, 0 where there is none of this key."""

@@ -176,7 +176,10 @@ def dump(row: Row, now: Instant, wall: WallTime) -> bytes:
 
 
 def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
-    """Put saved state into a fresh row; False (and nothing changed) where it does not fit or is too old."""
+    """Put saved state into a fresh row; False (and nothing changed) where it does not fit or is too old.
+
+    What a person ordered does not grow too old: it ends when its time is over, or when a person says so.
+    """
     try:
         saved = msgspec.msgpack.decode(data, type=Saved)
         _check(saved.breaker)
@@ -187,6 +190,8 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
         return False
     gap = max(0.0, wall - saved.wall)
     fits = saved.version == VERSION and tuple(saved.identity) == row.spec.identity(row.provider)
+    if fits:
+        _restore_orders(row, saved, now, gap)
     if not fits or gap > TOO_OLD:
         return False
     # nothing fails from here on: a row takes all of it, or is left as it was
@@ -204,8 +209,6 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
         left = saved.lock.left
         until = None if left is None else now + left - gap
         row.lock = Lock(saved.lock.kind, now - saved.lock.age - gap, saved.lock.message, until)
-    row.admin, row.admin_weight, row.admin_by = saved.admin, saved.admin_weight, saved.admin_by
-    row.admin_until, row.weight_until = _until(saved.admin_left, now - gap), _until(saved.weight_left, now - gap)
     row.ejection = replace(saved.ejection, until=now + saved.ejected_for - gap)
     row.last_used = -math.inf if saved.used_age is None else now - saved.used_age - gap
     row.fingerprints = saved.fingerprints
@@ -216,6 +219,11 @@ def restore(row: Row, data: bytes, now: Instant, wall: WallTime) -> bool:
         [[(s.age + gap, Volume(s.prompt, s.completion, s.cached)) for s in level] for level in saved.volume], now
     )
     return True
+
+
+def _restore_orders(row: Row, saved: Saved, now: Instant, gap: Seconds) -> None:
+    row.admin, row.admin_weight, row.admin_by = saved.admin, saved.admin_weight, saved.admin_by
+    row.admin_until, row.weight_until = _until(saved.admin_left, now - gap), _until(saved.weight_left, now - gap)
 
 
 def _check(b: Breaker) -> None:
@@ -259,8 +267,9 @@ class SavedQuota(msgspec.Struct):
 
 def dump_quota(quota: Quota, now: Instant, wall: WallTime) -> bytes:
     """Return what is kept of a quota."""
-    buckets = {what: (b.limit, held(b, now), b.reset_at - now) for what, b in quota.buckets.items()}
-    refills = {what: b.refill for what, b in quota.buckets.items() if b.refill}
+    believed = {what: b for what, b in quota.buckets.items() if b.doubted == b.looks_at == math.inf}
+    buckets = {what: (b.limit, held(b, now), b.reset_at - now) for what, b in believed.items()}
+    refills = {what: b.refill for what, b in believed.items() if b.refill}
     shut_s, pace = max(0.0, quota.blocked_until - now), saved_pace.dump(quota.pace, now)
     return msgspec.msgpack.encode(SavedQuota(wall, shut_s, buckets, refills, pace))
 

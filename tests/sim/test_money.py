@@ -133,6 +133,25 @@ def test_a_price_changes_at_midnight() -> None:
     run(main)
 
 
+def test_a_clock_that_was_ahead_leaves_no_price_of_another_day() -> None:
+    """What began to hold while it was is taken back when it is set right, and holds when its day comes."""
+
+    async def main(env: VirtualEnv) -> None:
+        right, out_by = env.wall, [0.0]
+        env.wall = lambda: right() + out_by[0]  # type: ignore[method-assign]
+        host = SimHost("a", tokens=8)
+        dated = [{"from": "2025-10-10", "input_usd_per_mtok": 10, "output_usd_per_mtok": 20}]
+        one = provider(host, deployment={"price_changes": dated})
+        async with Sim(env, [host], config(one, usd=1)) as sim:
+            costs, before = [], MIDNIGHT - right() - 86400
+            for out_by[0] in (before, before + 40 * 86400, before, before + 86400):
+                await env.sleep(2.5)
+                costs.append((await sim.ask("m", headers=IN_S, max_tokens=8)).headers["x-lbd-cost-usd"])
+        assert costs == [costs[0], costs[1]] * 2 and float(costs[1]) == pytest.approx(10 * float(costs[0]))
+
+    run(main)
+
+
 def test_a_failed_attempt_is_in_the_ledger_with_its_cost() -> None:
     """And what its request saved is less by it."""
 

@@ -50,7 +50,9 @@ BY_TYPE: dict[str, FailureKind] = {
     "invalidclienttokenid": K.AUTH,
     "notauthorized": K.AUTH,
     "optinrequired": K.AUTH,
-    "requestexpired": K.AUTH,
+    # this host's clock is out by more than five minutes: no key is refused, and it passes when the clock is set
+    "requestexpired": K.DEPENDENCY,
+    "requesttimetooskewed": K.DEPENDENCY,
 }
 # What the model itself answered to Bedrock, inside ModelErrorException and ModelStreamErrorException.
 BY_ORIGINAL: dict[int, FailureKind] = {
@@ -63,6 +65,7 @@ BY_ORIGINAL: dict[int, FailureKind] = {
 # What is wrong with a request that did not validate, or which model a key has no access to.
 BY_WORDS: tuple[tuple[str, FailureKind], ...] = (
     (r"payment instrument|INVALID_PAYMENT", K.MONEY),
+    (r"^signature (?:expired|not yet current):", K.DEPENDENCY),  # the clock again
     (
         (
             r"input is too long|prompt is too long|too many input tokens|expected maxLength: \d+, actual"

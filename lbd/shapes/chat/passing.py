@@ -24,7 +24,7 @@ from lbd.shapes.chat.foreign import without_foreign
 from lbd.shapes.chat.plain import cut, plain_error, typed
 from lbd.shapes.chat.usage import UsageFields
 from lbd.shapes.loose import UNREADABLE
-from lbd.shapes.wire import Facts
+from lbd.shapes.wire import NOTHING, Facts
 
 CAPABILITIES = frozenset(
     {
@@ -49,6 +49,17 @@ CAPABILITIES = frozenset(
 )
 
 _WITH_USAGE = b'{"include_usage":true}'
+# The members of a message that say something.
+_SAYING = (
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "refusal",
+    "tool_calls",
+    "function_call",
+    "audio",
+)
 
 
 def encode(body: Body, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
@@ -99,6 +110,13 @@ class _UnaryChoice(msgspec.Struct):
     def says(self) -> bool:
         return bytes(memoryview(self.message)[:1]) == b"{" or bytes(memoryview(self.text)[:1]) == b'"'
 
+    @property
+    def empty(self) -> bool:
+        try:
+            return _empty(*(loose.value(bytes(told) or b"null") for told in (self.message, self.text)))
+        except UNREADABLE:
+            return False
+
 
 class _Unary(msgspec.Struct):
     choices: list[_UnaryChoice] | None = None
@@ -118,6 +136,10 @@ class _OddChoice(msgspec.Struct):
     def says(self) -> bool:
         return isinstance(self.message, dict) or isinstance(self.text, str)
 
+    @property
+    def empty(self) -> bool:
+        return _empty(self.message, self.text)
+
 
 class _OddUnary(msgspec.Struct):
     choices: list[_OddChoice] | None = None
@@ -125,6 +147,11 @@ class _OddUnary(msgspec.Struct):
     model: str | None = None
     error: object = None
     error_type: object = None
+
+
+def _empty(message: object, text: object) -> bool:
+    """Tell whether nothing is said in a choice."""
+    return not text and not any(map(loose.members(message).get, _SAYING))
 
 
 _decode_unary = msgspec.json.Decoder(_Unary).decode
@@ -151,20 +178,23 @@ def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
         if error is not None:
             return Facts(failure=in_band(error))
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer has no choices", status=200))
-    silent = False
+    silent, nothing = False, True
     for choice in answer.choices:
         failure = cut(choice.finish_reason, choice.error)
         if failure is not None:
             return Facts(failure=failure)
         silent = silent or not choice.says
+        nothing = nothing and not choice.finish_reason and choice.empty
     if silent:
         return Facts(failure=Failure(FailureKind.BAD_BODY, "a choice of the answer has no message", status=200))
+    if nothing:
+        return Facts(failure=Failure(FailureKind.BAD_BODY, NOTHING, status=200))
     return Facts(answer.usage.usage() if answer.usage else None, answer.model)
 
 
 def quota(headers: Mapping[str, str], wall: WallTime) -> tuple[QuotaReading, ...]:
     """Read ``x-ratelimit-*`` headers."""
-    return limits.readings(headers.items(), "x-ratelimit", wall)
+    return limits.readings(headers, "x-ratelimit", wall)
 
 
 class _Listed(msgspec.Struct):

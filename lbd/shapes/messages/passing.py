@@ -19,7 +19,7 @@ from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.messages.usage import UsageFields
-from lbd.shapes.wire import Facts
+from lbd.shapes.wire import NOTHING, Facts
 
 FAMILY = "anthropic"
 VERSION = "2023-06-01"
@@ -159,6 +159,7 @@ class _Message(msgspec.Struct):
     type: Any = None
     model: Any = None
     content: list[Any] | None = None
+    stop_reason: Any = None
     usage: UsageFields | None = None
     error: Any = None
 
@@ -180,10 +181,12 @@ def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
         if error is not None:
             return Facts(failure=in_band(error))
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer has no content", status=200))
+    if not message.content and not message.stop_reason:
+        return Facts(failure=Failure(FailureKind.BAD_BODY, NOTHING, status=200))
     usage = None if message.usage is None else message.usage.usage()
     return Facts(usage, message.model if isinstance(message.model, str) else None)
 
 
 def quota(fields: Mapping[str, str], wall: WallTime) -> tuple[QuotaReading, ...]:
     """Read ``anthropic-ratelimit-*`` headers."""
-    return limits.readings(fields.items(), "anthropic-ratelimit", wall)
+    return limits.readings(fields, "anthropic-ratelimit", wall)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbd.batch.shelf import Shelf
-from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_SINGLE, SETTLE, Batches
+from lbd.loops.batch import AT_ONCE, GRACE, OPEN, OPEN_SINGLE, SETTLE, SWEEP_EVERY, Batches
 from lbd.loops.errand import Answer
 from lbd.model.batch import Batch, Fate, Status
 from lbd.model.outcome import Usage
@@ -863,3 +863,20 @@ def test_what_its_headers_wished_goes_with_a_request() -> None:
         assert w.provider.wishes == [wishes, {}]
 
     play(test)
+
+
+def test_files_go_on_being_swept_after_a_clock_that_was_far_ahead() -> None:
+    """Not only when the time has come that it told: their room would be used up by then."""
+
+    async def main(env: VirtualEnv) -> None:
+        w = await World(env).start()
+        env._epoch += 365 * 86400
+        await env.sleep(2 * SWEEP_EVERY)
+        env._epoch -= 365 * 86400
+        file = await w.shelf.add("c", "in", b"{}", keep_s=3600)
+        await env.sleep(3600 + 2 * SWEEP_EVERY)
+        assert file.id not in w.shelf.files
+        await w.kill()
+        assert not w.crashes
+
+    run(main)

@@ -102,7 +102,7 @@ async def test_a_wait_is_read_in_seconds_or_as_a_date(receiver: tuple[Receiver, 
     made, to = receiver
     made.status = 503
     for told, expected in (("7", 7.0), ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0), ("soon", None)):
-        made.headers = {"Retry-After": told}
+        made.headers = {"Retry-After": told, "Date": "Tue, 14 Nov 2023 22:13:20 GMT"}
         assert (await export(to, b"x", WALL, 5.0)).wait_s == expected
 
 

@@ -219,7 +219,7 @@ def test_openai_limits_are_read() -> None:
         "x-ratelimit-reset-tokens": "6m0s",
         "x-request-id": "req_1",
     }
-    assert limits.readings(headers.items(), "x-ratelimit", WALL) == (
+    assert limits.readings(headers, "x-ratelimit", WALL) == (
         QuotaReading("requests", 10_000, 9_999, 0.006),
         QuotaReading("tokens", 2_000_000, 1_999, 360.0),
     )
@@ -236,7 +236,7 @@ def test_anthropic_limits_are_read() -> None:
         "anthropic-ratelimit-input-tokens-reset": "2023-11-14T22:14:20Z",
         "anthropic-organization-id": "x",
     }
-    assert limits.readings(headers.items(), "anthropic-ratelimit", WALL) == (
+    assert limits.readings(headers, "anthropic-ratelimit", WALL) == (
         QuotaReading("input_tokens", 40_000, 0, 60.0, fixed=True),
         QuotaReading("requests", 50, 49, 30.0, fixed=True),
     )
@@ -261,6 +261,7 @@ def test_anthropic_limits_are_read() -> None:
         ({"x-ratelimit-remaining-tokens": "many"}, ()),
         ({"x-ratelimit-remaining-tokens": "nan"}, ()),
         ({"x-ratelimit-remaining-tokens": "inf"}, ()),
+        ({"x-ratelimit-remaining-tokens": "1e300"}, ()),  # what no database takes
         (
             {"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "soon"},
             (QuotaReading("tokens", None, 5, None),),
@@ -272,14 +273,14 @@ def test_anthropic_limits_are_read() -> None:
 )
 def test_a_limit_is_left_out_where_it_says_nothing(headers: dict[str, str], found: tuple[QuotaReading, ...]) -> None:
     """Azure was seen to send -1: taken for none left it would close the provider."""
-    assert limits.readings(headers.items(), "x-ratelimit", WALL) == found
+    assert limits.readings(headers, "x-ratelimit", WALL) == found
 
 
 @pytest.mark.parametrize("text", ["999999h", "400d", "9e13", "2199-01-01T00:00:00Z", str(WALL + 1e9)])
 def test_no_limit_comes_back_later_than_in_a_day(text: str) -> None:
     """What a header says wrong would shut the deployment for years, also after a restart."""
     headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": text}
-    (reading,) = limits.readings(headers.items(), "x-ratelimit", WALL)
+    (reading,) = limits.readings(headers, "x-ratelimit", WALL)
     assert reading.reset_s == LONGEST_WAIT
 
 
@@ -298,7 +299,7 @@ header_values = st.one_of(
 @given(st.dictionaries(header_names, header_values, max_size=6), header_values, header_values, st.text(max_size=30))
 def test_junk_raises_nothing_and_gives_sane_numbers(headers: dict[str, str], ms: str, after: str, words: str) -> None:
     """Headers are foreign text: a wait is finite and not negative, a count is not negative."""
-    for reading in limits.readings(headers.items(), "x-ratelimit", WALL):
+    for reading in limits.readings(headers, "x-ratelimit", WALL):
         assert reading.remaining >= 0
         assert reading.limit is None or reading.limit >= 0
         assert reading.reset_s is None or 0 <= reading.reset_s <= LONGEST_WAIT
@@ -318,3 +319,31 @@ def test_a_long_message_is_searched_once() -> None:
         limits.retry_after_s({}, WALL, "try again in " + part * (256_000 // len(part)) + "x")
         limits.retry_after_s({}, WALL, part * (256_000 // len(part)))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("out_by", [-86_400, -600, -6, 6, 3600, 86_400, 400 * 86_400])
+def test_points_of_time_count_by_the_clock_of_who_names_them(out_by: int, zone: str) -> None:
+    """This host's may be wrong: a wait of 30 s must not become an hour, nor none at all."""
+    said = {"date": format_datetime(NOW, usegmt=True)}
+    later = NOW + timedelta(seconds=30)
+    for text in (format_datetime(later, usegmt=True), str(int(WALL + 30))):
+        assert limits.retry_after_s({**said, "retry-after": text}, WALL + out_by) == 30.0
+    for text in (later.isoformat(), str(int(WALL + 30) * 1000)):
+        headers = {**said, "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": text}
+        (reading,) = limits.readings(headers, "x-ratelimit", WALL + out_by)
+        assert (reading.reset_s, reading.fixed) == (30.0, True)
+
+
+@pytest.mark.parametrize("date", ["", "now", "Tue, 14 Nov 2023 22:13:18 GMT", "Tue, 99 Nov 2023 22:13:18 GMT"])
+def test_a_date_that_says_nothing_new_changes_nothing(date: str) -> None:
+    """It has whole seconds only, and the answer was on its way for a while: the finer clock counts."""
+    later = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
+    assert limits.retry_after_s({"date": date, "retry-after": later}, WALL + 0.5) == 29.5
+
+
+def test_durations_do_not_mind_any_clock() -> None:
+    """They count from now."""
+    said = {"date": format_datetime(NOW - timedelta(days=1), usegmt=True), "retry-after": "7"}
+    assert limits.retry_after_s(said, WALL) == 7.0
+    headers = {**said, "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}
+    assert limits.readings(headers, "x-ratelimit", WALL)[0].reset_s == 360.0

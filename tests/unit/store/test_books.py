@@ -338,6 +338,6 @@ async def test_nothing_is_opened_before_it_is_needed_nor_after_the_end(path: Pat
 
 def test_the_ledger_lies_beside_the_store() -> None:
     """In a file of its own; where the store is in memory, it is too."""
-    assert make("sqlite:///var/lib/lbd/state.db")._path == Path("/var/lib/lbd/state.ledger.db")
-    assert make("sqlite:///var/lib/lbd/state")._path == Path("/var/lib/lbd/state.ledger.db")
-    assert make("memory:")._path is None
+    assert make("sqlite:///var/lib/lbd/state.db")._file.path == Path("/var/lib/lbd/state.ledger.db")
+    assert make("sqlite:///var/lib/lbd/state")._file.path == Path("/var/lib/lbd/state.ledger.db")
+    assert make("memory:")._file.path is None

@@ -190,7 +190,7 @@ async def test_all_work_is_done_in_one_thread_of_its_own(path: Path, store: Sqli
 
 def test_the_url_holds_an_absolute_path(tmp_path: Path) -> None:
     """sqlite:///absolute/path, and nothing else."""
-    assert make("sqlite:///var/lib/lbd/state.db")._path == Path("/var/lib/lbd/state.db")
+    assert make("sqlite:///var/lib/lbd/state.db")._file.path == Path("/var/lib/lbd/state.db")
     for url in ("sqlite://relative.db", "sqlite:/x.db", "/x.db", "sqlite:"):
         with pytest.raises(ValueError, match="sqlite:///absolute/path"):
             make(url)

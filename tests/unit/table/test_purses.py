@@ -194,10 +194,47 @@ def test_a_clock_that_goes_back_opens_no_new_window() -> None:
     purses, _ = made(spec())
     purses.report(WALL + DAY)
     purses.granted(purses.due(WALL + DAY))
-    purses.settle(hold(purses, USD // 100, WALL), USD // 100)
-    assert stand(purses, WALL) == stand(purses, WALL + DAY) == {"client/day": (0.01, 0, 9.99)}
+    purses.settle(hold(purses, USD // 200, WALL), USD // 200)
+    assert stand(purses, WALL) == stand(purses, WALL + DAY) == {"client/day": (0.005, 0, 9.995)}
     (row,) = purses.report(WALL)
     assert row["resets_in_s"] == 2 * DAY - WALL % DAY
+
+
+def test_a_clock_that_was_far_ahead_shuts_no_budget_until_then() -> None:
+    """What was spent meanwhile counts now, also where lbd was killed before the clock was set right."""
+    purses, _ = made(spec(), granted=False)
+    year = WALL + 365 * DAY
+    assert short(purses, 4 * USD).dry
+    purses.granted(purses.due(WALL))
+    purses.settle(hold(purses, 4 * USD), 4 * USD)
+    assert short(purses, 3 * USD, year).dry
+    written = purses.due(year)
+    purses.granted(written)
+    held = hold(purses, 3 * USD, year)
+    (row,) = purses.report(WALL)
+    assert (row["spent_usd"], row["reserved_usd"]) == (7, 0), "what is under way counts as spent"
+    assert row["resets_in_s"] == DAY - WALL % DAY
+    purses.settle(held, 0)
+    assert stand(purses, WALL + DAY) == {"client/day": (0, 0, 10)}
+    again, _ = made(spec(), granted=False)
+    again.restore(written, WALL)
+    assert 3 <= again.report(WALL)[0]["spent_usd"] < 3.2 and again.report(WALL)[0]["resets_in_s"] == DAY - WALL % DAY
+    assert stand(again, WALL + DAY) == {"client/day": (0, 0, 10)}
+
+
+def test_a_clock_that_is_behind_at_the_start_gives_no_budget_twice() -> None:
+    """A machine without a battery begins in the past, and learns the time later."""
+    purses, _ = made(spec(), granted=False)
+    day = int(WALL // DAY) * DAY
+    purses.restore({"client/c/day": (day, 4 * USD)}, 86400.0 * 7)
+    assert stand(purses, 86400.0 * 7) == {"client/day": (4, 0, 6)}
+    assert short(purses, 2 * USD, 86400.0 * 7).dry
+    written = purses.due(86400.0 * 7)
+    assert {window for window, _ in written.values()} == {day}, "a crash now finds it under its own time"
+    purses.granted(written)
+    purses.settle(hold(purses, 2 * USD, 86400.0 * 7), 2 * USD)
+    assert stand(purses, WALL) == {"client/day": (6, 0, 4)}
+    assert stand(purses, WALL + DAY) == {"client/day": (0, 0, 10)}
 
 
 # --- reloads and restarts -----------------------------------------------------------------------------

@@ -337,6 +337,20 @@ def test_what_is_older_than_a_day_is_dropped() -> None:
     assert saved.restore(fresh(), data, LATER, env.wall() + saved.TOO_OLD - 1)
 
 
+@pytest.mark.parametrize("days", [1.1, 4, 400])
+def test_an_order_does_not_grow_too_old(days: float) -> None:
+    """A machine that was off over a holiday, or whose clock was set, sends nobody to what is being repaired."""
+    env, owner = used()
+    row = owner.rows[0]
+    owner.order(row, AdminState.MAINT, by="anna", reason="new disks")
+    owner.weigh(row, 0.25, by="ben", reason="", for_s=saved.TOO_OLD * 2)
+    back = fresh()
+    assert not saved.restore(back, dumped(owner, env), LATER, env.wall() + saved.TOO_OLD * days)
+    assert (back.admin, back.admin_by, back.admin_until) == (AdminState.MAINT, "ben", None)
+    assert back.admin_weight == 0.25 and back.weight_until == pytest.approx(LATER + saved.TOO_OLD * (2 - days))
+    assert back.breaker == fresh().breaker and back.last_used == -math.inf, "the rest is another day's"
+
+
 def altered(data: bytes, **fields: Any) -> bytes:
     plain = msgspec.msgpack.decode(data)
     assert set(fields) <= set(plain)

@@ -120,6 +120,26 @@ CASES = [
     (403, "UnrecognizedClientException", "The security token included in the request is invalid.", K.AUTH),
     (403, "InvalidSignatureException", "The request signature we calculated does not match", K.AUTH),
     (403, "IncompleteSignatureException", "x", K.AUTH),
+    # of a clock that is wrong nothing may be left when it is right again; refused keys wait for a person
+    (
+        403,
+        "InvalidSignatureException",
+        "Signature expired: 20231114T220000Z is now earlier than 20231114T220820Z (20231114T221320Z - 5 min.)",
+        K.DEPENDENCY,
+    ),
+    (
+        403,
+        "InvalidSignatureException",
+        "Signature not yet current: 20231114T223000Z is still later than 20231114T221820Z (20231114T221320Z + 5 min.)",
+        K.DEPENDENCY,
+    ),
+    (400, "RequestExpired", "Request has expired.", K.DEPENDENCY),
+    (
+        403,
+        "RequestTimeTooSkewed",
+        "The difference between the request time and the current time is too large.",
+        K.DEPENDENCY,
+    ),
     (403, "MissingAuthenticationTokenException", "Missing Authentication Token", K.AUTH),
 ]
 
