@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from lbd.model.failure import Failure, FailureKind, LbdError
+from lbd.shapes import loose
 
 _KINDS = {
     str: "a string",
@@ -44,7 +43,7 @@ def below(at: str, name: str) -> str:
 def encoded(value: object, at: str = "") -> bytes:
     """Return what came of a client as JSON again. It reads deeper nesting than it writes."""
     try:
-        return orjson.dumps(value)
+        return loose.written(value)
     except TypeError:
         raise bad(at, "is nested too deep") from None
 

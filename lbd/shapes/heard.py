@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-
-import orjson
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Piece
@@ -15,10 +13,10 @@ from lbd.shapes.following import Following
 from lbd.shapes.held import HeldStream
 
 
-def loads(data: bytes) -> dict[str, Any]:
+def loads(data: bytes, read: Callable[[bytes], Any] = loose.value) -> dict[str, Any]:
     """Return what a watch has read before. Raises LbdError for what is nested deeper than can be followed."""
     try:
-        out: dict[str, Any] = loose.value(data)
+        out: dict[str, Any] = read(data)
     except loose.UNREADABLE as e:
         raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer cannot be read: {e}", status=200)) from None
     return out
@@ -27,7 +25,7 @@ def loads(data: bytes) -> dict[str, Any]:
 def arguments(given: dict[str, Any]) -> str:
     """Return the arguments of a call as JSON again, which reads deeper nesting than it writes. Raises LbdError."""
     try:
-        return orjson.dumps(given).decode()
+        return loose.written(given).decode()
     except TypeError:
         why = "the arguments of a tool call are nested too deep"
         raise LbdError(Failure(FailureKind.BAD_BODY, why, status=200)) from None
@@ -72,10 +70,14 @@ class WatchedListener(Following, ABC):
         try:
             for frame in sse.frames(block) if block and self._failure is None else ():
                 if frame.data is not None and frame.data.strip() != b"[DONE]":
-                    out += self._event(loads(frame.data))
+                    out += self._event(self._load(frame.data))
         except LbdError as e:  # what came before it was good
             self._failure = e.failure
         return out
+
+    def _load(self, data: bytes) -> dict[str, Any]:
+        """Return an event's data as an object. Raises LbdError."""
+        return loads(data)
 
     @abstractmethod
     def _event(self, event: dict[str, Any]) -> Iterable[Piece]:

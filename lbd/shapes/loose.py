@@ -69,6 +69,38 @@ def value(data: bytes) -> Any:
         return sound(loads(data))
 
 
+def exact(data: bytes | str) -> Any:
+    """Return JSON, strictly read, integers of more than 64 bits as they are: orjson makes floats of them.
+
+    Amounts of money and ids stand so in the arguments of tools. Raises ValueError.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, RecursionError) as e:
+        raise ValueError(str(e)) from None
+
+
+def precise(data: bytes) -> Any:
+    """Return JSON as ``value`` does, integers as ``exact`` does where it can be read so."""
+    try:
+        return exact(data)
+    except ValueError:
+        return value(data)
+
+
+def written(value: object) -> bytes:
+    """Return a value as JSON, integers of any length in it. Raises TypeError for what cannot be written."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        try:
+            out = msgspec.json.encode(value)
+            orjson.dumps(orjson.loads(out))  # no deeper than else
+        except (ValueError, RecursionError, msgspec.MsgspecError) as e:
+            raise TypeError(str(e)) from None
+        return out
+
+
 def reader(kind: type[T]) -> Callable[[bytes], T]:
     """Return what reads JSON as a ``kind``, strictly where that can be. It raises what ``UNREADABLE`` names."""
     strict = msgspec.json.Decoder(kind).decode

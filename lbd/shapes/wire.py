@@ -17,6 +17,8 @@ from lbd.model.units import WallTime
 from lbd.ports import Headers
 from lbd.shapes import loose
 
+NOTHING = "the answer says nothing, nor why it ended"  # some servers answer so when their model did not
+
 
 class Facts(msgspec.Struct, frozen=True):
     """What lbd reads out of a whole (unary) answer. ``failure``: an error in spite of a good status.

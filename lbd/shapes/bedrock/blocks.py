@@ -6,10 +6,8 @@ import hashlib
 import re
 from typing import Any
 
-import orjson
-
 from lbd.model.messages import Call, Media, Part, Refusal, Result, Text, Thinking, Turn
-from lbd.shapes import dig, tokens
+from lbd.shapes import dig, loose, tokens
 from lbd.shapes.bedrock import models
 
 CACHE_POINT = {"cachePoint": {"type": "default"}}
@@ -138,8 +136,8 @@ def _given(call: Call) -> dict[str, Any]:
     if not call.arguments.strip():
         return {}
     try:
-        given = orjson.loads(call.arguments)
-    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        given = loose.exact(call.arguments)
+    except ValueError:
         given = None
     if not isinstance(given, dict):
         raise dig.unsupported("/messages", f"the arguments of call {call.id[:80]!r} are no JSON object")

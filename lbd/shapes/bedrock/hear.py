@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
-
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Reason, Said, Thought, Token, Used
 from lbd.model.outcome import Usage
@@ -17,8 +15,10 @@ from lbd.shapes import loose, tokens
 from lbd.shapes.bedrock import errors, models
 from lbd.shapes.bedrock.frames import Framer, Message
 from lbd.shapes.chat.usage import count
+from lbd.shapes.heard import arguments
 from lbd.shapes.loose import items, members, string
 from lbd.shapes.messages.hear import REASONS as CLAUDES
+from lbd.shapes.wire import NOTHING
 
 REASONS = CLAUDES | {"guardrail_intervened": Reason.FILTER, "content_filtered": Reason.FILTER}
 # The model wrote what is neither text nor a call: another try may do better.
@@ -74,7 +74,7 @@ class _Reader:
         if use:
             yield from self.call(index, use)
             if use.get("input"):
-                yield from self.argued(index, orjson.dumps(use["input"]).decode())
+                yield from self.argued(index, arguments(use["input"]))
         thought = members(block.get("reasoningContent"))
         yield from self.thought(members(thought.get("reasoningText")) | thought)
         for part in items(members(block.get("citationsContent")).get("content")):
@@ -184,7 +184,7 @@ class ConverseListener:
 def read(body: bytes, model: str) -> list[Piece]:
     """Return the pieces of a unary answer. Raises LbdError."""
     try:
-        told = members(loose.value(body))
+        told = members(loose.precise(body))
     except loose.UNREADABLE as e:
         raise LbdError(Failure(FailureKind.BAD_BODY, f"the answer is not a message: {e}", status=200)) from e
     content = members(members(told.get("output")).get("message")).get("content")
@@ -196,7 +196,7 @@ def read(body: bytes, model: str) -> list[Piece]:
     for index, block in enumerate(content):
         out += reader.block(index, members(block))
     if not content and not told.get("stopReason"):
-        raise LbdError(Failure(FailureKind.BAD_BODY, "the answer says nothing, nor why it ended", status=200))
+        raise LbdError(Failure(FailureKind.BAD_BODY, NOTHING, status=200))
     out.append(_finished(told))
     usage = usage_of(told.get("usage"))
     return out if usage is None else [*out, Used(usage)]

@@ -20,6 +20,7 @@ from lbd.model.messages import (
 )
 from lbd.shapes import loose, tokens
 from lbd.shapes.chat import passing, usage
+from lbd.shapes.chat.halves import Halves
 from lbd.shapes.chat.stream import ChatWatch
 from lbd.shapes.heard import WatchedListener, arguments, loads
 from lbd.shapes.loose import string
@@ -149,6 +150,10 @@ class ChatListener(WatchedListener):
     def __init__(self, _model: str, choices: int) -> None:
         super().__init__(ChatWatch(choices, False, wants_usage=True))
         self._reader = _Reader()
+        self._halves = Halves()
+
+    def _load(self, data: bytes) -> dict[str, Any]:
+        return loads(data, self._halves.read)
 
     def _event(self, chunk: dict[str, Any]) -> Iterable[Piece]:
         yield from self._reader.begin(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import orjson
@@ -63,11 +64,11 @@ _KNOWN = _HINTS | {
 }
 
 
-def decode(raw: bytes) -> dict[str, Any]:
-    """Return a request body as an object. Raises LbdError."""
+def decode(raw: bytes, strict: Callable[[bytes], Any] = orjson.loads) -> dict[str, Any]:
+    """Return a request body as an object. ``strict``: reads what is in order. Raises LbdError."""
     try:
-        return dig.members(orjson.loads(raw), "")
-    except orjson.JSONDecodeError:
+        return dig.members(strict(raw), "")
+    except ValueError:
         pass
     try:
         return dig.members(loose.sound(loose.loads(raw)), "")

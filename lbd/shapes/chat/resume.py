@@ -194,7 +194,7 @@ def _speaker(
     head: Begin, told: Sequence[Told], choices: frozenset[int], names: Sequence[str], wants_usage: bool, asked: bytes
 ) -> ChatSpeaker:
     """Return a speaker that has said all this."""
-    speaker = ChatSpeaker(wants_usage, asked, thoughts=names)
+    speaker = ChatSpeaker(wants_usage, asked, thoughts=names, side_by_side=True)
     speaker.say((head, *told))
     silent = choices - {piece.choice for piece in told}
     speaker.say(Said("", number) for number in silent)  # whose role was told, and nothing else

@@ -74,14 +74,17 @@ class _Speaking:
         self.thoughts: list[str] = []  # since the last token: a token is only good with the words that it signs
         self.details = 0
         self.called = self.finished = False
-        self.unargued: int | None = None  # a call that has no arguments so far
+        self.unargued: dict[int, None] = {}  # calls that have no arguments so far
+        self.ended: set[int] = set()  # those that were told to have none
 
     def call(self, piece: Calling | Argued) -> dict[str, Any]:
         if isinstance(piece, Calling):
-            self.called, self.unargued = True, piece.index
+            self.called, self.unargued[piece.index] = True, None
             return _call(piece.id, piece.name, "", piece.token)
-        if self.unargued == piece.index:
-            self.unargued = None
+        self.unargued.pop(piece.index, None)
+        if piece.index in self.ended and piece.arguments.strip():
+            why = "the arguments of a tool call go on behind their end"
+            raise LbdError(Failure(FailureKind.BAD_BODY, why, status=200))
         return {"function": {"arguments": piece.arguments}}
 
     def detail(self, piece: Thought, token: Token) -> dict[str, Any]:
@@ -90,12 +93,21 @@ class _Speaking:
 
 
 class ChatSpeaker:
-    """See :class:`lbd.shapes.dialect.Speaker`: one id, the role once, the usage last, one end mark."""
+    """See :class:`lbd.shapes.dialect.Speaker`: one id, the role once, the usage last, one end mark.
+
+    ``side_by_side``: arguments may come for a call when the next has begun; elsewhere it has ended then.
+    """
 
     def __init__(
-        self, wants_usage: bool, _asked: bytes = b"", *, thoughts: Sequence[str] = ("reasoning_content",)
+        self,
+        wants_usage: bool,
+        _asked: bytes = b"",
+        *,
+        thoughts: Sequence[str] = ("reasoning_content",),
+        side_by_side: bool = False,
     ) -> None:
         self._wants_usage = wants_usage
+        self._side_by_side = side_by_side
         self._thoughts = thoughts  # the members that thoughts stand in
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Speaking] = {}
@@ -114,13 +126,15 @@ class ChatSpeaker:
         return b"".join(out)
 
     def _piece(self, piece: Said | Thought | Refused | Calling | Argued | Finished) -> Iterable[bytes]:
-        """Yield the chunk of a piece, behind the arguments of a call that has ended without any."""
+        """Yield the chunk of a piece, behind the arguments of calls that have ended without any."""
         state = self._choices.get(piece.choice)
         if state is not None:
             if isinstance(piece, Finished) and state.finished:
                 return
-            if state.unargued is not None and isinstance(piece, Calling | Finished):
-                yield self._choice(Argued(state.unargued, NO_ARGUMENTS, piece.choice))
+            if isinstance(piece, Finished) or (isinstance(piece, Calling) and not self._side_by_side):
+                for index in list(state.unargued):
+                    yield self._choice(Argued(index, NO_ARGUMENTS, piece.choice))
+                    state.ended.add(index)
         yield self._choice(piece)
 
     def _choice(self, piece: Said | Thought | Refused | Calling | Argued | Finished) -> bytes:

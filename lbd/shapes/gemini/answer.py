@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from msgspec.structs import replace
 
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Argued, Begin, Calling, Finished, Piece, Reason, Said, Thought, Token, Used
 from lbd.model.outcome import Usage
-from lbd.shapes import tokens
+from lbd.shapes import loose, tokens
 from lbd.shapes.gather import NO_ARGUMENTS
 from lbd.shapes.gemini import finish
 from lbd.shapes.gemini.errors import in_band
@@ -159,7 +158,7 @@ def _arguments(args: object) -> str:
         return NO_ARGUMENTS
     try:
         if isinstance(args, dict):
-            return orjson.dumps(args).decode()
+            return loose.written(args).decode()
     except TypeError:  # nested deeper than can be written
         pass
     raise LbdError(Failure(FailureKind.BAD_BODY, "the arguments of a call cannot be read", status=200))

@@ -18,14 +18,16 @@ from lbd.shapes.chat.plain import BARE, any_error, plain_error
 from lbd.shapes.gemini.answer import Reader
 from lbd.shapes.gemini.errors import in_band
 from lbd.shapes.loose import UNREADABLE
+from lbd.shapes.wire import NOTHING
 
+_CALL = b'"functionCall"'
 _DONE = b"[DONE]"  # not Google's, but servers that speak like it may end like others
 
 
 def _read(payload: bytes) -> dict[str, Any]:
     """Return an event or an answer as an object. Raises LbdError."""
     try:
-        found = loose.value(payload)
+        found = (loose.precise if _CALL in payload else loose.value)(payload)
     except UNREADABLE as e:
         raise LbdError(Failure(FailureKind.BAD_BODY, f"what came is not JSON: {e}", status=200)) from None
     if isinstance(found, list) and found and isinstance(found[0], dict):
@@ -139,5 +141,5 @@ def read(body: bytes, _model: str) -> list[Piece]:
             raise LbdError(in_band(error))
         raise LbdError(Failure(FailureKind.BAD_BODY, "the answer has no candidates", status=200))
     if not reader.finished and all(isinstance(piece, Begin) for piece in out):
-        raise LbdError(Failure(FailureKind.BAD_BODY, "the answer says nothing, nor why it ended", status=200))
+        raise LbdError(Failure(FailureKind.BAD_BODY, NOTHING, status=200))
     return [*out, *reader.ends()]

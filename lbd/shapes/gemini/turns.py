@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from lbd.model.messages import Call, Media, Part, Prompt, Refusal, Result, Text, Thinking, Turn
-from lbd.shapes import dig, tokens
+from lbd.shapes import dig, loose, tokens
 from lbd.shapes.gemini import models
 
 FAMILY = "gemini"
@@ -89,8 +87,8 @@ def _attach(parts: list[dict[str, Any]], own: str) -> None:
 
 def _call(call: Call, new: bool) -> dict[str, Any]:
     try:
-        args = orjson.loads(call.arguments) if call.arguments.strip() else {}
-    except orjson.JSONDecodeError:
+        args = loose.exact(call.arguments) if call.arguments.strip() else {}
+    except ValueError:
         args = None
     if not isinstance(args, dict):
         raise dig.bad(_AT, f"the arguments of the call {call.id!r} are not a JSON object")

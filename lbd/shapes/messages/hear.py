@@ -106,7 +106,7 @@ def read(body: bytes, _model: str) -> list[Piece]:
     facts = passing.facts(body)
     if facts.failure is not None:
         raise LbdError(facts.failure)
-    message, reader = loads(body.removeprefix(loose.BOM)), _Reader()
+    message, reader = loads(body.removeprefix(loose.BOM), loose.precise), _Reader()
     out = list(reader.begin(message))
     for index, block in enumerate(message["content"]):
         if isinstance(block, dict):

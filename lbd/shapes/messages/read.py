@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from lbd.model.failure import Failure, FailureKind, LbdError
 from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Token, Tool, Turn
-from lbd.shapes import dig, tokens
+from lbd.shapes import dig, loose, tokens
 from lbd.shapes.chat.read import decode
 from lbd.shapes.chat.turns import joined
 from lbd.shapes.messages import errors
@@ -32,6 +34,7 @@ _KNOWN = _HINTS | {
     "top_k",
     "top_p",
 }
+_CALL = b'"tool_use"'
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
@@ -48,7 +51,7 @@ def _unthreaded(body: dict[str, Any]) -> None:
 
 def read(raw: bytes) -> Prompt:
     """Return what a request asks. Raises LbdError, with the place of what is wrong in it."""
-    body = decode(raw)
+    body = decode(raw, loose.exact if _CALL in raw else orjson.loads)
     _unthreaded(body)
     dig.only(body, _KNOWN, "", body)
     names: dict[str, str] = {}

@@ -13,6 +13,7 @@ from typing import Any
 from lbd.model.messages import Argued, Calling, Finished, Piece, Reason, Said, Thought
 from lbd.shapes import tokens
 from lbd.shapes.chat.resume import chunks
+from lbd.shapes.gather import NO_ARGUMENTS
 from lbd.shapes.heard import arguments
 from lbd.shapes.loose import string
 from lbd.shapes.messages.hear import FAMILY, REASONS
@@ -45,6 +46,8 @@ class _Reader:
         elif kind == "content_block_stop":
             if self.open is Thought and not self._thoughts and self._strict:
                 raise CannotSplice("thoughts that are hidden")
+            if isinstance(self.open, int) and not "".join(self.arguments).strip():  # as other shapes say it
+                yield Argued(self.open, NO_ARGUMENTS)
             self.open = None
         elif kind == "message_delta":
             delta = _members(event.get("delta"))

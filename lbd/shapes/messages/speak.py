@@ -247,7 +247,7 @@ def whole(answer: Answer) -> bytes:
                 content.append({"type": "text", "text": part.text})
     begin = Begin(answer.id, answer.model)
     try:
-        return orjson.dumps(_message(begin, content, _WORDS[choice.reason], choice.stop, answer.usage))
+        return loose.written(_message(begin, content, _WORDS[choice.reason], choice.stop, answer.usage))
     except TypeError:
         raise _bad("the arguments of a tool call are nested too deep") from None
 
@@ -257,8 +257,8 @@ def _given(arguments: str, reason: Reason) -> dict[str, Any]:
     if not arguments.strip():
         return {}
     try:
-        given = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
+        given = loose.exact(arguments)
+    except ValueError:
         try:
             given = loose.sound(loose.loads(arguments.encode()))
         except loose.UNREADABLE:

@@ -6,10 +6,8 @@ import base64
 import re
 from typing import Any
 
-import orjson
-
 from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Tool, Turn
-from lbd.shapes import dig, hints, tokens
+from lbd.shapes import dig, hints, loose, tokens
 
 FAMILY = "anthropic"
 # The API demands a bound where clients of other shapes need none: what a model gives at most, as far as it is known.
@@ -136,8 +134,8 @@ def _input(arguments: str) -> dict[str, Any]:
     if not arguments.strip():
         return {}
     try:
-        return dig.members(orjson.loads(arguments), "/messages")
-    except orjson.JSONDecodeError as e:
+        return dig.members(loose.exact(arguments), "/messages")
+    except ValueError as e:
         raise dig.bad("/messages", f"the arguments of a tool call are not JSON: {e}") from None
 
 

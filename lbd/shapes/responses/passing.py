@@ -17,7 +17,7 @@ from lbd.shapes.chat.errors import in_band
 from lbd.shapes.chat.plain import plain_error
 from lbd.shapes.loose import UNREADABLE
 from lbd.shapes.responses import items, usage
-from lbd.shapes.wire import Facts
+from lbd.shapes.wire import NOTHING, Facts
 
 FAMILY = "openai"
 CAPABILITIES = frozenset(
@@ -119,4 +119,6 @@ def facts(body: bytes, _wall: WallTime = 0.0) -> Facts:
         return Facts(failure=Failure(FailureKind.BAD_BODY, "the answer has no output", status=200))
     if found.status in UNFINISHED:
         return Facts(failure=Failure(FailureKind.BAD_BODY, f"the answer is still {found.status}", status=200))
+    if not found.output and not found.status:
+        return Facts(failure=Failure(FailureKind.BAD_BODY, NOTHING, status=200))
     return Facts(usage.read(found.usage), found.model if isinstance(found.model, str) else None)

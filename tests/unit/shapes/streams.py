@@ -132,6 +132,22 @@ VLLM_TOOLS = b"".join(
         DONE,
     ]
 )
+SIDE_BY_SIDE = b"".join(
+    [
+        ROLE,
+        *(
+            chunk({"tool_calls": [{"index": i, "id": f"call_{i}", "type": "function", "function": function}]})
+            for i, function in enumerate(({"name": "f", "arguments": ""}, {"name": "g"}))
+        ),
+        calls(1, arguments='{"b":'),
+        calls(0, arguments='{"a": 1'),
+        calls(1, arguments=" 2}"),
+        calls(0, arguments="}"),
+        chunk(finish="tool_calls"),
+        USAGE_EVENT,
+        DONE,
+    ]
+)
 LLAMACPP = b"".join(
     [
         ROLE,
@@ -170,6 +186,7 @@ TRANSCRIPTS: dict[str, bytes] = {
     "azure": AZURE,
     "openrouter": OPENROUTER,
     "vllm tools": VLLM_TOOLS,
+    "calls side by side": SIDE_BY_SIDE,
     "llama.cpp": LLAMACPP,
     "refusal": REFUSAL,
     "two choices": TWO,

@@ -483,3 +483,69 @@ def test_natively_only_its_own_tokens_go_back_to_anthropic(mint: str) -> None:
     sent = native.encode(Body("anthropic.messages", raw, Head("m")), DeploymentSpec("p/m", "p", "m", "m", "t"), False, False)  # fmt: skip  # noqa: E501
     assert (sent == raw) is (mint == "anthropic")
     assert (b'"sig"' in sent) is (mint == "anthropic") and b"so" in sent
+
+
+LONG = 10**21 + 1  # more than 64 bits: 1,000 ether, told in wei
+ARGS = {"wei": LONG, "less": -(2**63) - 1}
+# A call with such arguments, as providers answer with it.
+CALLED: dict[str, Any] = {
+    "anthropic": {"type": "message", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": ARGS}]},
+    "bedrock": {
+        "output": {"message": {"content": [{"toolUse": {"toolUseId": "c", "name": "f", "input": ARGS}}]}},
+        "stopReason": "tool_use",
+    },
+    "gemini": {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": ARGS}}]}}]},
+    "openai": {"choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": json.dumps(ARGS)}}]}}]},
+}
+FUNCTION = {"name": "f", "arguments": json.dumps(ARGS)}
+# The same call in a conversation, as clients send it back.
+ASKED: dict[str, Any] = {
+    "anthropic.messages": {
+        "max_tokens": 5,
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": ARGS}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "ok"}]},
+        ],
+    },
+    "openai.chat": {
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": FUNCTION}]},
+            {"role": "tool", "tool_call_id": "c", "content": "ok"},
+        ],
+    },
+    "openai.responses": {
+        "tools": [{"type": "function", "name": "f", "parameters": {}}],
+        "input": [
+            {"role": "user", "content": "hi"},
+            {"type": "function_call", "call_id": "c", **FUNCTION},
+            {"type": "function_call_output", "call_id": "c", "output": "ok"},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("provider", CALLED)
+@pytest.mark.parametrize("client", ASKED)
+def test_long_integers_in_a_calls_arguments_come_to_the_last_digit(provider: str, client: str) -> None:
+    """A float that comes near is another amount, or another id."""
+    wire = wires(PROVIDERS.load()[provider], "up")[client]
+    body = json.dumps(CALLED[provider]).encode()
+    facts = wire.facts(body, WALL)
+    assert facts.failure is None
+    asked = json.dumps({"model": "up", **ASKED[client]}).encode()
+    for told in (facts.answer or body, wire.encode(Body(client, asked, Head("up")), ROW, False, False)):
+        assert all(b"%d" % value in told for value in ARGS.values())
+
+
+@pytest.mark.parametrize("client", ASKED)
+def test_long_integers_in_a_stream_come_to_the_last_digit(client: str) -> None:
+    """Gemini streams a call's arguments as an object."""
+    wire = wires(PROVIDERS.load()["gemini"], "up")[client]
+    assert wire.watch is not None
+    watch = wire.watch(1, False, wall=WALL, asked=b"{}")
+    told = watch.feed(streams.event(CALLED["gemini"])).replace(b"\\", b"")
+    assert all(b"%d" % value in told for value in ARGS.values())

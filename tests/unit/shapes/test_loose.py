@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbd.shapes import loose
+from tests.unit.shapes.conversations import DEEP
 
 values = st.recursive(
     st.none()
@@ -106,3 +107,31 @@ def test_what_is_of_another_kind_is_nothing(told: object) -> None:
     assert loose.string(told) == (told if isinstance(told, str) else "")
     assert loose.items(told) == (told if isinstance(told, list) else [])
     assert loose.members(told) == (told if isinstance(told, dict) else {})
+
+
+@given(st.integers() | values)
+def test_integers_of_any_length_are_read_and_written_as_they_are(value: object) -> None:
+    """Elsewhere those of more than 64 bits are floats."""
+    data = json.dumps({"a": [value]}).encode()
+    for read in (loose.exact, loose.precise):
+        assert read(data) == {"a": [value]}
+    assert json.loads(loose.written({"a": [value]})) == {"a": [value]}
+
+
+@pytest.mark.parametrize("odd", [b'"\\ud83d"', b"NaN", b'"\xff"', b"[" * 5000, b"{", "\ud83d", b"9" * 5000])
+def test_what_is_out_of_order_is_not_read_exactly(odd: bytes | str) -> None:
+    """It is for a second look."""
+    with pytest.raises(ValueError, match=r"."):
+        loose.exact(odd)
+
+
+def test_the_second_look_is_taken_where_the_exact_one_cannot_be() -> None:
+    """Half a character is no reason to lose an answer."""
+    assert loose.precise(rb'{"a":"\ud83d","b":NaN}') == {"a": "\ufffd", "b": None}
+
+
+@pytest.mark.parametrize("odd", [DEEP, [DEEP, 10**30], ["\ud83d", 10**30], {"a": object()}, 10**400])
+def test_what_cannot_be_written_is_refused(odd: object) -> None:
+    """Long integers or not."""
+    with pytest.raises(TypeError):
+        loose.written(odd)

@@ -94,7 +94,7 @@ WAYS |= {
 HELD_UP = re.compile(
     r"reasoning_details|redacted|hidden|citations|new_kind|web_search_call|two texts|within the (beginning|end)"
 )
-NOTHING_TO_SAY = re.compile("redacted|citations|later|native|not shown|nothing|completions of vllm tools")
+NOTHING_TO_SAY = re.compile("redacted|citations|later|native|not shown|nothing|completions of (vllm tools|calls)")
 
 
 def watch_of(way: Way) -> Watch:
@@ -234,6 +234,42 @@ def test_another_provider_s_shape_may_go_on() -> None:
                     continue
                 assert _texts(client, shown + out) == ["Hello wörld 🌍"]
                 _one_stream(client, shown, out)
+
+
+def test_calls_without_arguments_are_the_same_in_every_shape() -> None:
+    """One says that they are an empty object, another ends their block."""
+    named = [{"index": i, "id": f"c{i}", "function": {"name": "f", "arguments": "{}"}} for i in range(2)]
+    chat = streams.ROLE + b"".join(streams.chunk({"tool_calls": [call]}) for call in named)
+    chat += streams.chunk(finish="tool_calls") + streams.USAGE_EVENT + streams.DONE
+    blocks = b"".join(transcripts.tool(i, "f") for i in range(2))
+    message = transcripts.START + blocks + transcripts.finish("tool_use") + transcripts.STOP
+    for client in ("openai.chat", "anthropic.messages", "openai.responses"):
+        first = Way(client, wires(PROVIDERS.load()["openai"], "up")[client], chat)
+        second = Way(client, wires(PROVIDERS.load()["anthropic"], "up")[client], message)
+        for one, other in ((first, second), (second, first), (second, second)):
+            sent = told(watch_of(one), one.stream)
+            went_on = 0
+            for shown in breaks(sent):
+                if not committed(one, shown):
+                    continue
+                try:
+                    out = spliced(other, shown, other.stream)
+                except CannotSplice as e:
+                    assert HELD_UP.search(str(e)), str(e)
+                    continue
+                went_on += 1
+                assert _calls(client, shown + out) == [{}, {}]
+                _one_stream(client, shown, out)
+            assert went_on
+
+
+def _calls(client: str, sent: bytes) -> list[Any]:
+    answer = fold(client, sent)
+    if client == "openai.chat":
+        return [json.loads(c["function"]["arguments"]) for c in answer["choices"][0]["message"]["tool_calls"]]
+    if client == "anthropic.messages":
+        return [b["input"] for b in answer["content"]]
+    return [json.loads(item["arguments"]) for item in answer["output"]]
 
 
 def _texts(client: str, sent: bytes) -> list[str]:

@@ -47,6 +47,7 @@ from tests.unit.shapes.amazon import (
     start,
     stop,
 )
+from tests.unit.shapes.conversations import DEEP
 from tests.unit.shapes.streams import cuts, pieces
 
 K = FailureKind
@@ -265,6 +266,13 @@ def test_what_a_tool_of_the_provider_did_is_no_call() -> None:
     stream = BEGIN + start(0, toolUse=use) + delta(0, toolUse={"input": "{}"}) + delta(1, text="x")
     assert hear([stream])[0] == [Begin("", ""), Said("x")]
     assert read(unary([{"toolUse": {**use, "input": {"a": 1}}}], "end_turn"), CLAUDE)[1:-1] == [Finished(Reason.STOP)]
+
+
+def test_arguments_that_are_nested_too_deep_are_a_failure() -> None:
+    """Not an exception of the JSON library."""
+    with pytest.raises(LbdError) as raised:
+        read(unary([{"toolUse": {"toolUseId": "c", "name": "f", "input": {"a": DEEP}}}]), CLAUDE)
+    assert raised.value.failure.kind is FailureKind.BAD_BODY
 
 
 # --- ends ------------------------------------------------------------------------------------------------

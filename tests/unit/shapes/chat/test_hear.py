@@ -20,6 +20,7 @@ from lbd.model.messages import (
     Reason,
     Refused,
     Said,
+    Text,
     Thought,
     Token,
     Used,
@@ -365,3 +366,18 @@ def test_oddities_are_read_and_what_is_too_deep_is_told() -> None:
     with pytest.raises(LbdError) as raised:
         loads(b"[" * 5000)
     assert raised.value.failure.kind is FailureKind.BAD_BODY
+
+
+@pytest.mark.parametrize("kind", [Text, Call])
+def test_a_character_whose_halves_come_in_two_events_is_whole(kind: type[Text | Call]) -> None:
+    """Servers that count text in units of UTF-16 cut it there; a client of another shape cannot join what they send."""
+    whole, parts = '{"a":"\U0001f600"}', ('{"a":"\ud83d', '\ude00"}')
+    said = [{"content": part} for part in parts]
+    begins = {"index": 0, "id": "c", "function": {"name": "f"}}
+    called = [{"tool_calls": [c]} for c in (begins, *({"index": 0, "function": {"arguments": p}} for p in parts))]
+    listener = hear.ChatListener("m", 1)
+    told: list[Piece] = []
+    for delta in said if kind is Text else called:
+        told += listener.feed(b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta}]}).encode() + b"\n\n")
+    told += listener.feed(chunk(finish="stop") + USAGE_EVENT + DONE)
+    assert gather(told).choices[0].parts == (Text(whole) if kind is Text else Call("c", "f", whole),)

@@ -191,6 +191,13 @@ def test_an_answer_is_good_whatever_its_provider_makes_of_counting(usage: object
         (b'{"choices":[{"message":{}},{"finish_reason":"stop"}]}', FailureKind.BAD_BODY),
         (b'{"choices":[{"message":"x"}]}', FailureKind.BAD_BODY),
         (b'{"choices":[{"text":null}]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{"text":"","finish_reason":null}]}', FailureKind.BAD_BODY),
+        (b'{"choices":[{"message":{}}]}', FailureKind.BAD_BODY),
+        (
+            b'{"choices":[{"message":{"content":null,"tool_calls":[]},"finish_reason":null}],"usage":{}}',
+            FailureKind.BAD_BODY,
+        ),
+        (b'{"choices":[{"message":{"content":""},"finish_reason":""}],"usage":[]}', FailureKind.BAD_BODY),
         (rb'{"choices":[{"message":null}],"model":"m\ud83d"}', FailureKind.BAD_BODY),
         (b"{}", FailureKind.BAD_BODY),
         (b'{"object":"error","message":"x","code":400}', FailureKind.STREAM_ERROR),
@@ -235,13 +242,13 @@ def test_an_answer_with_something_odd_in_it_is_an_answer(odd: bytes) -> None:
     found = answer(usage=USAGE).replace(b'"content": "x"', b'"content": ' + odd)
     assert odd in found
     assert passing.facts(found) == passing.Facts(Usage(20, 7, 16, 3), "m-2025")
-    beside = found.replace(b'"finish_reason": "stop"', b'"finish_reason": ' + odd)
+    beside = answer(usage=USAGE).replace(b'"finish_reason": "stop"', b'"finish_reason": ' + odd)
     assert passing.facts(beside).failure is None
 
 
 def test_what_is_read_of_an_odd_answer_can_be_written() -> None:
     """The model's name goes into records, an error's message to the client."""
-    assert passing.facts(rb'{"choices":[{"message":{}}],"model":"m\ud83d"}').model == "m\ufffd"
+    assert passing.facts(rb'{"choices":[{"message":{"content":"x"}}],"model":"m\ud83d"}').model == "m\ufffd"
     failure = passing.facts(rb'{"error":{"message":"no \ude00"}}').failure
     assert failure is not None and failure.message == "no \ufffd"
 
@@ -249,6 +256,25 @@ def test_what_is_read_of_an_odd_answer_can_be_written() -> None:
 def test_a_byte_order_mark_before_an_answer_is_none_of_it() -> None:
     """Servers on Windows write one."""
     assert passing.facts(b"\xef\xbb\xbf" + answer(usage=USAGE)) == passing.Facts(Usage(20, 7, 16, 3), "m-2025")
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        b'{"message":{"content":""},"finish_reason":"stop"}',
+        b'{"text":"","finish_reason":"length"}',
+        b'{"message":{"content":"x"}}',
+        b'{"message":{"content":null,"reasoning":"x"},"finish_reason":null}',
+        b'{"message":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":""}}]}}',
+        b'{"text":"x"}',
+        rb'{"message":{"content":"\ud83d"}}',
+        b'{"message":{}},{"message":{"content":"x"}}',
+    ],
+)
+@pytest.mark.parametrize("more", [b"", b',"usage":[]'])
+def test_an_answer_that_says_something_or_why_it_ended_is_one(choices: bytes, more: bytes) -> None:
+    """A model may have nothing to say, and some servers tell no reason."""
+    assert passing.facts(b'{"choices":[' + choices + b"]" + more + b"}").failure is None
 
 
 @pytest.mark.parametrize("nothing", [{}, None, "", []])

@@ -12,7 +12,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from lbd.model.failure import LbdError
+from lbd.model.failure import FailureKind, LbdError
 from lbd.model.messages import (
     Argued,
     Begin,
@@ -185,6 +185,24 @@ def test_calls_that_interleave_are_told_apart_by_their_index() -> None:
     pieces: list[Piece] = [Calling(0, "a", "f"), Calling(1, "b", "g"), Argued(1, "{}"), Argued(1, " ")]
     calls = accumulated(spoken([*pieces, Finished(Reason.CALLS)])).choices[0].message.tool_calls
     assert [(c.id, c.function.arguments) for c in calls] == [("a", "{}"), ("b", "{} ")]
+
+
+def test_arguments_behind_their_end_cannot_be_said() -> None:
+    """A client would read both as one text, which is no JSON."""
+    speaker = ChatSpeaker(False)
+    speaker.say([Calling(0, "a", "f"), Calling(1, "b", "g"), Argued(0, " ")])
+    with pytest.raises(LbdError) as raised:
+        speaker.say([Argued(0, "{}")])
+    assert raised.value.failure.kind is FailureKind.BAD_BODY
+
+
+def test_calls_may_be_written_side_by_side() -> None:
+    """Then a call has ended without arguments when the answer has."""
+    speaker = ChatSpeaker(False, side_by_side=True)
+    pieces: list[Piece] = [Calling(0, "a", "f"), Calling(1, "b", "g"), Calling(2, "c", "h"), Argued(1, "[]")]
+    pieces += [Argued(0, '{"a":1}'), Finished(Reason.CALLS)]
+    calls = accumulated(speaker.say(pieces) + speaker.end()).choices[0].message.tool_calls
+    assert [c.function.arguments for c in calls] == ['{"a":1}', "[]", "{}"]
 
 
 def test_gemini_s_signatures_stand_where_its_clients_keep_them() -> None:

@@ -155,6 +155,11 @@ def test_an_answer_is_read(name: str) -> None:
         assert facts.usage == Usage(20, 7, 10, written=6)
 
 
+def test_a_model_may_have_nothing_to_say() -> None:
+    """Claude ends its turn so behind the results of tools."""
+    assert passing.facts(b'{"type":"message","content":[],"stop_reason":"end_turn"}').failure is None
+
+
 def test_an_answer_with_oddities_is_read() -> None:
     """A mark at its start, half a character, NaN."""
     facts = passing.facts(b'\xef\xbb\xbf{"content":[{"text":"\\ud83d","x":NaN}],"usage":{"output_tokens":"7"}}')
@@ -169,6 +174,7 @@ def test_an_answer_with_oddities_is_read() -> None:
         (b"<html>", FailureKind.BAD_BODY),
         (b"{}", FailureKind.BAD_BODY),
         (b'{"content":"x"}', FailureKind.BAD_BODY),
+        (b'{"type":"message","content":[],"stop_reason":null}', FailureKind.BAD_BODY),
         (b'{"type":"error","error":{"type":"overloaded_error","message":"m"}}', FailureKind.OVERLOADED),
         (b'{"error":"boom"}', FailureKind.STREAM_ERROR),
         (b'{"message":"boom","code":500}', FailureKind.STREAM_ERROR),

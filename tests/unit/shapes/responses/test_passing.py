@@ -102,6 +102,7 @@ def test_whole_answers_are_read(name: str) -> None:
         ({"type": "error", "message": "oh"}, FailureKind.STREAM_ERROR),
         ({**FINAL, "status": "queued"}, FailureKind.BAD_BODY),
         ({**FINAL, "output": None}, FailureKind.BAD_BODY),
+        ({**FINAL, "output": [], "status": None}, FailureKind.BAD_BODY),
         ({"choices": []}, FailureKind.BAD_BODY),
         ([], FailureKind.BAD_BODY),
         ("x", FailureKind.BAD_BODY),
