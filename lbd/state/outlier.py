@@ -52,8 +52,10 @@ def _median(values: Sequence[float]) -> float:
 def judge(peers: Sequence[Peer], mine: int) -> tuple[str, float, float] | None:
     """Return (reason, value, limit) if row ``mine`` stands out from the others, else None."""
     me = peers[mine]
+    if me.n < MIN_TRAFFIC:
+        return None
     others = [p for i, p in enumerate(peers) if i != mine and p.n >= MIN_TRAFFIC]
-    if me.n < MIN_TRAFFIC or len(others) + 1 < MIN_PEERS:
+    if len(others) + 1 < MIN_PEERS:
         return None
     error_limit = max(ERROR_FLOOR, ERROR_FACTOR * _median([p.error_ratio for p in others]))
     if me.error_ratio > error_limit:

@@ -12,6 +12,7 @@ from lbd.model.outcome import Usage, Verdict
 from lbd.model.table import AdminState, HealthState
 from lbd.state import breaker
 from lbd.state.row import LIVENESS
+from lbd.table import published
 from lbd.table.lease import Lease
 from lbd.table.owner import Owner
 from lbd.table.published import PUBLISH_EVERY
@@ -237,3 +238,44 @@ def test_every_change_of_state_is_told_once_with_evidence() -> None:
     assert down.evidence["openings"] == 1
     assert down.evidence["text"] == "opened by server_error"
     assert down.level == "warning"
+
+
+def test_a_burst_of_transitions_looks_at_none_of_the_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is published at once; the first probes of thousands of rows come one by one."""
+    env, owner = owned(*(f"p/{n}" for n in range(50)))
+    env.advance(1.0)
+    serve(owner, env, 0, good(0.1))
+    env.advance(0.0)
+    looked: list[str] = []
+    whole = published.fold
+    monkeypatch.setattr(published, "fold", lambda row, now: (looked.append(row.spec.id), whole(row, now)))
+    for n in range(1, 50):
+        before = owner.snapshot.generation
+        owner.probed(owner.rows[n], probe(at=env.now()), completion=False)
+        assert owner.snapshot.generation == before + 1
+    assert looked == [f"p/{n}" for n in range(1, 50)]
+    env.advance(PUBLISH_EVERY)
+    serve(owner, env, 0, good(0.1))
+    env.advance(0.0)
+    assert len(looked) == 49 + 50
+
+
+def test_what_a_transition_taught_reaches_all_rows_of_the_model_with_the_next_publish() -> None:
+    """They share how long its answers are; only the row itself was published at once."""
+    env, owner = owned("p/a", "p/b")
+    owner.rows[1].length = owner.rows[0].length
+    env.advance(1.0)
+    serve(owner, env, 1, good(0.1))
+    serve(owner, env, 0, bad(K.SERVER))
+    env.advance(0.0)
+    before = owner.snapshot.rows[1].output_tokens
+    for _ in range(12):
+        for _ in range(3):
+            serve(owner, env, 0, good(0.1, usage=Usage(10, 4000)))
+        serve(owner, env, 0, bad(K.SERVER))  # which is published at once
+    told = owner.snapshot.rows[0].output_tokens
+    assert told is not None and told != before
+    env.advance(PUBLISH_EVERY)
+    serve(owner, env, 0, good(0.1, usage=Usage(10, 4000)))
+    env.advance(0.0)
+    assert owner.snapshot.rows[1].output_tokens == owner.snapshot.rows[0].output_tokens != before
