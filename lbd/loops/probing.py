@@ -195,7 +195,8 @@ class Probing:
         last = self.paid_at(row)
         if row.admin is AdminState.MAINT or locked(row, now) or _saturated(row, now):
             return None
-        troubled = row.suspect is not None or row.breaker.phase is not Phase.CLOSED
+        doubted = row.suspect is not None or row.repeats.doubted(now)
+        troubled = doubted or row.breaker.phase is not Phase.CLOSED
         unlocked = row.lock is not None and last <= row.lock.since  # its time has run out: asked once whether it is so
         if (troubled or unlocked) and now - last >= PAID_EVERY:
             return "recovery"

@@ -54,6 +54,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str | None = None  # of the build that answered
     choices: int = 1  # answers to the one prompt, counted together in the usage
     checked: bool = False  # the answer was held to what was asked of it
+    asked: bytes = b""  # the request's body, by which one that is sent again is known
 
     @property
     def kind(self) -> FailureKind | None:

@@ -31,6 +31,7 @@ BAD_RATIO = 0.5
 TRIALS = 3
 FIRST_WAIT: Seconds = 5.0  # until the first last-resort trial; doubles with each opening up to LONGEST_WAIT
 LONGEST_WAIT: Seconds = 60.0
+LONGEST_ASKED: Seconds = 900.0  # who has nobody else tries again, though a provider says that it is gone for a day
 MOST_DOUBLINGS = 10  # far beyond LONGEST_WAIT: a row that stays down for days must not overflow the power
 # A row that fails again as soon as it is trusted: probes are believed only so long after its opening. The first
 # opening has no hold, and no hold is so long that a row that is well would wait for traffic beyond 30 s.
@@ -113,9 +114,9 @@ def failure(
     """Return the breaker after a failure that counts.
 
     ``bad`` of ``judged`` attempts of the last minute failed, this one included. ``retry_after_s`` is what
-    the provider asked for: the wait is the longest of all signals.
+    the provider asked for, up to ``LONGEST_ASKED``: the wait is the longest of all signals.
     """
-    asked = now + (retry_after_s or 0.0)
+    asked = now + min(retry_after_s or 0.0, LONGEST_ASKED)
     longest = replace(breaker, retry_at=max(breaker.retry_at, asked))
     if breaker.phase is Phase.OPEN:
         # of trials that were out together only the first failure is news: later ones were sent before the opening
@@ -166,7 +167,7 @@ def probe_up(breaker: Breaker, now: Instant, *, completion: bool) -> Breaker:
     ``completion``: the probe was a completion. While half-open such a probe counts as a trial.
     """
     if breaker.phase is Phase.CLOSED:
-        return breaker
+        return success(breaker, now) if completion else breaker
     if breaker.phase is Phase.OPEN:
         if (needs_completion(breaker) and not completion) or now - breaker.since < hold(breaker):
             return breaker

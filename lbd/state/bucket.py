@@ -12,10 +12,15 @@ off by lbd's own estimate, what came back since is added. From readings that are
 - ``bias`` and ``spread``: how far lbd was out when it let the answered request through. A reserve follows them, so that
   an error of the usual size is no 429. In a limit that fills up steadily a reserve costs nothing: what is held back
   once is not lost again and again.
+
+That nothing is left may be no more than a header: some tell it on every answer, and serve all the same. Where lbd did
+not expect it, somebody who has nobody else may go and look, the next one after ``LOOKED``. If the answer is good, the
+limit is not believed any more while nothing is refused.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -42,6 +47,8 @@ REMEMBERED: Ratio = 0.99  # of the evidence, at each further piece: it is the pr
 ERROR_WEIGHT = 1 / 16
 SPREADS = 6.0  # mean deviations kept in reserve: an error beyond them is rarer than one in a thousand
 MOST_RESERVE: Ratio = 0.1  # of the limit
+LOOKED, REFUSED = 10.0, 60.0  # seconds from a look to the next one, and from a 429
+EXPECTED: Ratio = 0.1  # of the limit may have been thought to be left where none is
 
 
 class Rate(NamedTuple):
@@ -89,6 +96,9 @@ class Bucket(msgspec.Struct, frozen=True):
     spread: float = 0.0
     rate: Rate | None = None
     past: Past | None = None
+    doubted: Instant = math.inf  # from then on it is not believed
+    looks_at: Instant = math.inf  # from then on somebody may go and look
+    looked_at: Instant = math.inf
 
 
 class Told(NamedTuple):
@@ -96,7 +106,7 @@ class Told(NamedTuple):
 
     The request that it answers was sent ``at``, the head came ``age_s`` later. ``sent`` was the estimate of all that
     lbd had sent up to it, ``since`` of what it sent after it; ``open`` were the answers under way, its own among them;
-    ``believed`` is what lbd held the provider to see as left behind it.
+    ``believed`` is what lbd held the provider to see as left behind it. ``served``: the answer was good.
     """
 
     at: Instant
@@ -105,18 +115,42 @@ class Told(NamedTuple):
     since: float
     open: Open
     believed: float | None
+    served: bool = False
 
 
 def read(old: Bucket | None, r: QuotaReading, told: Told, *, exact: bool) -> Bucket:
     """Return the limit after a reading. ``exact``: lbd's estimate of a request is what the provider counts."""
     reset_s = UNKNOWN_RESET if r.reset_s is None else r.reset_s
-    reset_at = told.at + told.age_s + reset_s
+    reset_at, before = told.at + told.age_s + reset_s, old
     if old is None or old.limit != r.limit:
         old = Bucket(r.limit, r.remaining, reset_at)
     full_in_s = None if r.reset_s is None else r.reset_s + (told.age_s if r.fixed else 0.0)
     b = _errors(_flows(_rates(old, r, told.at, full_in_s), r, told, exact=exact), r, told)
     remaining = r.remaining - shown(b, told.open) - told.since * b.factor
-    return replace(b, remaining=remaining, reset_at=reset_at, at=told.at)
+    return _doubtful(replace(b, remaining=remaining, reset_at=reset_at, at=told.at), before, r, told)
+
+
+def _doubtful(b: Bucket, before: Bucket | None, r: QuotaReading, told: Told) -> Bucket:
+    """Return the limit after a reading as far as it is to be believed."""
+    if before is not None and (before.doubted < 0 or (told.served and told.at >= before.looked_at)):
+        return replace(b, doubted=-math.inf)
+    if r.remaining > 0:
+        return b if b.looks_at == math.inf else replace(b, doubted=math.inf, looks_at=math.inf, looked_at=math.inf)
+    surprise = before is None or (told.believed is not None and told.believed > EXPECTED * (r.limit or 0))
+    doubtful = told.served and surprise and b.looks_at == math.inf
+    return replace(b, looks_at=told.at + told.age_s) if doubtful else b
+
+
+def look(b: Bucket, now: Instant) -> Bucket:
+    """Return the limit open for one request, where somebody may go and look."""
+    return replace(b, doubted=now) if b.looks_at <= now and b.doubted == math.inf else b
+
+
+def refused(b: Bucket, now: Instant) -> Bucket:
+    """Return the limit after a 429: what was told may be so, after all."""
+    if b.looks_at == math.inf:
+        return b
+    return replace(b, doubted=math.inf, looks_at=now + REFUSED, looked_at=math.inf)
 
 
 def shown(b: Bucket, under_way: Open) -> float:
@@ -218,12 +252,14 @@ def used(b: Bucket, estimate: float, now: Instant) -> Bucket:
     if b.limit is not None and level(b, now) >= b.limit:
         begun = not b.refill and now >= b.reset_at  # a new window
         b = replace(b, remaining=float(b.limit), at=now, reset_at=now + UNKNOWN_RESET if begun else b.reset_at)
+    if 0 <= b.doubted <= now:  # the one that goes and looks
+        b = replace(b, doubted=math.inf, looks_at=now + LOOKED, looked_at=min(b.looked_at, now))
     return replace(b, remaining=b.remaining - estimate * b.factor)
 
 
 def over(b: Bucket, now: Instant) -> bool:
-    """Tell whether nothing is known of it any more: a window has ended."""
-    return now >= b.reset_at and (b.limit is None or not b.refill)
+    """Tell whether nothing is known of it any more: a window has ended, or it is not believed."""
+    return now >= b.doubted or (now >= b.reset_at and (b.limit is None or not b.refill))
 
 
 class Request(NamedTuple):
@@ -257,6 +293,8 @@ def when(b: Bucket, request: Request, now: Instant) -> Instant:
         return now
     if b.refill:
         # a hair later, so that rounding does not leave it a hair short
-        return now + missing / (b.refill - b.leak) * (1 + 1e-9) + 1e-6
-    windows = 0.0 if not b.limit else max(0.0, -(-want // b.limit) - 1)
-    return max(now, b.reset_at) + windows * UNKNOWN_RESET
+        at = now + missing / (b.refill - b.leak) * (1 + 1e-9) + 1e-6
+    else:
+        windows = 0.0 if not b.limit else max(0.0, -(-want // b.limit) - 1)
+        at = max(now, b.reset_at) + windows * UNKNOWN_RESET
+    return max(now, min(at, b.doubted))

@@ -43,6 +43,7 @@ def observe(
         later(row, outcome, inflight, stay)
         fold(row, now)
         row.suspect = None
+        row.repeats.held = []
         row.probes_lost = 0
         _unlock(row, now)
         before = row.breaker
@@ -73,8 +74,22 @@ def observe(
         if kind in LOCK_OUTS:
             _lock(row, kind, failure.message, now)
         return
-    row.outcomes.at(now).add(kind)
-    _bad(row, kind, now, trial=trial, retry_after_s=failure.retry_after_s)
+    _counted(row, outcome, kind, now, trial=trial, retry_after_s=failure.retry_after_s)
+
+
+def _counted(
+    row: Row, outcome: Outcome, kind: FailureKind, now: Instant, *, trial: bool, retry_after_s: Seconds | None
+) -> None:
+    """Count a failure; one that only says again what the same request has said is held back until a probe decides."""
+    if row.repeats.took(outcome, kind, now):
+        if kind in SUSPECT_AT_ONCE or row.repeats.doubted(now):
+            row.suspect = row.suspect or kind
+        row.penalty_at = now
+        row.excused.at(now).add(kind)
+        row.breaker = breaker.ignored(row.breaker, trial=trial)
+    else:
+        row.outcomes.at(now).add(kind)
+        _bad(row, kind, now, trial=trial, retry_after_s=retry_after_s)
 
 
 def _lock(row: Row, kind: FailureKind, message: str, now: Instant) -> None:
@@ -134,6 +149,7 @@ def observe_probe(row: Row, result: ProbeResult, now: Instant, *, completion: bo
         row.suspect = None
     if completion:
         _unlock(row, now)
+        row.repeats.probed_well(now)
     before = row.breaker
     row.breaker = breaker.probe_up(before, now, completion=completion)
     if before.phase is breaker.Phase.HALF_OPEN and row.breaker.phase is breaker.Phase.CLOSED:
@@ -145,6 +161,8 @@ def _probed_down(row: Row, result: ProbeResult, kind: FailureKind, now: Instant,
         _lock(row, kind, result.detail, now)
     elif completion:
         if kind in COUNTS:  # a refused probe (its parameters, its key's rate) is no sickness
+            for held in row.repeats.probed_ill():
+                _bad(row, held, now, trial=False, retry_after_s=None)
             _bad(row, kind, now, trial=False, retry_after_s=result.retry_after_s)
     elif result.kind == LIVENESS:  # it alone counts absences, so that one round of probes counts once
         row.suspect = row.suspect or kind

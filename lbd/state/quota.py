@@ -7,6 +7,7 @@ the provider that refuses.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ from lbd.state.pace import RATE_WAIT, Pace, Refusal
 EACH_WEIGHT = 0.1
 SOON: Seconds = 1.0  # whoever comes in time for what fills up within it is not turned away but waits its turn
 LEAST: Ratio = 0.001  # told to be left where there is none at this moment, but soon
+# A wait that is longer is honoured, but who has nobody else may look now and then: a day may be no more than a default.
+LONG_WAIT: Seconds = 600.0
+FIRST_LOOK: Seconds = 300.0  # from the last 429; doubled after each
+MOST_DOUBLINGS = 4
 LEAST_WAIT: Seconds = 0.1  # after a 429 that names no wait, or a time that is past: it is drawn, up to RATE_WAIT
 
 
@@ -39,6 +44,8 @@ class Quota(msgspec.Struct, frozen=True):
     as_of: float = 0
     each: Need = Need()
     pace: Pace | None = None
+    look: bool = False  # one request may go and look whether it is shut still
+    looked_at: Instant = math.inf  # when one did
 
 
 class Answered(NamedTuple):
@@ -54,11 +61,12 @@ class Answered(NamedTuple):
     age_s: Seconds = 0.0
     limits: Quota | None = None
     open: Need = NOTHING
+    served: bool = False  # the answer was good
 
 
 def read(quota: Quota, readings: Iterable[QuotaReading], answered: Answered, now: Instant) -> Quota:
     """Return the quota after the limit headers of an answer."""
-    mark, sent, at, age_s, limits, under_way = answered
+    mark, sent, at, age_s, limits, under_way, served = answered
     if mark.requests < quota.as_of:
         return quota
     buckets = dict(quota.buckets)
@@ -72,7 +80,7 @@ def read(quota: Quota, readings: Iterable[QuotaReading], answered: Answered, now
         believed = None
         if then is not None and then.limit == r.limit:
             believed = bucket.level(then, at) + bucket.shown(then, told_open)
-        told = Told(at, age_s, amount(r.what, mark), amount(r.what, since), told_open, believed)
+        told = Told(at, age_s, amount(r.what, mark), amount(r.what, since), told_open, believed, served)
         buckets[r.what] = bucket.read(old, r, told, exact=r.what.startswith("requests"))
     return replace(quota, buckets=buckets, as_of=mark.requests)
 
@@ -104,7 +112,9 @@ def refused(
     quota = blocked(quota, wait_s, now)
     told = any(not bucket.over(b, now) for b in quota.buckets.values())
     refusal = Refusal(sent_at, quota.blocked_until, asked, draw, named=named, measured=not told)
-    return replace(quota, pace=paces.refused(quota.pace, refusal, now))
+    buckets = {what: bucket.refused(b, now) for what, b in quota.buckets.items()}
+    pace = paces.refused(quota.pace, refusal, now)
+    return replace(quota, buckets=buckets, pace=pace, look=False, looked_at=math.inf)
 
 
 def _backoff(pace: Pace | None, now: Instant, draw: Ratio) -> Seconds:
@@ -115,11 +125,34 @@ def _backoff(pace: Pace | None, now: Instant, draw: Ratio) -> Seconds:
 
 def answered(quota: Quota, sent_at: Instant, now: Instant) -> Quota:
     """Return the quota after a good answer to a request that was sent then."""
-    return quota if quota.pace is None else replace(quota, pace=paces.answered(quota.pace, sent_at, now))
+    if quota.pace is None:
+        return quota
+    if sent_at >= quota.looked_at and now < quota.blocked_until:  # it has not been shut for so long
+        return replace(quota, blocked_until=now, pace=None, look=False, looked_at=math.inf)
+    return replace(quota, pace=paces.answered(quota.pace, sent_at, now))
+
+
+def look(quota: Quota, now: Instant) -> Quota:
+    """Return the quota open for one request that has nobody else, where what shuts it may be no more than a word."""
+    if now < quota.blocked_until:
+        return replace(quota, look=True) if _may_look(quota, now) else quota
+    buckets = {what: bucket.look(b, now) for what, b in quota.buckets.items()}
+    changed = any(b is not quota.buckets[what] for what, b in buckets.items())
+    return replace(quota, buckets=buckets) if changed else quota
+
+
+def _may_look(quota: Quota, now: Instant) -> bool:
+    pace = quota.pace
+    if pace is None or quota.look or quota.blocked_until - pace.since <= LONG_WAIT:
+        return False
+    since = pace.since if quota.looked_at == math.inf else quota.looked_at
+    return now - since >= FIRST_LOOK * 2.0 ** min(pace.refusals - 1, MOST_DOUBLINGS)
 
 
 def used(quota: Quota, need: Need, now: Instant, asked: int = 0) -> Quota:
     """Return the quota after lbd sent one more request; ``asked`` have wanted the account until now."""
+    if quota.look:
+        quota = replace(quota, look=False, looked_at=now)
     pace = quota.pace if quota.pace is None else paces.used(quota.pace, now, asked)
     if not quota.buckets:
         return quota if pace is quota.pace else replace(quota, pace=pace)
@@ -127,7 +160,7 @@ def used(quota: Quota, need: Need, now: Instant, asked: int = 0) -> Quota:
     each = quota.each
     known = each.input or each.output
     usual = Need(*(e + EACH_WEIGHT * (n - e) for e, n in zip(each, need, strict=True))) if known else need
-    return Quota(buckets, quota.blocked_until, quota.as_of, usual, pace)
+    return Quota(buckets, quota.blocked_until, quota.as_of, usual, pace, quota.look, quota.looked_at)
 
 
 def held(b: Bucket, now: Instant) -> float:
@@ -139,8 +172,8 @@ def when(
     quota: Quota, need: Need, now: Instant, *, ahead: Ahead = NOBODY, under_way: Need = NOTHING, asked: int = 0
 ) -> Instant:
     """Return when a request may be sent, behind others that take so much: now, or the soonest time after it."""
-    at = max(now, quota.blocked_until)
-    if quota.pace is not None:
+    at = now if quota.look else max(now, quota.blocked_until)
+    if quota.pace is not None and not quota.look:
         at = max(at, paces.when(quota.pace, now, ahead=ahead.total.requests, asked=asked))
     for what, b in quota.buckets.items():
         if b.limit is None and now >= b.reset_at:
@@ -170,8 +203,8 @@ def next_timer(quota: Quota, now: Instant) -> Instant | None:
     It is shut while a 429 asks for it, and while the usual request has no room: where a limit fills up steadily, none
     for another ``SOON``.
     """
-    at = quota.blocked_until
-    if quota.pace is not None:
+    at = now if quota.look else quota.blocked_until
+    if quota.pace is not None and not quota.look:
         at = max(at, paces.opens(quota.pace, now) - SOON)
     for what, b in quota.buckets.items():
         if bucket.over(b, now):

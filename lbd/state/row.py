@@ -21,6 +21,7 @@ from lbd.state.moment import Moment
 from lbd.state.presence import Presence
 from lbd.state.quality import Standing
 from lbd.state.quantile import Sketch
+from lbd.state.repeats import LARGEST_KEPT, Repeats
 from lbd.state.reserve import Reserve
 from lbd.state.stays import Stay, Stays
 from lbd.state.volume import Length, volumes
@@ -87,6 +88,7 @@ class Row:
         "heard",
         "index",
         "inflight",
+        "key_cleared_at",
         "last_sample",
         "last_used",
         "lately",
@@ -105,6 +107,7 @@ class Row:
         "probes_lost",
         "provider",
         "reason",
+        "repeats",
         "reserve",
         "resolved",
         "samples",
@@ -144,7 +147,7 @@ class Row:
         self.limit = limit.Limit()
         self.lock: Lock | None = None
         self.suspect: FailureKind | None = None
-        self.penalty_at: Instant = -math.inf
+        self.penalty_at = self.key_cleared_at = -math.inf  # the latter: when a model list last lifted an AUTH lock
         self.warm_since: Instant | None = None
         self.ttft: list[Rolling[Sketch]] = [window.sketches() for _ in range(SIZES)]
         self.total = window.sketches()
@@ -167,7 +170,7 @@ class Row:
         self.volume = volumes()
         self.inflight = self.samples = 0  # requests under way; latencies ever
         self.moment = Moment(-math.inf, 0)  # in which the last were sent
-        self.stays, self.reserve = Stays(), Reserve()
+        self.stays, self.reserve, self.repeats = Stays(), Reserve(), Repeats()
         self.lately: Lately | None = None  # what they told when they were last added up
         self.pending: list[Sample] = []  # good answers that wait to be folded in
         self.foreign: Load | None = None
@@ -233,6 +236,8 @@ def later(row: Row, outcome: Outcome, inflight: int, stay: Stay | None = None) -
     # half the time of calling the class
     note = (outcome.size, outcome.ttft_s, outcome.total_s, outcome.usage, inflight, outcome.choices, stay)
     row.pending.append(_tuple(Sample, note))
+    if len(outcome.asked) <= LARGEST_KEPT:
+        row.repeats.good.append(outcome.asked)
 
 
 def fold(row: Row, now: Instant) -> None:
@@ -245,7 +250,7 @@ def fold(row: Row, now: Instant) -> None:
         return
     row.pending = []
     row.samples += len(pending)
-    row.last_used = row.heard = now
+    row.last_used = row.heard = row.repeats.well = now
     outcomes = row.outcomes.at(now).by_kind
     outcomes[None] = outcomes.get(None, 0) + len(pending)
     total, tpot, volume = row.total.at(now), row.tpot.at(now), row.volume.at(now)

@@ -19,6 +19,7 @@ from lbd.state.limit import HEADROOM, Evidence, Limit, slots
 from lbd.state.stays import Stays
 
 SURELY = 3.0  # so much likelier, as a logarithm: then it is believed
+HALVED = 6.0  # and so much where half of what was shown lately would be left: of many looks one is out by chance
 MEMORY, ROUNDS = 8.0, 2.0  # answers that count, or so many times the limit
 FEWEST = 4  # answers before anything is believed
 AT_LIMIT, SHARE = 3, 4  # of them sent at the limit before it rises, or such a part of the limit
@@ -44,9 +45,11 @@ def learned(limit: Limit, stays: Stays, now: Instant) -> Limit:
     likely = serving.likelihood(answers, max(MEMORY, ROUNDS * at))
     best = max(likely, key=lambda number: (likely[number], number))
     if best < most and likely[best] >= likely[most] + SURELY:
-        if best != at and likely[best] >= _near(likely, at) + SURELY and (best < at or at < limit.too_high):
-            limit = _set(limit, best, now)
-        return replace(limit, proved=best, proved_until=now + KNOWN, sure=max(limit.sure, float(best)))
+        shown = limit.proved if now < limit.proved_until else 0
+        surely = SURELY if 2 * best > min(at, shown) else HALVED
+        if best != at and likely[best] >= _near(likely, at) + surely and (best < at or at < limit.too_high):
+            limit, shown = _set(limit, best, now), 0
+        return replace(limit, proved=max(best, shown), proved_until=now + KNOWN, sure=max(limit.sure, float(best)))
     return _calm(limit, stays, likely, most, since, now)
 
 

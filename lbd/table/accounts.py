@@ -79,7 +79,7 @@ class Accounts:
         name = row.spec.account or group(row)
         limits = self.quotas[name]
         if not limits.buckets and limits.pace is None:
-            return max(now, limits.blocked_until)
+            return now if limits.look else max(now, limits.blocked_until)
         claims = self._claims.get(name)
         ahead = claims.before(bid) if claims is not None else NOBODY
         asked = self._asked.get(name, 0)
@@ -143,12 +143,19 @@ class Accounts:
     # --- what is told --------------------------------------------------------------------------------
 
     def answered(
-        self, row: Row, sent: Sent, readings: Sequence[QuotaReading], age_s: Seconds, now: Instant
+        self,
+        row: Row,
+        sent: Sent,
+        readings: Sequence[QuotaReading],
+        age_s: Seconds,
+        now: Instant,
+        *,
+        good: bool = False,
     ) -> bool | None:
         """Take in the limits that an answer told ``age_s`` ago; see :meth:`change`."""
         after_s = max(0.0, now - age_s - sent.at)
         all_sent = self._tally(group(row))[0]
-        told = Answered(Need(*sent.mark), all_sent, sent.at, after_s, sent.limits, Need(*sent.open))
+        told = Answered(Need(*sent.mark), all_sent, sent.at, after_s, sent.limits, Need(*sent.open), good)
         return self.change(row, lambda limits: quota.read(limits, readings, told, now), now)
 
     def refused(self, row: Row, sent: Sent, wait_s: Seconds | None, now: Instant, draw: Ratio) -> bool | None:

@@ -99,7 +99,8 @@ class Blame:
             return Whose.NOBODY
         if kind not in SIGNS or (kind in STRANDED & HASTY and not outcome.exceeded_own_p99):
             return Whose.ROW
-        return self._failed(row, kind, now, counted=kind not in HASTY or outcome.exceeded_own_p99)
+        counted = (kind not in HASTY or outcome.exceeded_own_p99) and not row.repeats.has(outcome, now)
+        return self._failed(row, kind, now, counted=counted)
 
     def probe(self, row: Row, result: ProbeResult, now: Instant) -> Whose:
         """Take in what a probe of ``row`` found; tell whom its failure speaks against."""

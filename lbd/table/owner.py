@@ -23,7 +23,7 @@ from lbd.state import breaker, ewma, health, orders, outlier, quota
 from lbd.state.breaker import Phase
 from lbd.state.claims import ANY, Bid
 from lbd.state.ejection import review
-from lbd.state.evidence import observe, observe_probe, silence_counts
+from lbd.state.evidence import NO_MODEL_AGAIN, observe, observe_probe, silence_counts
 from lbd.state.row import LIVENESS, Lock, Row, capacity, later, penalty, plain
 from lbd.state.uplink import CLEAR
 from lbd.state.volume import Length
@@ -33,6 +33,8 @@ from lbd.table.blame import Blame, Whose
 from lbd.table.lease import Lease
 from lbd.table.published import Published
 
+JUST_SERVED: Seconds = 30.0  # a key that is no longer good is found by the probe that its first refusal calls for
+AGAIN_REFUSED: Seconds = 600.0
 NOMINAL_CAPACITY = 64.0  # of a hosted deployment without a limit, for comparing loads only
 RATIO_WEIGHT = 0.02
 BUILDS = 8  # fingerprints remembered: providers serve a few at once, and that is no news
@@ -114,6 +116,12 @@ class Owner(Published):
         """Return when the rate limits that ``row`` is under open again, None while they are open."""
         return quota.next_timer(self.quota_of(row), now)
 
+    def look(self, row: Row, now: Instant) -> bool:
+        """Let one request go and see whether the limits that shut ``row`` are so, where they may not be; tell if so."""
+        before = self.quota_of(row)
+        self._limited(row, self.accounts.change(row, lambda limits: quota.look(limits, now), now))
+        return self.quota_of(row) is not before
+
     # --- leases --------------------------------------------------------------------------------------
 
     def lease(self, i: int, now: Instant, *, last_resort: bool = False, bid: Bid = ANY) -> Lease | str:
@@ -158,7 +166,7 @@ class Owner(Published):
         if outcome is not None and lease.key is not row.provider.api_key and _about_key(outcome, lease):
             outcome = None  # of a key that is no longer in use
         if outcome is not None and outcome.quota:
-            self.told(lease, outcome.quota, outcome.quota_age_s)
+            self.told(lease, outcome.quota, outcome.quota_age_s, good=good)
         if outcome is not None and (
             outcome.checked or (outcome.fingerprint is not None and outcome.fingerprint not in row.fingerprints)
         ):
@@ -190,10 +198,10 @@ class Owner(Published):
         if lease.stay is not None:
             row.stays.ended(lease.stay, self._env.now())
 
-    def told(self, lease: Lease, readings: Sequence[QuotaReading], age_s: Seconds) -> None:
+    def told(self, lease: Lease, readings: Sequence[QuotaReading], age_s: Seconds, *, good: bool = True) -> None:
         """Take in the limits that an answer told so long ago: where it flows, before it is over."""
         row, now = lease.row, self._env.now()
-        self._limited(row, self.accounts.answered(row, lease.sent, readings, age_s, now))
+        self._limited(row, self.accounts.answered(row, lease.sent, readings, age_s, now, good=good))
 
     def _note(self, row: Row, outcome: Outcome) -> None:
         """Note how an answer that was checked came out, and a build of the model that has not answered before."""
@@ -248,7 +256,7 @@ class Owner(Published):
             self._limited(row, self.accounts.refused(row, lease.sent, failure.retry_after_s, now, draw))
         elif failure.row.scope is Scope.KEY:
             for other in self.rows:
-                if other is not row and other.provider is row.provider:
+                if other is not row and other.provider is row.provider and not _good_for(other, row, kind, now):
                     other.lock = Lock(kind, now, failure.message)
             self._touch_where(lambda r: r.provider is row.provider)
         elif failure.row.scope is Scope.HOST:
@@ -256,7 +264,7 @@ class Owner(Published):
                 if other.provider.base_url == row.provider.base_url and other.suspect is None:
                     other.suspect = kind
             self._touch_where(lambda r: r.provider.base_url == row.provider.base_url)
-        if kind in SUSPECT_AT_ONCE or failure.row.counts:
+        if kind in SUSPECT_AT_ONCE or failure.row.counts or kind is FailureKind.AUTH:
             self.suspected(row.provider.name)
 
     def _ask(self, provider: str) -> None:
@@ -311,9 +319,13 @@ class Owner(Published):
         lock = row.lock
         if lock is None:
             return
-        listed = row.spec.upstream_model in models
-        if lock.kind is FailureKind.AUTH or (lock.kind is FailureKind.NO_MODEL and listed):
+        listed, now = row.spec.upstream_model in models, self._env.now()
+        if lock.kind is FailureKind.NO_MODEL and listed:
             row.lock = None
+        elif lock.kind is FailureKind.AUTH and lock.until is None:
+            # the key is good; what was refused again soon after it was found so is this one model
+            again = now - row.key_cleared_at <= AGAIN_REFUSED
+            row.lock, row.key_cleared_at = (replace(lock, until=now + NO_MODEL_AGAIN) if again else None), now
 
     # --- operators -----------------------------------------------------------------------------------
 
@@ -371,6 +383,17 @@ class Owner(Published):
             self._publish()
         for i in range(len(self.rows)):
             self.freed(i)
+
+
+def _good_for(other: Row, refused: Row, kind: FailureKind, now: Instant) -> bool:
+    """Tell whether the key that one model of an account was refused for may be good for another one, which is told.
+
+    It has just been served, or a list with that key was given since the same model was refused before.
+    """
+    if kind is not FailureKind.AUTH:
+        return False
+    cleared = now - refused.key_cleared_at <= AGAIN_REFUSED
+    return cleared or bool(other.pending) or now - other.repeats.well <= JUST_SERVED
 
 
 def _about_key(outcome: Outcome, lease: Lease) -> bool:

@@ -33,6 +33,7 @@ from lbd.upstream.turn import LIMITED, Turn
 
 GRANT: Seconds = 0.01  # after so long a budget is asked again that waits for a word on the disk
 LONGEST_GRANT: Seconds = 2.0  # a disk that does not answer for so long says nothing at all
+SHORT: Seconds = 1.0  # a wait for a rate limit that nobody asks about
 MOST_REFUSALS = 32  # kept in the record
 SHUT_DOWN = Failure(FailureKind.DRAINING, "lbd was shut down before the answer was complete", retry_after_s=1.0)
 NOBODY = "nobody"  # in the place of a lease's refusal: there was nobody to ask for one
@@ -221,7 +222,7 @@ class Desk:
         service = self._service
         times = self._waitable(ranking, query, refused, now)
         rows, soonest = frozenset(times), min(times.values(), default=math.inf)
-        if self._turn.reopened(rows, now):
+        if self._turn.reopened(rows, now) or (soonest > now + SHORT and self._turn.doubted(rows, now)):
             return None
         for i in rows:  # somebody needs them: whether they are well again should be known at once
             if service.owner.snapshot.rows[i].refusal == "breaker_open":

@@ -33,6 +33,7 @@ def outcome_of(ticket: Ticket, attempt: Attempt, candidate: Candidate) -> Outcom
         attempt.fingerprint,
         ticket.ask.choices,
         ticket.validation is not None and attempt.answer is not None,
+        ticket.body.raw,
     )
 
 

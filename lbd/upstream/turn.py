@@ -118,6 +118,11 @@ class Turn:
             owner.touch(i, transition=True)
         return any(owner.snapshot.rows[i].refusal is None for i in ended)
 
+    def doubted(self, rows: frozenset[int], now: Instant) -> bool:
+        """Tell whether it may go and see if what shuts one of them is so: nobody else is left for it."""
+        owner = self._owner
+        return any(owner.snapshot.rows[i].refusal == LIMITED and owner.look(owner.rows[i], now) for i in sorted(rows))
+
     @property
     def taken(self) -> bool:
         """Whether it claims room somewhere."""

@@ -143,9 +143,11 @@ class SimReply:
 class Sim:
     """The daemon in virtual time."""
 
-    def __init__(self, env: VirtualEnv, hosts: Sequence[SimHost], config: dict[str, Any]) -> None:
+    def __init__(
+        self, env: VirtualEnv, hosts: Sequence[SimHost], config: dict[str, Any], world: World | None = None
+    ) -> None:
         self.env = env
-        self.world = World(env, list(hosts))
+        self.world = world or World(env, list(hosts))
         self.app = App(Path("test.yaml"), compiled(config), env, self.world)
         self.console = Console(self.app)
         self.asked: list[Asked] = []
@@ -160,10 +162,16 @@ class Sim:
         await self.app.stop()
 
     async def ask(
-        self, model: str = "auto", *, stream: bool = False, headers: dict[str, str] | None = None, **more: Any
+        self,
+        model: str = "auto",
+        *,
+        stream: bool = False,
+        headers: dict[str, str] | None = None,
+        said: str = "hello",
+        **more: Any,
     ) -> Asked:
         """Make one request and wait for its end."""
-        body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "hello"}], **more}
+        body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": said}], **more}
         tokens = max(h.tokens for h in self.world.hosts.values())
         asked = Asked(self.env.now(), expected=text(min(tokens, more.get("max_tokens", tokens))), stream=stream)
         self.asked.append(asked)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from lbd.state import limit, whole
 from lbd.state.limit import Limit
-from lbd.state.moment import Moment, joined
+from lbd.state.moment import LASTS, Moment, joined
 from lbd.state.stays import Stay, Stays
 
 BEGIN = 100.0
@@ -45,6 +45,8 @@ class Load:
     rate: float = math.inf  # arrivals
     way_s: float = 0.01  # within which a request comes to the server
     backlog: int = 0  # of others' requests that the server has at the beginning
+    burst: int = 0  # so many requests at the beginning, within 50 ms, and none later
+    written: int | None = None  # tokens of every answer, however long it takes
 
 
 LOADS = {
@@ -102,6 +104,10 @@ class Slots:
         self.ends: list[float] = []
         self.firsts: list[float] = []  # TTFT of each of them
         self.inside.extend(_Request(BEGIN, 100, False, None) for _ in range(self.load.backlog))
+        for _ in range(self.load.burst):
+            self._at(self.random.uniform(0, LASTS), self._one)
+        if self.load.burst:
+            return
         if self.load.rate < math.inf:
             self._at(self.random.expovariate(self.load.rate), self._demand)
         else:
@@ -129,8 +135,11 @@ class Slots:
             self.seen.append((self._noted - BEGIN, limit.slots(self.limit)))
             self._noted += LOOK
 
-    def _demand(self) -> None:
+    def _one(self) -> None:
         self.outside += 1
+
+    def _demand(self) -> None:
+        self._one()
         self._at(self.random.expovariate(self.load.rate), self._demand)
 
     def _work(self) -> None:
@@ -158,7 +167,9 @@ class Slots:
                 draw.uniform(*load.decode_s) if load.spread is None else usual * draw.lognormvariate(0, load.spread)
             )
             self.running += 1
-            written = max(1, round(decode * WRITES * (1 if request.stay is None else draw.uniform(0.9, 1.1))))
+            written = self.load.written
+            if written is None:
+                written = max(1, round(decode * WRITES * (1 if request.stay is None else draw.uniform(0.9, 1.1))))
             self._at(prefill + decode * slow, self._end, request, self.now + prefill - request.sent, written)
 
     def _end(self, request: _Request, ttft: float, written: int) -> None:
@@ -166,7 +177,7 @@ class Slots:
         if request.moment is None:
             return
         self.inflight -= 1
-        if self.load.rate == math.inf:
+        if self.load.rate == math.inf and not self.load.burst:
             self.outside += 1
         self.ends.append(self.now - BEGIN)
         self.firsts.append(ttft)

@@ -73,6 +73,10 @@ RULE: dict[str, tuple[tuple[Any, ...], str, str, str]] = {
     "content filter": (FILTERED, "", "", ""),
     "bad request": (failing(400, None, "invalid_request_error"), "", "", ""),
     "too large": (failing(413, None, "invalid_request_error"), "", "", ""),
+    "long address": (failing(414, None, "invalid_request_error"), "", "", ""),
+    "large fields": (failing(431, None, "invalid_request_error"), "", "", ""),
+    "not in this region": (failing(451, None, "invalid_request_error"), "t", "b", ""),
+    "unknown parameter": (failing(400, "unsupported_parameter", "invalid_request_error"), "t", "b", ""),
     "422": (failing(422, None, "invalid_request_error"), "", "", ""),
     "context": (CONTEXT, "t", "b", ""),  # both of an unknown, so perhaps larger context
 }
@@ -117,7 +121,7 @@ def test_each_failure_goes_where_the_rule_says(what: str, streamed: bool) -> Non
     run(main)
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize("status", [400, 413, 414, 422, 431])
 def test_a_caller_s_fault_is_handed_back_as_it_was_put_after_one_attempt(status: int) -> None:
     """Byte for byte, and nothing is held against anybody."""
 

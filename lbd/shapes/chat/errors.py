@@ -29,10 +29,10 @@ BY_STATUS: dict[int, FailureKind] = {
     401: K.AUTH,
     402: K.MONEY,
     403: K.AUTH,
-    **dict.fromkeys((404, 405, 410), K.NO_MODEL),  # a wrong path or method is base_url's fault; what is gone, nobody's
+    **dict.fromkeys((404, 405, 410, 451), K.NO_MODEL),  # a wrong path is base_url's fault; gone, or not in this region
     408: K.PROVIDER_TIMEOUT,
     409: K.CONFLICT,
-    413: K.TOO_LARGE,
+    **dict.fromkeys((413, 414, 431), K.TOO_LARGE),  # for this server, or for what stands before it
     421: K.CONFLICT,  # the connection led to the wrong server; another one may not (RFC 9110, 15.5.20)
     424: K.DEPENDENCY,
     425: K.OVERLOADED,
@@ -41,10 +41,8 @@ BY_STATUS: dict[int, FailureKind] = {
     498: K.OVERLOADED,  # Groq: flex capacity exceeded
     499: K.SERVER,  # Google's CANCELLED, and proxies: called off on the way, and not by lbd
     501: K.UNSUPPORTED,
-    503: K.OVERLOADED,
-    504: K.PROVIDER_TIMEOUT,
-    524: K.PROVIDER_TIMEOUT,  # Cloudflare's
-    529: K.OVERLOADED,
+    **dict.fromkeys((503, 529), K.OVERLOADED),
+    **dict.fromkeys((504, 524), K.PROVIDER_TIMEOUT),  # the latter is Cloudflare's
 }
 
 # A word of the provider says more than the status: 429 may be money, 400 may be the context or the filter.
@@ -67,6 +65,7 @@ BY_CODE: dict[str, FailureKind] = {
     "model_not_found": K.NO_MODEL,
     "deploymentnotfound": K.NO_MODEL,
     "model_not_available": K.NO_MODEL,
+    **dict.fromkeys(("unsupported_parameter", "unsupported_value"), K.UNSUPPORTED),  # by this model
     "rate_limit_exceeded": K.RATE,
     "rate_limit_error": K.RATE,
     "billing_error": K.MONEY,
@@ -112,6 +111,7 @@ BY_WORDS: tuple[tuple[str, FailureKind], ...] = (
         r"image input is not supported|does not support (?:image|audio|vision|tool)|endpoints found that support",
         K.UNSUPPORTED,
     ),
+    (r"^unsupported (?:parameter|value)\b", K.UNSUPPORTED),
     (r"is not a valid model id|model not exist", K.NO_MODEL),
 )
 # A 404 that is about the path: the configuration is wrong, not the request.
@@ -209,7 +209,7 @@ def _kind(status: int, said: Said, *, shaped: bool) -> FailureKind:
         return K.NO_MODEL
     if by_words is not None and by_words is not K.LOADING:
         return by_words
-    if status in (400, 403) and by_code in (K.CONTEXT, K.CONTENT_FILTER, K.MONEY, K.AUTH, K.NO_MODEL):
+    if status in (400, 403) and by_code in (K.CONTEXT, K.CONTENT_FILTER, K.MONEY, K.AUTH, K.NO_MODEL, K.UNSUPPORTED):
         return by_code
     return BY_STATUS.get(status, K.BAD_REQUEST if 400 <= status < 500 else K.SERVER)
 

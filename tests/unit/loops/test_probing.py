@@ -19,6 +19,7 @@ from lbd.model.table import AdminState, HealthState
 from lbd.ports import Endpoint, Receiver
 from lbd.state import spend
 from lbd.state.breaker import Phase
+from lbd.state.evidence import observe
 from lbd.state.row import Lock
 from lbd.state.spend import ProbeSpend
 from lbd.table.owner import Owner
@@ -570,6 +571,24 @@ def test_a_suspect_row_is_asked_every_few_seconds() -> None:
         b.probing.kick("p")
         await b.env.sleep(60)
         assert max(gaps([at for at, m, _ in b.asked if at > 1 and m == "GET"])) <= 5.01
+
+    bench(main)
+
+
+def test_a_request_that_is_in_doubt_calls_for_a_completion_though_the_row_is_alive() -> None:
+    """Whose fault it is only that tells; it is asked once, and comes out well."""
+
+    async def main(b: Bench) -> None:
+        b.start()
+        await b.env.sleep(1)
+        before = len(b.posts)
+        for _ in range(2):
+            observe(b.owner.rows[0], tables.bad(FailureKind.SERVER, asked=b"x"), b.env.now())
+            await b.env.sleep(0.2)
+        b.probing.kick("p")
+        await b.env.sleep(3)
+        assert len(b.posts) == before + 1
+        assert b.owner.rows[0].breaker.fails == 0 and not b.owner.rows[0].repeats.held
 
     bench(main)
 

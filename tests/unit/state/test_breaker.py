@@ -19,6 +19,7 @@ from lbd.state.breaker import (
     FORGET,
     IN_A_ROW,
     LIVENESS_SUFFICES,
+    LONGEST_ASKED,
     LONGEST_WAIT,
     MIN_TRAFFIC,
     ROW_SPAN,
@@ -287,6 +288,19 @@ def test_a_good_answer_ends_what_earlier_failures_asked_for() -> None:
     assert b.retry_at == START + 2 + FIRST_WAIT
     b = closed_again(opened(START, retry_after_s=900.0), START + 5)
     assert breaker.liveness_lost(b, CONNECT, START + 6).retry_at == START + 6 + 2 * FIRST_WAIT
+
+
+def test_a_provider_that_says_it_is_gone_for_a_day_is_tried_before() -> None:
+    """Where nobody else is left: a day may be no more than a default."""
+    assert opened(START, retry_after_s=86400.0).retry_at == START + LONGEST_ASKED
+
+
+def test_a_completion_that_works_is_a_success_between() -> None:
+    """Failures before it are in no row with those after it; that somebody is alive is none."""
+    b = fail(fail(Breaker(), START), START + 1)
+    assert breaker.probe_up(b, START + 2, completion=False) is b
+    b = breaker.probe_up(b, START + 2, completion=True)
+    assert fail(fail(b, START + 3), START + 4).phase is Phase.CLOSED
 
 
 # --- half-open -------------------------------------------------------------------------------------------

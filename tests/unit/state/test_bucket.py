@@ -13,6 +13,7 @@ from lbd.model.outcome import QuotaReading
 from lbd.state import bucket
 from lbd.state.bucket import (
     LEARN_AFTER,
+    LOOKED,
     MOST_LEAK,
     MOST_RESERVE,
     UNKNOWN_RESET,
@@ -328,3 +329,58 @@ def test_what_is_sent_is_taken_off(b: Bucket, passed: float, takes: float) -> No
     before = level(b, now)
     assert level(used(b, takes, now), now) == pytest.approx(before - takes * b.factor, abs=1e-6)
     assert level(b, now) == before
+
+
+# --- what is told and not so -----------------------------------------------------------------------------
+
+
+def lying() -> Bucket:
+    """Nothing is left, says the first good answer, for six minutes."""
+    return read(None, reading(0, 360.0), told(NOW, served=True), exact=True)
+
+
+def free_at(b: Bucket, now: float) -> float:
+    return when(b, Request(1.0), now)
+
+
+def test_somebody_who_has_nobody_else_may_look_whether_a_limit_is_so() -> None:
+    """One, and another one where no answer comes; whoever has others is kept out all the while."""
+    b = lying()
+    assert free_at(b, NOW + 1) == NOW + 360 and not bucket.over(b, NOW + 1)
+    b = bucket.look(b, NOW + 1)
+    assert free_at(b, NOW + 1) == NOW + 1
+    b = used(b, 1.0, NOW + 1)
+    assert free_at(b, NOW + 1) > NOW + 350 and bucket.look(b, NOW + 1 + LOOKED / 2) is b
+    assert bucket.look(b, NOW + 1 + LOOKED) is not b
+
+
+def test_a_good_answer_to_who_looked_disproves_the_limit() -> None:
+    """From then on its word is not taken, whatever it says, until something is refused."""
+    b = used(bucket.look(lying(), NOW + 1), 1.0, NOW + 1)
+    b = read(b, reading(0, 360.0), told(NOW + 1, served=True), exact=True)
+    for at, left in ((2, 0), (3, 500), (4, 0)):
+        b = read(b, reading(left, 360.0), told(NOW + at, served=True), exact=True)
+        assert bucket.over(b, NOW + at) and free_at(b, NOW + at) == NOW + at
+    b = bucket.refused(b, NOW + 5)
+    assert not bucket.over(b, NOW + 5) and bucket.look(b, NOW + 5) is b
+    assert bucket.look(b, NOW + 5 + bucket.REFUSED) is not b
+
+
+def test_an_answer_that_was_under_way_proves_nothing() -> None:
+    """It was sent while there was room."""
+    b = used(bucket.look(lying(), NOW + 1), 1.0, NOW + 1)
+    b = read(b, reading(0, 360.0), told(NOW + 0.5, served=True), exact=True)
+    assert free_at(b, NOW + 2) > NOW + 350
+
+
+def test_what_was_to_be_expected_is_not_doubted() -> None:
+    """Where lbd had counted as much itself, or a refusal or a probe tells it, or something is left after all."""
+    full = read(None, reading(500, 60.0), told(NOW, served=True), exact=True)
+    for b in (
+        read(full, reading(0, 50.0), told(NOW + 9, served=True, believed=20.0), exact=True),
+        read(None, reading(0, 50.0), told(NOW + 9), exact=True),
+        read(lying(), reading(5, 50.0), told(NOW + 9, served=True), exact=True),
+    ):
+        assert bucket.look(b, NOW + 10) is b and bucket.refused(b, NOW + 10) is b
+    surprising = read(full, reading(0, 50.0), told(NOW + 9, served=True, believed=400.0), exact=True)
+    assert bucket.look(surprising, NOW + 10) is not surprising

@@ -63,7 +63,32 @@ def test_a_row_is_told_of_once_and_comes_back_with_time() -> None:
     rows = [row(), row(failures=10), row()]
     assert review(rows, NOW) == {1}
     assert review(rows, NOW + 1) == set()
-    assert review(rows, NOW + FIRST) == {1}
+    assert not outlier.active(rows[1].ejection, NOW + FIRST)
+    later = NOW + FIRST + 15
+    for at, failures in enumerate((0, 10, 0)):
+        for i in range(40):
+            observe(rows[at], good(0.3, 1.0), later)
+            if i < failures:
+                observe(rows[at], bad(), later)
+    assert review(rows, later) == {1}
     assert rows[1].ejection.times == 2
-    assert review(rows, NOW + 3 * FIRST + 100) == set()
-    assert not outlier.active(rows[1].ejection, NOW + 3 * FIRST + 100)
+    assert review(rows, later + 2 * FIRST + 100) == set()
+    assert not outlier.active(rows[1].ejection, later + 2 * FIRST + 100)
+
+
+@pytest.mark.parametrize("other", [{"failures": 10}, {"ttft": 1.5}])
+def test_nobody_is_set_aside_twice_for_the_same(other: dict[str, float]) -> None:
+    """When its time is over what it does from then on counts, and is enough to be set aside again."""
+    rows = [row(), row(**other), row()]  # type: ignore[arg-type]
+    assert review(rows, NOW) == {1}
+    for passed in range(1, 31):
+        for at in (0, 2):
+            observe(rows[at], good(0.3, 1.0), NOW + passed)
+    for passed in range(int(FIRST), int(FIRST) + 90):
+        assert review(rows, NOW + passed) == set()
+    again = [row(at=NOW + 100), rows[1], row(at=NOW + 100)]
+    for i in range(40):
+        observe(again[1], good(other.get("ttft", 0.3), 1.0), NOW + 100)
+        if i < other.get("failures", 0):
+            observe(again[1], bad(), NOW + 100)
+    assert review(again, NOW + 100) == {1}

@@ -309,3 +309,52 @@ def test_limits_that_are_told_say_more_than_429s() -> None:
     q = quota.used(refused(known, 0.5, NOW), ONE, NOW + 0.5)
     assert q.buckets["requests"].remaining < known.buckets["requests"].remaining and q.pace is not None
     assert quota.used(q, ONE, NOW + 100).pace is None, "it is forgotten in time"
+
+
+# --- looks -----------------------------------------------------------------------------------------------
+
+
+def shut(wait_s: float = 86400.0) -> Quota:
+    return refused(Quota(), wait_s, NOW)
+
+
+def test_a_wait_of_a_day_lets_one_look_now_and_then() -> None:
+    """Five minutes after the 429, and not at once again; a good answer ends the wait."""
+    q = shut()
+    assert quota.look(q, NOW + quota.FIRST_LOOK - 1) is q
+    at = NOW + quota.FIRST_LOOK
+    q = quota.look(q, at)
+    assert quota.when(q, ONE, at) == at and quota.left(q, at) > 0 and quota.look(q, at) is q
+    q = quota.used(q, ONE, at)
+    assert quota.left(q, at) == 0 and quota.when(q, ONE, at) == NOW + 86400
+    assert quota.look(q, at + 10) is q, "it is awaited how that one ends"
+    well = quota.answered(q, at, at + 1)
+    assert quota.left(well, at + 1) == 1.0
+    late = quota.answered(q, at - 1000, at + 1)
+    assert quota.left(late, at + 1) == 0, "that was sent before"
+
+
+def test_looks_become_rarer() -> None:
+    """Each refusal doubles the time to the next."""
+    at, q = NOW, shut()
+    for n in range(3):
+        at += quota.FIRST_LOOK * 2**n
+        assert quota.look(q, at - 1) is q
+        q = refused(quota.used(quota.look(q, at), ONE, at), 86400.0, at)
+        assert quota.left(q, at) == 0
+
+
+def test_a_wait_of_minutes_is_believed() -> None:
+    """It is honoured to its end."""
+    q = shut(quota.LONG_WAIT)
+    assert quota.look(q, NOW + quota.LONG_WAIT - 1) is q
+
+
+def test_a_limit_that_is_doubted_lets_one_look() -> None:
+    """The others stay as they are; where none is doubted nothing changes."""
+    q = read(Quota(), reading("requests", 0, reset_s=360.0), reading("tokens", 50), served=True)
+    assert quota.left(q, NOW + 1) == 0
+    opened = quota.look(q, NOW + 1)
+    assert quota.when(opened, Need(1), NOW + 1) == NOW + 1 and quota.left(opened, NOW + 1) > 0
+    sure = read(Quota(), reading("requests", 0, reset_s=360.0))
+    assert quota.look(sure, NOW + 1) is sure

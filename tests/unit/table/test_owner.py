@@ -21,11 +21,12 @@ from lbd.model.secret import Secret
 from lbd.model.table import AdminState, HealthState
 from lbd.state import breaker, health, quota
 from lbd.state.breaker import Phase
+from lbd.state.evidence import NO_MODEL_AGAIN
 from lbd.state.row import LIVENESS
 from lbd.state.uplink import ANSWERS, RESOLVING, SIGNS
 from lbd.table.accounts import group
 from lbd.table.lease import Lease
-from lbd.table.owner import NOMINAL_CAPACITY, Owner
+from lbd.table.owner import JUST_SERVED, NOMINAL_CAPACITY, Owner
 from tests.fakes.env import FakeEnv
 from tests.fakes.tables import (
     ask,
@@ -290,6 +291,22 @@ def test_a_key_failure_locks_every_row_of_the_provider(kind: FailureKind) -> Non
     assert owner.lease(0, env.now()) == f"locked_{kind}"
 
 
+def test_a_key_that_is_refused_for_one_model_may_be_good_for_those_that_it_just_served() -> None:
+    """They are told themselves if it is not; those that nobody has used lately are locked until a probe says more."""
+    env, owner = owned("p/a", "p/b", "p/c", "p/d")
+    asked: list[str] = []
+    owner.suspected = asked.append
+    serve(owner, env, 3, good())
+    env.advance(JUST_SERVED + 1)
+    serve(owner, env, 1, good())
+    serve(owner, env, 0, bad(K.AUTH))
+    owner.tick()
+    assert [r.refusal for r in owner.snapshot.rows] == ["locked_auth", None, "locked_auth", "locked_auth"]
+    assert asked == ["p"], "a probe with the key tells at once"
+    serve(owner, env, 1, bad(K.MONEY))
+    assert owner.snapshot.rows[2].refusal == "locked_out_of_money", "money is one for all"
+
+
 @pytest.mark.parametrize("kind", [K.AUTH, K.MONEY])
 def test_a_refusal_of_a_key_that_was_replaced_locks_nothing(kind: FailureKind) -> None:
     """The request was on its way when a person brought the new one; the same key read again is still refused."""
@@ -491,6 +508,24 @@ def test_a_model_list_ends_a_lock_that_it_disproves() -> None:
         serve(owner, env, 0, bad(kind))
         owner.probed(owner.rows[0], probe("models", models=models), completion=False)
         assert (owner.snapshot.rows[0].refusal is None) is unlocked, (kind, models)
+
+
+def test_a_key_that_a_list_has_cleared_and_one_model_refuses_again_waits() -> None:
+    """The key is good for the list, and not for this model: it is asked once a minute, not at each probe."""
+    env, owner = owned("p/a", "p/b")
+    for refused in (False, True):
+        serve(owner, env, 0, bad(K.AUTH))
+        assert owner.lease(1, env.now()) != "locked_auth" if refused else owner.lease(1, env.now()) == "locked_auth"
+        for _ in range(2):
+            env.advance(1)
+            for row in owner.rows:
+                owner.probed(row, probe("models", models=frozenset({"m"})), completion=False)
+            assert (owner.lease(0, env.now()) == "locked_auth") is refused
+            assert owner.snapshot.rows[1].refusal is None, "nobody refused that one"
+            owner.rows[0].inflight = 0
+    env.advance(NO_MODEL_AGAIN)
+    owner.tick()
+    assert owner.snapshot.rows[0].refusal is None
 
 
 def test_a_probe_s_limit_headers_count() -> None:

@@ -314,6 +314,23 @@ CASES: dict[str, tuple[int, bytes, FailureKind]] = {
     "409": (409, said("Conflict"), K.CONFLICT),
     "410": (410, said("The model has reached its end of life"), K.NO_MODEL),
     "413": (413, b"<html><h1>413 Request Entity Too Large</h1></html>", K.TOO_LARGE),
+    "414": (414, b"", K.TOO_LARGE),
+    "431": (431, b"<html>Request Header Fields Too Large</html>", K.TOO_LARGE),
+    "451": (451, said("Unavailable For Legal Reasons"), K.NO_MODEL),
+    "a parameter that this model has not": (
+        400,
+        said(
+            "Unsupported parameter: 'max_tokens' is not supported with this model.",
+            **OPENAI_TYPE,
+            code="unsupported_parameter",
+        ),
+        K.UNSUPPORTED,
+    ),
+    "a value that this model has not, in words": (
+        400,
+        said("Unsupported value: 'temperature' does not support 0.2 with this model.", **OPENAI_TYPE, code=None),
+        K.UNSUPPORTED,
+    ),
     "Groq tokens a minute": (
         413,
         said(
