@@ -73,12 +73,16 @@ class Screen:
 
     def end(self) -> int:
         """Wait for the end; return the exit status."""
-        while self.process.poll() is None:
-            ready, _, _ = select.select([self._person], [], [], 0.05)
+        ended = ready = False
+        while not ended or ready:  # what it said last, too
+            ended = self.process.poll() is not None
+            ready = bool(select.select([self._person], [], [], 0 if ended else 0.05)[0])
             if ready:
-                with contextlib.suppress(OSError):
+                try:
                     self.raw += os.read(self._person, 65536).decode("utf-8", "replace")
-        return self.process.returncode
+                except OSError:
+                    break
+        return self.process.wait()
 
 
 @contextlib.contextmanager
