@@ -239,7 +239,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def _waiting_since(self) -> Instant:
-        return self._reading.since if self._reading.begun and not self._lingering else self._since
+        return max(self._since, self._reading.since)  # one that began behind another has had no turn until that ended
 
     @property
     def expects(self) -> bool:

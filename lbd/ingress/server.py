@@ -60,6 +60,8 @@ class Server:
         """Know a new connection; where there are too many, others end that do nothing, or newcomers wait."""
         self.connections.add(connection)
         self._coming.pop(connection, None)
+        if self.closing:  # a handshake that was under way: it has its moment, too, and holds the end up no longer
+            self.env.call_at(self.env.now() + PARTING, connection.close_if_idle)
         if connection.under != self._withdrawn:  # its handshake took that long
             connection.abort()
         elif self.gate.open and len(self.connections) > self.gate.places:

@@ -141,6 +141,11 @@ def look(quota: Quota, now: Instant) -> Quota:
     return replace(quota, buckets=buckets) if changed else quota
 
 
+def looked_into(quota: Quota, now: Instant) -> bool:
+    """Tell whether somebody has gone and looks if a limit is more than a header, and is not back."""
+    return any(b.looked_at <= now < b.looks_at and b.doubted == math.inf for b in quota.buckets.values())
+
+
 def _may_look(quota: Quota, now: Instant) -> bool:
     pace = quota.pace
     if pace is None or quota.look or quota.blocked_until - pace.since <= LONG_WAIT:

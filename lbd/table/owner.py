@@ -119,8 +119,11 @@ class Owner(Published):
     def look(self, row: Row, now: Instant) -> bool:
         """Let one request go and see whether the limits that shut ``row`` are so, where they may not be; tell if so."""
         before = self.quota_of(row)
-        self._limited(row, self.accounts.change(row, lambda limits: quota.look(limits, now), now))
-        return self.quota_of(row) is not before
+        opened = quota.look(before, now)
+        if opened is before:  # as a rule, and asked of all rows that are shut for each request that waits
+            return False
+        self._limited(row, self.accounts.change(row, lambda _limits: opened, now))
+        return True
 
     # --- leases --------------------------------------------------------------------------------------
 

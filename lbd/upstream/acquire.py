@@ -229,11 +229,13 @@ class Desk:
                 service.silent(service.owner.rows[i].provider.name)
         # the wait for a deployment is part of the wait for the first content, of unary answers too
         by = flights.waits_until(flight, self._ask.first_content_s)
-        if not rows or now >= by or not self._turn.in_time(times, now, by):
+        awaited = self._turn.awaited(times, now)
+        if not rows or now >= by or not self._turn.in_time(awaited, now, by):
             return self._nobody(flight, ranking, times, now)
+        soonest = min(awaited.values())
         if soonest > now:
             self._turn.take(min(times, key=times.__getitem__))
-        last = self._turn.last(times, now, by)
+        last = self._turn.last(awaited, now, by)
         look = min(last, max(soonest, now + 0.005) if soonest > now else now + self._standing.look_again_s)
         refusal = await self._standing.wait(rows, look, by, now)
         if refusal is not None:

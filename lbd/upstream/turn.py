@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lbd.model.request import Ask, Urgency
 from lbd.model.table import size_bucket
 from lbd.model.units import DeploymentId, Instant, Seconds
+from lbd.state import quota
 from lbd.state.claims import ANY, Bid
 from lbd.state.need import Need
 from lbd.table.accounts import group
@@ -122,6 +123,11 @@ class Turn:
         """Tell whether it may go and see if what shuts one of them is so: nobody else is left for it."""
         owner = self._owner
         return any(owner.snapshot.rows[i].refusal == LIMITED and owner.look(owner.rows[i], now) for i in sorted(rows))
+
+    def awaited(self, times: Mapping[int, Instant], now: Instant) -> Mapping[int, Instant]:
+        """Return the times, now where another one has gone and looks: what it sees may be known at any moment."""
+        owner = self._owner
+        return {i: now if quota.looked_into(owner.quota_of(owner.rows[i]), now) else at for i, at in times.items()}
 
     @property
     def taken(self) -> bool:

@@ -53,6 +53,22 @@ def test_the_last_candidate_is_not_lost_to_a_header(lie: str, stream: bool) -> N
     run(main)
 
 
+@pytest.mark.parametrize("lie", ["nothing left", "no tokens left"])
+def test_while_one_goes_to_see_the_others_wait_for_what_it_finds(lie: str) -> None:
+    """Many ask at once: all are served as soon as one has been, and none is sent away meanwhile."""
+
+    async def main(env: VirtualEnv) -> None:
+        host = SimHost("a", ttft=1.0)
+        world = Fickle(env, [host])
+        world.limits = lambda _host: LIES[lie]
+        async with Sim(env, [host], {"providers": [provider(host)]}, world) as sim:
+            await sim.traffic(20, 20, "m")
+            assert set(sim.fates()) == {"ok"}
+            assert max(a.took_s for a in sim.asked) < 5.0
+
+    run(main)
+
+
 def test_headers_that_jump_shut_nobody_out() -> None:
     """Plenty, nothing, plenty: each answer says something else."""
 

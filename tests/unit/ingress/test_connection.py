@@ -218,6 +218,31 @@ def test_a_body_that_drips_is_refused(how: str, loop: str) -> None:
 
 
 @loops
+def test_a_request_behind_a_long_one_has_its_time_from_its_turn_on(loop: str) -> None:
+    """Its body was not even asked for before."""
+
+    async def main() -> None:
+        go_on = asyncio.Event()
+
+        async def handle(inbound: Inbound, reply: HttpReply) -> None:
+            await go_on.wait()
+            reply.send(200, b"", inbound.path.encode() + inbound.body)
+
+        async with Listening(handle) as listening:
+            caller = await listening.caller()
+            await caller.send(get("/long") + request("POST", "/next", b"{}", "Expect: 100-continue")[:-2])
+            await until(lambda: any(c._reading.waits for c in listening.server.connections))
+            listening.sweep(BODY_TIME + 1)
+            go_on.set()
+            assert (await caller.answer()).body == b"/long" and (await caller.answer()).status == 100
+            listening.sweep(BODY_TIME - 1)
+            await caller.send(b"{}")
+            assert (await caller.answer()).body == b"/next{}"
+
+    on(loop, main())
+
+
+@loops
 def test_an_idle_connection_is_closed_after_the_keep_alive_time(loop: str) -> None:
     """Before its first request and after an answer; without a word."""
 

@@ -139,6 +139,26 @@ def test_at_the_end_an_answer_says_that_it_is_the_last_or_another_request_may_fo
 
 
 @loops
+def test_who_has_connected_only_after_the_end_began_has_a_moment_to_ask(loop: str) -> None:
+    """Its handshake took that long. One that stays silent would hold up the end for as long as a drain may take."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            server = listening.server
+            server.part()
+            listening.env.advance(2 * PARTING)
+            asking, silent = [await listening.caller() for _ in range(2)]
+            await until(lambda: len(server.connections) == 2)
+            assert server.expects
+            await asking.send(get())
+            assert (await asking.answer()).headers["connection"] == "close"
+            listening.env.advance(PARTING)
+            assert await silent.closed() == b"" and not server.expects
+
+    on(loop, main())
+
+
+@loops
 def test_the_hard_end_closes_everything(loop: str) -> None:
     """And cancels what runs."""
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lbd.model.outcome import QuotaReading
 from lbd.state import quota
+from lbd.state.bucket import LOOKED
 from lbd.state.freely import Free
 from lbd.state.need import NOTHING, Ahead, Need
 from lbd.state.quota import LEAST, SOON, UNKNOWN_RESET, Answered, Quota
@@ -358,3 +359,15 @@ def test_a_limit_that_is_doubted_lets_one_look() -> None:
     assert quota.when(opened, Need(1), NOW + 1) == NOW + 1 and quota.left(opened, NOW + 1) > 0
     sure = read(Quota(), reading("requests", 0, reset_s=360.0))
     assert quota.look(sure, NOW + 1) is sure
+
+
+def test_a_limit_is_looked_into_until_what_came_of_it_is_known_or_another_may_look() -> None:
+    """The others wait for it that long."""
+    empty = reading("requests", 0, reset_s=360.0)
+    doubtful = read(Quota(), empty, served=True)
+    sent = quota.used(quota.look(doubtful, NOW + 1), ONE, NOW + 1)
+    assert not quota.looked_into(doubtful, NOW + 1)
+    assert quota.looked_into(sent, NOW + 1) and quota.looked_into(sent, NOW + LOOKED)
+    assert not quota.looked_into(sent, NOW + 1 + LOOKED)
+    assert not quota.looked_into(quota.refused(sent, 1.0, NOW + 2, sent_at=NOW + 1), NOW + 2), "it is so"
+    assert not quota.looked_into(read(sent, empty, at=NOW + 2, served=True), NOW + 2), "it is not"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +23,7 @@ from lbd.model.table import AdminState, HealthState
 from lbd.state import breaker, health, quota
 from lbd.state.breaker import Phase
 from lbd.state.evidence import NO_MODEL_AGAIN
-from lbd.state.row import LIVENESS
+from lbd.state.row import LIVENESS, Row
 from lbd.state.uplink import ANSWERS, RESOLVING, SIGNS
 from lbd.table.accounts import group
 from lbd.table.lease import Lease
@@ -383,6 +384,26 @@ def test_limit_headers_at_their_end_keep_the_whole_group_out_at_once(plain: bool
     env.advance(20.0)
     owner.tick()
     assert [r.refusal for r in owner.snapshot.rows] == [None] * 2
+
+
+def test_a_look_that_opens_nothing_goes_through_no_other_row() -> None:
+    """It is asked of all rows that are shut, for each request that waits: of thousands that took a second."""
+    env, owner = owned(*(f"p{n}/a" for n in range(5)))
+
+    class Watched(list[Row]):
+        gone_through = 0
+
+        def __iter__(self) -> Iterator[Row]:
+            self.gone_through += 1
+            return super().__iter__()
+
+    for i in range(4):
+        serve(owner, env, i, bad(K.RATE, retry_after_s=30.0))
+    rows = owner.rows = Watched(owner.rows)
+    assert not any(owner.look(row, env.now()) for row in tuple(list.__iter__(rows)))
+    assert not rows.gone_through and owner.rows[4].calm, "it is not limited at all"
+    serve(owner, env, 4, good(quota=(QuotaReading("requests", 100, 0, 20.0),)))
+    assert owner.look(rows[4], env.now()) and owner.snapshot.rows[4].refusal is None, "where it does, all are told"
 
 
 def test_limit_headers_lower_the_quota_of_the_whole_group_with_the_next_tick() -> None:

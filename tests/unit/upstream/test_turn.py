@@ -177,3 +177,20 @@ def test_a_limit_that_ended_is_published_to_whoever_waits_for_it() -> None:
         assert relay.owner.snapshot.rows[0].refusal is None
 
     run(main)
+
+
+def test_what_another_one_looks_into_may_be_known_at_any_moment() -> None:
+    """Whoever comes meanwhile waits for that, and is not told the time that the limit names."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b"))
+        now = env.now()
+        empty = Bucket(1000, 0.0, now + 360, now)
+        asked = {"requests": replace(empty, looks_at=now + 9, looked_at=now - 1)}
+        relay.owner.restored({"a/up-m": Quota(asked), "b/up-m": Quota({"requests": empty})})
+        mine, _ = turn(relay)
+        times = {i: mine.time(i, now) for i in (0, 1)}
+        assert min(times.values()) >= now + 360
+        assert mine.awaited(times, now) == {0: now, 1: times[1]}
+
+    run(main)
