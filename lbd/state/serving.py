@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from operator import mul
 from typing import NamedTuple
 
-from lbd.model.units import Ratio
+from lbd.model.units import Ratio, Seconds
 from lbd.state.stays import Served
 
 READ: Ratio = 0.05  # a token that is read takes about so much of the time of one that is written; the fit corrects it
@@ -31,6 +31,7 @@ WIDE: tuple[Ratio, Ratio, Ratio] = (0.3, 1.0, 0.5)
 UNSURE: Ratio = 0.2  # of the usual time is left over, until that is known
 UNSURE_BY = 0.7  # the deviation of its logarithm
 OVERTAKEN = 5.0  # what it costs a number of slots that an answer is complete which cannot have begun: e to this
+NO_TIME: Seconds = 1e-12  # for a token: in so little nothing was worked on
 NOISE: Ratio = 0.05  # of the time of an answer at least cannot be explained
 FREEDOM = 4.0  # of the t distribution
 ROUNDS = 2  # in which what lies far off loses its weight
@@ -97,8 +98,8 @@ def _fit(answers: _Answers, slots: int) -> _Fit | None:
     times = [served.worked_s(slots) / work for served, work in zip(answers.served, answers.works, strict=True)]
     others = [(min(served.before + 1, slots) + min(served.beside, slots)) / 2 - 1.0 for served in answers.served]
     base, short, prompt, against = answers.weights, answers.short, answers.prompt, 0.0
-    if min(times) <= 0:
-        held = [i for i, time in enumerate(times) if time > 0]
+    if min(times) <= NO_TIME:
+        held = [i for i, time in enumerate(times) if time > NO_TIME]
         against = OVERTAKEN * (sum(base) - sum(base[i] for i in held))
         if not held:
             return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lbd.state import serving
@@ -96,6 +97,8 @@ answers = st.lists(
 
 @settings(max_examples=40)
 @given(answers)
+@example([(0.0, sys.float_info.min, 0, [], 0, 0)])
+@example([(0.0, 1e-11, 0, [], 0, 0), (0.0, 100.0, 1, [], 0, 0)])
 def test_any_answers_have_a_likelihood(made: list[tuple[float, float, int, list[float], int, int]]) -> None:
     """Finite, or none at all; of each number that is told apart."""
     served = [
