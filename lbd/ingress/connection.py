@@ -24,7 +24,8 @@ from lbd.model.units import Instant, Seconds
 
 KEEPALIVE: Seconds = 75.0  # unless somebody says otherwise
 HEAD_TIME: Seconds = 20.0  # for a request head to arrive, once it has begun
-BODY_TIME: Seconds = 60.0  # for a body to arrive
+BODY_TIME: Seconds = 60.0  # for a body to arrive, and for each ``LEAST_SENT`` bytes of it a second more
+LEAST_SENT = 32 * 1024
 TAKE_TIME: Seconds = 30.0  # for a client to take ``LEAST_TAKEN`` bytes of an answer that has piled up before it
 LEAST_TAKEN = 16 * 1024
 PARTING: Seconds = 1.0  # at the end, for the next request of a client that was not told that it is the last
@@ -282,7 +283,7 @@ class Connection(asyncio.Protocol):
             if waited > LINGER:
                 self.abort()
         elif self._reading.begun:
-            if waited > (HEAD_TIME if self._reading.in_head else BODY_TIME):
+            if waited > (HEAD_TIME if self._reading.in_head else BODY_TIME + self._reading.size / LEAST_SENT):
                 self._refuse(Failure(FailureKind.BAD_REQUEST, "the request took too long to arrive", status=408))
         elif waited > self._server.keepalive():
             self.abort()  # not close(): that would wait for a client that never reads its last answer

@@ -144,6 +144,11 @@ class Reading:
         """Tell whether a head has begun that is not whole."""
         return self.begun and self._inbound is not None and not self._inbound.method
 
+    @property
+    def size(self) -> int:
+        """Return how many bytes have come of a body that is not whole."""
+        return self._body_size
+
     def drop(self) -> Inbound:
         """Give up what is not whole; returns it as far as its head was read."""
         self._drop_body()

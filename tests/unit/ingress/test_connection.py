@@ -11,6 +11,7 @@ from lbd.ingress.connection import (
     BODY_TIME,
     HEAD_TIME,
     KEEPALIVE,
+    LEAST_SENT,
     LINGER,
     TAKE_TIME,
     Connection,
@@ -212,6 +213,28 @@ def test_a_body_that_drips_is_refused(how: str, loop: str) -> None:
             await a_moment(0.005)
             assert not listening.handled
             listening.sweep(BODY_TIME - HEAD_TIME)
+            assert (await caller.answer()).status == 408
+
+    on(loop, main())
+
+
+@loops
+def test_a_large_body_may_come_slowly(loop: str) -> None:
+    """A minute is enough for a small one; pictures over a thin line take longer, and come all the time."""
+
+    async def main() -> None:
+        async with Listening(max_body=10 * LEAST_SENT) as listening:
+            caller = await listening.caller()
+            await caller.send(request("POST", "/x", None, f"Content-Length: {9 * LEAST_SENT}"))
+            for n in range(1, 9):
+                await caller.send(b"x" * LEAST_SENT)
+                await until(lambda n=n: any(c._reading.size == n * LEAST_SENT for c in listening.server.connections))
+                listening.sweep((BODY_TIME + 7) / 8)
+            await caller.send(b"x" * LEAST_SENT)
+            assert (await caller.answer()).status == 200
+            await caller.send(request("POST", "/x", None, f"Content-Length: {9 * LEAST_SENT}") + b"x" * LEAST_SENT)
+            await until(lambda: any(c._reading.size for c in listening.server.connections))
+            listening.sweep(BODY_TIME + 2)
             assert (await caller.answer()).status == 408
 
     on(loop, main())
