@@ -34,7 +34,7 @@ from lbd.table.lease import Lease
 from lbd.table.published import Published
 
 JUST_SERVED: Seconds = 30.0  # a key that is no longer good is found by the probe that its first refusal calls for
-AGAIN_REFUSED: Seconds = 600.0
+AGAIN_REFUSED: Seconds = 600.0  # since a list was given for the key: then it is the one model that is refused
 NOMINAL_CAPACITY = 64.0  # of a hosted deployment without a limit, for comparing loads only
 RATIO_WEIGHT = 0.02
 BUILDS = 8  # fingerprints remembered: providers serve a few at once, and that is no news

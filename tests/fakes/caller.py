@@ -123,6 +123,16 @@ async def echo(inbound: Inbound, reply: HttpReply) -> None:
     reply.send(200, b"content-type: application/json\r\n", orjson.dumps(told))
 
 
+def after(go_on: asyncio.Event) -> Handle:
+    """Return what answers with path and body, once it may."""
+
+    async def handle(inbound: Inbound, reply: HttpReply) -> None:
+        await go_on.wait()
+        reply.send(200, b"", inbound.path.encode() + inbound.body)
+
+    return handle
+
+
 class Listening:
     """The listener, its time in the test's hands."""
 

@@ -19,7 +19,7 @@ from lbd.ingress.connection import (
 from lbd.ingress.crowd import LARGE_BODIES, SMALL
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reply import HttpReply
-from tests.fakes.caller import Caller, Listening, get, request
+from tests.fakes.caller import Caller, Listening, after, get, request
 from tests.fakes.wire import LOOPS, a_moment, on, until
 
 loops = pytest.mark.parametrize("loop", LOOPS)
@@ -246,12 +246,7 @@ def test_a_request_behind_a_long_one_has_its_time_from_its_turn_on(loop: str) ->
 
     async def main() -> None:
         go_on = asyncio.Event()
-
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            await go_on.wait()
-            reply.send(200, b"", inbound.path.encode() + inbound.body)
-
-        async with Listening(handle) as listening:
+        async with Listening(after(go_on)) as listening:
             caller = await listening.caller()
             await caller.send(get("/long") + request("POST", "/next", b"{}", "Expect: 100-continue")[:-2])
             await until(lambda: any(c._reading.waits for c in listening.server.connections))

@@ -9,7 +9,7 @@ import pytest
 from lbd.ingress.inbound import Inbound
 from lbd.ingress.reading import MOST_FIELDS, MOST_HEAD
 from lbd.ingress.reply import HttpReply
-from tests.fakes.caller import Listening, chunked, chunks, get, request
+from tests.fakes.caller import Listening, after, chunked, chunks, get, request
 from tests.fakes.wire import LOOPS, a_moment, on, until
 
 loops = pytest.mark.parametrize("loop", LOOPS)
@@ -164,12 +164,7 @@ def test_expect_behind_other_requests_is_answered_in_its_turn(loop: str, fields:
 
     async def main() -> None:
         go_on = asyncio.Event()
-
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            await go_on.wait()
-            reply.send(200, b"", inbound.path.encode() + inbound.body)
-
-        async with Listening(handle) as listening:
+        async with Listening(after(go_on)) as listening:
             caller = await listening.caller()
             last = request("POST", "/c", b"{}", "Expect: 100-continue", *fields)
             await caller.send(get("/a"), get("/b") + last[:-2], pause=0.005)
@@ -191,12 +186,7 @@ def test_expect_is_not_answered_once_the_body_comes(loop: str, there: int) -> No
 
     async def main() -> None:
         go_on = asyncio.Event()
-
-        async def handle(inbound: Inbound, reply: HttpReply) -> None:
-            await go_on.wait()
-            reply.send(200, b"", inbound.path.encode() + inbound.body)
-
-        async with Listening(handle) as listening:
+        async with Listening(after(go_on)) as listening:
             caller = await listening.caller()
             sent = request("POST", "/b", b"{}", "Expect: 100-continue")
             cut = len(sent) - 2 + there

@@ -160,24 +160,29 @@ def breaks(sent: bytes) -> Iterable[bytes]:
         yield b"".join(events[:n])
 
 
+def goes_on(first: Way, second: Way) -> Iterable[tuple[bytes, bytes]]:
+    """Yield what is shown where the first run breaks, and what the second one adds, wherever that goes on at all."""
+    for shown in breaks(told(watch_of(first), first.stream)):
+        if not committed(first, shown):
+            continue
+        try:
+            out = spliced(second, shown, second.stream)
+        except CannotSplice as e:
+            assert HELD_UP.search(str(e)), str(e)
+            continue
+        _one_stream(first.client, shown, out)
+        yield shown, out
+
+
 @pytest.mark.parametrize("name", sorted(WAYS))
 def test_cut_behind_any_event_it_ends_as_the_answer_that_never_broke(name: str) -> None:
     """Where it can be taken up at all, and it is said where not: never something else."""
     way = WAYS[name]
-    sent = told(watch_of(way), way.stream)
-    whole, went_on = fold(way.client, sent), 0
-    for shown in breaks(sent):
-        if not committed(way, shown):
-            continue
-        try:
-            out = spliced(way, shown, way.stream)
-        except CannotSplice as e:
-            assert HELD_UP.search(str(e)), str(e)
-            continue
+    whole, went_on = fold(way.client, told(watch_of(way), way.stream)), 0
+    for shown, out in goes_on(way, way):
         assert out.startswith(SIGN)
         assert fold(way.client, shown + out) == whole
         went_on += 1
-        _one_stream(way.client, shown, out)
     assert went_on or NOTHING_TO_SAY.search(name)
 
 
@@ -223,17 +228,8 @@ def test_another_provider_s_shape_may_go_on() -> None:
         first = Way(client, wires(openai, "up")[client], chat)
         second = Way(client, wires(anthropic, "up")[client], message)
         for one, other in ((first, second), (second, first)):
-            sent = told(watch_of(one), one.stream)
-            for shown in breaks(sent):
-                if not committed(one, shown):
-                    continue
-                try:
-                    out = spliced(other, shown, other.stream)
-                except CannotSplice as e:
-                    assert HELD_UP.search(str(e)), str(e)
-                    continue
-                assert _texts(client, shown + out) == ["Hello wörld 🌍"]
-                _one_stream(client, shown, out)
+            whole = [_texts(client, shown + out) for shown, out in goes_on(one, other)]
+            assert whole and all(texts == ["Hello wörld 🌍"] for texts in whole)
 
 
 def test_calls_without_arguments_are_the_same_in_every_shape() -> None:
@@ -247,20 +243,8 @@ def test_calls_without_arguments_are_the_same_in_every_shape() -> None:
         first = Way(client, wires(PROVIDERS.load()["openai"], "up")[client], chat)
         second = Way(client, wires(PROVIDERS.load()["anthropic"], "up")[client], message)
         for one, other in ((first, second), (second, first), (second, second)):
-            sent = told(watch_of(one), one.stream)
-            went_on = 0
-            for shown in breaks(sent):
-                if not committed(one, shown):
-                    continue
-                try:
-                    out = spliced(other, shown, other.stream)
-                except CannotSplice as e:
-                    assert HELD_UP.search(str(e)), str(e)
-                    continue
-                went_on += 1
-                assert _calls(client, shown + out) == [{}, {}]
-                _one_stream(client, shown, out)
-            assert went_on
+            whole = [_calls(client, shown + out) for shown, out in goes_on(one, other)]
+            assert whole and all(calls == [{}, {}] for calls in whole)
 
 
 def _calls(client: str, sent: bytes) -> list[Any]:
