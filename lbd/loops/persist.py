@@ -2,7 +2,7 @@
 
 A row whose state moved (breaker, lock-out, ejection, order) and a rate limit that blocks are written within ``SOON``,
 so that a process that is killed comes back with them; statistics of a row are most of its bytes and are written every
-``TURNS`` times ``EVERY`` seconds, another part of the table each time.
+``EVERY`` seconds, in a table of more than ``AT_ONCE`` rows another part of it each time, in at most ``TURNS`` parts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from lbd.table.owner import Owner
 SOON: Seconds = 0.25
 EVERY: Seconds = 5.0
 TURNS = 6
+AT_ONCE = 32  # rows; each is some 0.1 ms of work and a few KB
 ROWS, QUOTAS, MISC, QUALITY = "rows", "quotas", "misc", "quality"
 # What decoding raises for bytes that are no state: text that is no UTF-8 comes out of msgspec as a ValueError.
 _DAMAGED = (msgspec.MsgspecError, ValueError)
@@ -94,7 +95,7 @@ class Persistence:
             await self._env.sleep(SOON)
             if self._env.now() >= due:
                 due = self._env.now() + EVERY
-                self._turn = (self._turn + 1) % TURNS
+                self._turn += 1
                 await self.save(spend(), whole=False)
             elif self.up:
                 await self.follow()
@@ -125,9 +126,11 @@ class Persistence:
         """Save everything once, or what is due; requests get their turn between two rows."""
         rows: dict[str, bytes] = {}
         marks: dict[str, object] = {}
-        for i, row in enumerate(list(self._owner.rows)):
+        table = list(self._owner.rows)
+        parts = min(TURNS, -(-len(table) // AT_ONCE))
+        for i, row in enumerate(table):
             marks[row.spec.id] = mark = _mark(row)
-            if not whole and i % TURNS != self._turn and self._marks.get(row.spec.id) == mark:
+            if not whole and (i - self._turn) % parts and self._marks.get(row.spec.id) == mark:
                 continue
             # before the clock is read: nothing in a row may be younger than what its ages count from
             fold(row, self._env.now())

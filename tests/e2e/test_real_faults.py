@@ -319,7 +319,7 @@ def test_state_survives_a_kill(servers: ModelServers, tmp_path: Path) -> None:
     daemon.start()
     for _ in range(5):
         daemon.chat(max_tokens=2)
-    time.sleep(6)  # one save
+    time.sleep(8)  # one save, and more
     daemon.stop(signal.SIGKILL)
     daemon.start()
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from lbd.loops.persist import EVERY, MISC, QUALITY, QUOTAS, ROWS, SOON, TURNS, Persistence
+from lbd.loops.persist import AT_ONCE, EVERY, MISC, QUALITY, QUOTAS, ROWS, SOON, TURNS, Persistence
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import QuotaReading
 from lbd.model.table import AdminState
@@ -318,17 +318,18 @@ def test_nothing_waits_for_a_store_that_hangs() -> None:
 
 
 def test_statistics_are_written_in_turn_and_a_transition_at_once() -> None:
-    """Each row in every ``TURNS`` saves; one whose breaker opened or that got an order, before the next one."""
+    """Each row in ``TURNS`` saves of a large table; one whose breaker opened or that got an order, before the next."""
 
     async def main(env: VirtualEnv) -> None:
         store = Moody()
-        _, owner, persistence, _ = started(store, env, *(f"p/m{i}" for i in range(2 * TURNS)))  # type: ignore[arg-type]
+        many = TURNS * AT_ONCE
+        _, owner, persistence, _ = started(store, env, *(f"p/m{i}" for i in range(many)))  # type: ignore[arg-type]
         loop = env._loop.create_task(persistence.run(ProbeSpend))
         await env.sleep(EVERY * 0.5)
-        assert [len(rows) for rows in store.written] == [2 * TURNS], "nothing is there yet"
+        assert [len(rows) for rows in store.written] == [many], "nothing is there yet"
         await env.sleep(EVERY * TURNS)
         usual = store.written[1:]
-        assert [len(rows) for rows in usual] == [2] * TURNS
+        assert [len(rows) for rows in usual] == [AT_ONCE] * TURNS
         assert sorted(r for rows in usual for r in rows) == sorted(row.spec.id for row in owner.rows)
         tables.break_open(owner, env, 3)
         owner.order(owner.rows[4], AdminState.DRAIN, by="me", reason="")
@@ -344,7 +345,24 @@ def test_statistics_are_written_in_turn_and_a_transition_at_once() -> None:
         await env.sleep(EVERY)
         store.error = None
         await env.sleep(EVERY)
-        assert len(store.written[-1]) == 2 * TURNS, "what was in the save that failed is not lost"
+        assert len(store.written[-1]) == many, "what was in the save that failed is not lost"
+        loop.cancel()
+
+    run(main)
+
+
+@pytest.mark.parametrize(("rows", "saves"), [(1, 1), (AT_ONCE, 1), (AT_ONCE + 1, 2), (3 * AT_ONCE, 3)])
+def test_a_kill_takes_the_least_it_can_of_the_statistics(rows: int, saves: int) -> None:
+    """All rows of a usual table are in each save; a larger one is written in as few as its size asks for."""
+
+    async def main(env: VirtualEnv) -> None:
+        store = Moody()
+        _, owner, persistence, _ = started(store, env, *(f"p/m{i}" for i in range(rows)))  # type: ignore[arg-type]
+        loop = env._loop.create_task(persistence.run(ProbeSpend))
+        await env.sleep(EVERY * (saves + 0.5))
+        written = store.written[1:]
+        assert len(written) == saves
+        assert sorted(id_ for part in written for id_ in part) == sorted(row.spec.id for row in owner.rows)
         loop.cancel()
 
     run(main)
