@@ -51,6 +51,7 @@ class Terminal:
             signal.SIGTSTP: lambda *_: self._suspend(),
             signal.SIGTERM: _end,
             signal.SIGHUP: _end,
+            signal.SIGINT: signal.default_int_handler,  # also where whoever started it ignores it
         }
         # one that comes just before there is something to wait for would be handled only when that has come
         self._others = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)

@@ -128,7 +128,15 @@ def _parts(bounds: Iterable[Ratio]) -> Iterator[tuple[int, Ratio]]:
 
 def left(ranking: Ranking, query: Query) -> int:
     """Count the candidates that a pick with this query could choose from."""
-    return sum(len(s.candidates) for s in (_restricted(s, query) for s in ranking.stages) if s is not None)
+    return sum(1 for _ in remaining(ranking, query))
+
+
+def remaining(ranking: Ranking, query: Query) -> Iterator[Candidate]:
+    """Yield those candidates."""
+    for stage in ranking.stages:
+        restricted = _restricted(stage, query)
+        if restricted is not None:
+            yield from restricted.candidates
 
 
 def following_s(ranking: Ranking, tried: Container[DeploymentId]) -> Seconds:

@@ -15,7 +15,7 @@ Now and then, once for ``EARLY`` requests that want the account, one goes ahead 
 was there than is known, and it is found out again.
 
 Where it refuses much of what comes at its rate, it is no rate that it goes by (:mod:`lbd.state.freely`): then it is
-asked as soon as the waits that it names are over.
+asked for much more as soon as the waits that it names are over.
 
 After ``MISTRUSTED`` 429s with nothing let through between, the ends of waits are not believed: one request goes first
 only for ``FIRST`` that want the account, or after a time that doubles. So requests cause few refusals, however few they
@@ -140,9 +140,11 @@ def refused(pace: Pace | None, refusal: Refusal, now: Instant) -> Pace:
     seen, refusals = _seen(pace, now), pace.refusals + 1
     too_soon = pace.by_word and pace.refusals > 0  # it was the provider's word that said when
     odd = not pace.finding and not early and not too_soon
-    free = freely.refused(pace.free, now, odd * (NAMED if refusal.named else 1.0))
-    rate = MORE * seen[0] / seen[1] if refusal.measured and seen[1] and now >= free.until else 0.0
-    if odd and seen[0] < SURE:
+    free = freely.refused(pace.free, now, odd * (NAMED if refusal.named else 1.0), pace.rate)
+    rate = MORE * seen[0] / seen[1] if refusal.measured and seen[1] else 0.0
+    if now < free.until:
+        rate = freely.pace(free, now)
+    elif odd and seen[0] < SURE:
         rate = min(rate, SLOWER * pace.rate)
     # of one that went ahead of its time that was to be expected: all is as it was
     level = (pace.level if early and rate else 0.0) + rate * (refusal.until - now)
@@ -232,7 +234,7 @@ def _through(pace: Pace, through: tuple[Instant, ...], rest: tuple[Instant, ...]
     if not through:
         return pace if at == pace.at else replace(pace, level=level, at=at)
     finding, out_at, early = pace.finding, pace.out_at, pace.early
-    late = 0 if finding else _late(pace, through)
+    late = 0 if finding or now < pace.free.until else _late(pace, through)
     if late:
         more = 1 + late / pace.seen[0]
         pace = replace(pace, rate=more * pace.rate, seen=(more * pace.seen[0], pace.seen[1]), count=pace.count - late)
@@ -253,7 +255,7 @@ def _through(pace: Pace, through: tuple[Instant, ...], rest: tuple[Instant, ...]
         sent=rest,
         count=pace.count + len(through),
         refusals=0 if through[-1] > pace.since else pace.refusals,
-        free=freely.through(pace.free, now, len(through), paced=not pace.finding),
+        free=freely.through(pace.free, now, len(through), paced=not pace.finding and now >= pace.free.until),
     )
 
 
@@ -271,9 +273,11 @@ def _late(pace: Pace, through: tuple[Instant, ...]) -> int:
 def when(pace: Pace, now: Instant, *, ahead: float = 0.0, asked: int = 0) -> Instant:
     """Return when a request may be sent behind so many, of ``asked`` that have wanted it: now, or a time after it."""
     begin = max(now, pace.at)
-    if over(pace, now) or now < pace.free.until:
+    if over(pace, now):
         return begin
     pace = _to(pace, begin)
+    if now < pace.free.until:
+        return _due(pace, begin, ahead)
     if pace.refusals < MISTRUSTED:
         if not ahead and _may_be_early(pace, begin, asked):
             return begin
@@ -285,7 +289,7 @@ def when(pace: Pace, now: Instant, *, ahead: float = 0.0, asked: int = 0) -> Ins
 def opens(pace: Pace, now: Instant) -> Instant:
     """Return when the next request is due: now, or a time after it."""
     begin = max(now, pace.at)
-    return begin if over(pace, now) or now < pace.free.until else _due(_to(pace, begin), begin, 0.0)
+    return begin if over(pace, now) else _due(_to(pace, begin), begin, 0.0)
 
 
 def _may_be_early(pace: Pace, now: Instant, asked: int) -> bool:

@@ -108,7 +108,7 @@ class Published:
         now = self.reviewed_at = self._env.now()
         wall = self._env.wall()
         old = self.snapshot
-        steered = now - self._published_at >= PUBLISH_EVERY or catalogue is not None
+        steered = now >= self._published_at + PUBLISH_EVERY or catalogue is not None
         views = [] if catalogue is not None else list(old.rows)
         if steered:
             self.fold()

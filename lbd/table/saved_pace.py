@@ -23,7 +23,6 @@ _FAR = 1e10
 _Age = Annotated[float, Meta(ge=0, le=_FAR)]
 _Left = Annotated[float, Meta(ge=-_FAR, le=_FAR)]
 _Number = Annotated[float, Meta(ge=0, le=_FAR)]
-_Share = Annotated[float, Meta(ge=0, le=1)]
 _Count = Annotated[int, Meta(ge=0, le=1 << 31)]
 
 
@@ -46,7 +45,9 @@ class SavedPace(msgspec.Struct):
     doubted: bool
     odd: Annotated[float, Meta(ge=0, le=ODD)]
     freely_left: _Left
-    lost: _Share
+    lost: _Number
+    gained: _Number = 0.0
+    rate_before: _Number = 0.0
 
 
 def dump(pace: Pace | None, now: Instant) -> SavedPace | None:
@@ -71,6 +72,8 @@ def dump(pace: Pace | None, now: Instant) -> SavedPace | None:
         odd=pace.free.odd,
         freely_left=pace.free.until - now,
         lost=pace.free.lost,
+        gained=pace.free.gained,
+        rate_before=pace.free.rate,
     )
 
 
@@ -101,6 +104,6 @@ def restore(saved: SavedPace | None, now: Instant, gap: Seconds) -> Pace | None:
         wait_s=saved.wait_s,
         by_word=saved.by_word,
         doubted=saved.doubted,
-        free=Free(saved.odd, then + saved.freely_left, saved.lost),
+        free=Free(saved.odd, then + saved.freely_left, saved.lost, saved.gained, saved.rate_before),
     )
     return None if paces.over(pace, now) else replace(pace, at=max(now, at))

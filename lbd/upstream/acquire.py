@@ -279,6 +279,13 @@ class Desk:
         rows = [e.row for e in limited if e.id not in flight.tried and only in (None, views[e.row].spec.model)]
         return sum(self._turn.in_time({i: self._turn.time(i, now)}, now, by) for i in rows)
 
+    def open_in_time(self, flight: Flight, query: Query, now: Instant) -> bool:
+        """Tell whether one of those that a pick could choose from lets the request in while that helps."""
+        service, turn = self._service, self._turn
+        by = flights.waits_until(flight, self._ask.first_content_s)
+        rows, left = service.owner.rows, pick.remaining(service.ranking(self._ask), query)
+        return any(rows[c.row].calm or turn.in_time({c.row: turn.time(c.row, now)}, now, by) for c in left)
+
     def last_word(self, flight: Flight, failure: Failure, now: Instant) -> Failure:
         """Return what a client is told last; where every attempt was limited, the wait for the first to open."""
         if not flights.all_limited(flight):

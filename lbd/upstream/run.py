@@ -328,11 +328,11 @@ class Run:
         return min(most, overdue(usual)) if mute and usual is not None else most
 
     def may_move(self) -> bool:
-        """Tell whether another candidate is left, and could go on with what the client has."""
+        """Tell whether another candidate is left, may be asked in time, and could go on with what the client has."""
         flight, splicing = self._flight, self._splicing
         if splicing is not None and (flight.resumed >= flights.MOST_RESUMED or not splicing.can()):
             return False
-        return self._left(Query(flight.tried)) > 0
+        return self._desk.open_in_time(flight, Query(flight.tried), self._env.now())
 
     def silent(self, attempt: Attempt) -> None:
         """The provider is silent for suspiciously long: see whether anybody is there, if that is not known already."""

@@ -35,12 +35,16 @@ BOUNDS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_whoever_is_ill_is_left_and_whoever_is_well_again_comes_back(fault: str) -> None:
-    """At four requests a second; what fails hard is left in seconds, what is only worse in less than a minute."""
+    """At four requests a second; what fails hard is left in seconds, what is only worse usually within a minute.
+
+    In the middle one of three runs: what is only worse shows in few samples, and when it does is chance.
+    """
     left_s, back_s, attempts = BOUNDS[fault]
-    found = outage(FAULTS[fault], lasts_s=90.0)
-    assert found.detected_s <= left_s, found
-    assert found.recovered_s <= back_s, found
-    assert found.failed <= attempts and not found.lost and not found.wrong, found
+    runs = [outage(FAULTS[fault], lasts_s=90.0, seed=seed) for seed in range(1, 4)]
+    assert not any(found.lost or found.wrong for found in runs), runs
+    assert sorted(found.detected_s for found in runs)[1] <= left_s, runs
+    assert sorted(found.recovered_s for found in runs)[1] <= back_s, runs
+    assert sorted(found.failed for found in runs)[1] <= attempts, runs
 
 
 def test_a_row_that_flaps_is_trusted_less_and_less() -> None:

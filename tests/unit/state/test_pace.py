@@ -294,15 +294,22 @@ def test_how_long_it_is_held_is_drawn() -> None:
 # --- freely -------------------------------------------------------------------------------------------
 
 
-def test_where_no_rate_explains_its_429s_only_the_waits_are_kept_to() -> None:
-    """Whoever wants it then, is sent; many at once are no sign that nothing limits it."""
-    q = replace(paced(), free=Free(until=NOW + FREELY))
-    assert sendable(q, NOW + 1.0) == 1000
-    q = used(q, NOW + 1.0, 100)
-    q = paces.answered(q, 0.0, NOW + 2.0)
-    assert not paces.over(replace(q, finding=True, level=FULL), NOW + 2.0)
+def test_where_no_rate_explains_its_429s_much_more_is_asked_as_soon_as_the_waits_are_over() -> None:
+    """What comes together in a wait goes at its end; many at once are no sign that nothing limits it."""
+    q = replace(paced(), free=Free(until=NOW + FREELY, rate=40.0))
     q = again(used(q, NOW + 2.0), NOW + 2.0, wait=0.5)
-    assert q.rate == 0.0 and paces.when(q, q.since) == paces.opens(q, q.since) == q.at
+    assert q.rate == 80.0 and not q.finding and paces.when(q, q.since) == paces.opens(q, q.since) == q.at
+    assert sendable(q, q.at) == 40 and sendable(q, q.at + 1.0) == 80
+    assert not paces.over(replace(q, finding=True, level=FULL), NOW + 2.0)
+
+
+def test_refusals_while_it_is_asked_freely_are_no_sign_that_it_is_shut() -> None:
+    """Three in a row are usual where two in three are refused by chance."""
+    q = replace(paced(), free=Free(until=NOW + FREELY, rate=40.0))
+    for n in range(1, 2 * MISTRUSTED):
+        at = NOW + 0.6 * n
+        q = again(used(q, at), at, wait=0.5)
+        assert paces.when(q, q.at) == q.at
 
 
 # --- laws ---------------------------------------------------------------------------------------------

@@ -105,10 +105,10 @@ def test_an_account_that_was_mistrusted_still_is() -> None:
 
 
 def test_what_is_asked_freely_is_so_until_then() -> None:
-    """The time that is left, and what was lost."""
-    back = restarted(known(free=Free(1.0, NOW + FREELY, 0.3)), 5.0)
+    """The time that is left, what was lost and gained, and at which rate before."""
+    back = restarted(known(free=Free(1.0, NOW + FREELY, 3.0, 20.0, 9.0)), 5.0)
     assert back is not None
-    assert back.free == Free(1.0, pytest.approx(LATER + FREELY - 5.0), 0.3)  # type: ignore[arg-type]
+    assert back.free == Free(1.0, pytest.approx(LATER + FREELY - 5.0), 3.0, 20.0, 9.0)  # type: ignore[arg-type]
     assert paces.when(back, LATER) == LATER
 
 
@@ -126,7 +126,8 @@ def test_what_is_asked_freely_is_so_until_then() -> None:
         {"count": -1},
         {"refusals": 1 << 40},
         {"odd": ODD + 1},
-        {"lost": 2.0},
+        {"lost": -1.0},
+        {"gained": math.inf},
         {"freely_left": math.nan},
     ],
     ids=str,

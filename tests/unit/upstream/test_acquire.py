@@ -16,6 +16,8 @@ from lbd.model.plan import Query
 from lbd.model.table import AdminState
 from lbd.state.breaker import Phase
 from lbd.state.flight import Flight
+from lbd.state.pace import MISTRUSTED, Ahead, Pace
+from lbd.state.quota import Quota
 from lbd.upstream.acquire import GRANT, LONGEST_GRANT, MOST_REFUSALS, Acquired, Desk
 from lbd.upstream.patience import LOOK_AGAIN
 from lbd.upstream.service import Settings
@@ -1040,6 +1042,26 @@ def test_after_a_429_a_request_waits_for_another_row_whose_limit_ends_in_time() 
         asked = await second
         assert asked.status == 200 and asked.headers["x-lbd-deployment"] == "b/m"
         assert len(relay.stage.at("a")) == 1 and 2.5 < relay.records[-1].total_s < 4.5
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize(("refusals", "served_by"), [(MISTRUSTED, "a/m"), (0, "b/m")])
+def test_nobody_is_left_for_a_twin_whose_turn_comes_too_late(refusals: int, served_by: str) -> None:
+    """It answers within the deadline, though late; the other's limit may be shut still, then one looks now and then."""
+
+    async def main(env: VirtualEnv) -> None:
+        rows = (row("a"), row("b", tier="secondary"))
+        relay = Relay(env, *rows, deadlines={"interactive_first_content_s": 2.6})
+        relay.stage.always(2.3, *LONG[1:], host="a")
+        relay.stage.always(*LONG, host="b")
+        now = env.now()
+        pace = Pace(now, now, Ahead(0, now), refusals=refusals, first_at=now + 60)
+        relay.owner.restored({"b/up-m": Quota(blocked_until=now, pace=pace)})
+        asked = await relay.ask("m", stream=True)
+        assert (asked.status, relay.last.served_by) == (200, served_by)
+        assert relay.last.total_s <= 5.0
         relay.check()
 
     play(main)
