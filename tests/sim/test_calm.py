@@ -5,6 +5,8 @@ Hours at the command line: ``python -m tests.bench.calm``, ``tests.bench.detecti
 
 from __future__ import annotations
 
+from statistics import median
+
 import pytest
 
 from tests.bench.calm import calm
@@ -37,14 +39,15 @@ BOUNDS = {
 def test_whoever_is_ill_is_left_and_whoever_is_well_again_comes_back(fault: str) -> None:
     """At four requests a second; what fails hard is left in seconds, what is only worse usually within a minute.
 
-    In the middle one of three runs: what is only worse shows in few samples, and when it does is chance.
+    What is only worse shows in few samples, and when it does is chance: there it is the middle one of three runs.
     """
     left_s, back_s, attempts = BOUNDS[fault]
-    runs = [outage(FAULTS[fault], lasts_s=90.0, seed=seed) for seed in range(1, 4)]
+    seeds = (1, 2, 3) if left_s > 30.0 else (1,)
+    runs = [outage(FAULTS[fault], lasts_s=90.0, seed=seed) for seed in seeds]
     assert not any(found.lost or found.wrong for found in runs), runs
-    assert sorted(found.detected_s for found in runs)[1] <= left_s, runs
-    assert sorted(found.recovered_s for found in runs)[1] <= back_s, runs
-    assert sorted(found.failed for found in runs)[1] <= attempts, runs
+    assert median(found.detected_s for found in runs) <= left_s, runs
+    assert median(found.recovered_s for found in runs) <= back_s, runs
+    assert median(found.failed for found in runs) <= attempts, runs
 
 
 def test_a_row_that_flaps_is_trusted_less_and_less() -> None:
