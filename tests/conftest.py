@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,12 @@ settings.load_profile(os.environ.get("LBD_HYPOTHESIS", "ci"))
 # A run starts some hundred Pythons, and every worker reads every test: each would compile all of it anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A run that was started in the background has inherited signals that mean nothing, and would hand that on.
+if threading.current_thread() is threading.main_thread():
+    for _number, _usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(_number) is signal.SIG_IGN:
+            signal.signal(_number, _usual)
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
