@@ -152,13 +152,14 @@ class Owner(Published):
             no == "breaker_open" and last_resort and breaker.admits_last_resort(row.breaker, now)
         ):
             return no
-        most = capacity(row)
+        return "at_limit" if self.full(row) else None
+
+    def full(self, row: Row) -> bool:
+        """Tell whether as many requests run at ``row``, or at its provider, as may."""
+        most, shared = capacity(row), row.provider.max_concurrency
         if most is not None and row.inflight >= most:
-            return "at_limit"
-        shared = row.provider.max_concurrency
-        if shared is not None and sum(r.inflight for r in self.rows if r.provider is row.provider) >= shared:
-            return "at_limit"
-        return None
+            return True
+        return shared is not None and sum(r.inflight for r in self.rows if r.provider is row.provider) >= shared
 
     def settle(self, lease: Lease, outcome: Outcome | None) -> None:
         """End a lease: take in the outcome (None: it says nothing) and free the slot."""

@@ -24,15 +24,18 @@ from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.state import flight as flights
 from lbd.state.claims import ANY
 from lbd.state.flight import Flight
+from lbd.state.row import Row
 from lbd.table.lease import Lease
 from lbd.table.purses import Hold, Short
-from lbd.upstream.patience import expected
+from lbd.upstream.patience import expected, fits
 from lbd.upstream.service import Service
 from lbd.upstream.standing import Standing
 from lbd.upstream.turn import LIMITED, Turn
 
 GRANT: Seconds = 0.01  # after so long a budget is asked again that waits for a word on the disk
 LONGEST_GRANT: Seconds = 2.0  # a disk that does not answer for so long says nothing at all
+OUTAGE_LOOK: Seconds = 0.1  # whether this host reaches anybody again
+OUTAGE_PROBE: Seconds = 1.0  # a probe looks, one for all who wait
 SHORT: Seconds = 1.0  # a wait for a rate limit that nobody asks about
 MOST_REFUSALS = 32  # kept in the record
 SHUT_DOWN = Failure(FailureKind.DRAINING, "lbd was shut down before the answer was complete", retry_after_s=1.0)
@@ -279,12 +282,43 @@ class Desk:
         rows = [e.row for e in limited if e.id not in flight.tried and only in (None, views[e.row].spec.model)]
         return sum(self._turn.in_time({i: self._turn.time(i, now)}, now, by) for i in rows)
 
-    def open_in_time(self, flight: Flight, query: Query, now: Instant) -> bool:
-        """Tell whether one of those that a pick could choose from lets the request in while that helps."""
+    def open_in_time(self, flight: Flight, query: Query, now: Instant) -> list[int]:
+        """Return the rows of those that a pick could choose from whose rate limits let it in while that helps."""
         service, turn = self._service, self._turn
         by = flights.waits_until(flight, self._ask.first_content_s)
         rows, left = service.owner.rows, pick.remaining(service.ranking(self._ask), query)
-        return any(rows[c.row].calm or turn.in_time({c.row: turn.time(c.row, now)}, now, by) for c in left)
+        return [c.row for c in left if rows[c.row].calm or turn.in_time({c.row: turn.time(c.row, now)}, now, by)]
+
+    def takes_over(self, flight: Flight, query: Query, now: Instant, *, mute: bool) -> bool:
+        """Tell whether one of those has a slot for it now, or, where the row that has it is ``mute``, likely in time.
+
+        Whoever leaves a row that is only slow for the queue at others that are busy has lost what was done for it.
+        """
+        service, standing = self._service, self._standing
+        owner, rows = service.owner, self.open_in_time(flight, query, now)
+        if any(not owner.full(owner.rows[i]) and standing.refusal(i, now) is None for i in rows):
+            return True
+        by = flights.waits_until(flight, self._ask.first_content_s)
+        return mute and fits(owner, service.queue, self._ask, frozenset(rows), by, now, self._client)
+
+    async def outlast(self, flight: Flight, failure: Failure, row: Row, now: Instant, *, over: bool) -> Flight | None:
+        """Wait a little where this host reaches nobody: that is nobody else's fault, and may pass in time.
+
+        Returns the flight for one more round, None where it is no use.
+        """
+        found = flights.anew(flight, now, self._ask.first_content_s, over=over)
+        service, blame, env = self._service, self._service.owner.blame, self._service.env
+        if found is None or not blame.explains(row, failure.kind, now):
+            return None
+        again, until = found
+        look = now + OUTAGE_PROBE
+        while env.now() < until and blame.explains(row, failure.kind, env.now()) and not service.closing:
+            await env.sleep(OUTAGE_LOOK)
+            if env.now() >= look:
+                look += OUTAGE_PROBE
+                service.silent(row.provider.name)  # whoever reaches it lets all go on who wait
+        self.waited_s += env.now() - now
+        return None if service.closing else again
 
     def last_word(self, flight: Flight, failure: Failure, now: Instant) -> Failure:
         """Return what a client is told last; where every attempt was limited, the wait for the first to open."""

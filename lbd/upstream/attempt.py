@@ -468,13 +468,14 @@ class Attempt:
             if self.manner is WHOLE:
                 self._host.silent(self)
                 self._leave_at = max(now, min(self.bounds.leave_at, self.sent_at + self._host.longest(self)))
-            elif self._host.may_move():
+            elif self._host.may_leave(self):
                 return True
-            # nobody else could take it now; one may have come back in a second
+            else:  # nobody else could take it now; one may have a place in a second
+                self._host.silent(self)
         if self._leave_at > now:
             return False
         self._leave_at = now + LOOK_AGAIN
-        return (self._body is None or not self._body.began) and self._host.may_move()
+        return (self._body is None or not self._body.began) and self._host.may_leave(self)
 
     def _idle(self, now: Instant) -> Failure | None:
         """Return the failure of a stream that stopped, or have a first silence looked into."""

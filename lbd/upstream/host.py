@@ -24,6 +24,9 @@ class Host(Protocol[A_contra]):
     def may_move(self) -> bool:
         """Tell whether another candidate is left, and could go on with what was shown, if anything was."""
 
+    def may_leave(self, attempt: A_contra) -> bool:
+        """Tell whether another candidate would take over soon from this one, which is silent, but may be only slow."""
+
     def hedge(self, attempt: A_contra) -> None:
         """It is later than nearly all of its kind: have another one beside it, where that is worth it."""
 

@@ -52,6 +52,18 @@ def hopeless(owner: Owner, queue: Queue, rows: frozenset[int], place: Place, now
     return told if now + told + min(_first_s(row, now) for row in known) > place.deadline else None
 
 
+def fits(owner: Owner, queue: Queue, ask: Ask, rows: frozenset[int], by: Instant, now: Instant, client: str) -> bool:
+    """Tell whether a request that came now would most likely have its first content from one of ``rows`` by then.
+
+    They are full; of one that has answered nobody lately it is not known when it will not be.
+    """
+    known = frozenset(i for i in rows if owner.rows[i].total.over(FIVE_MINUTES, now).n)
+    if not known:
+        return False
+    first_s = min(_first_s(owner.rows[i], now) for i in known)
+    return now + expected(owner, queue, ask, known, now, client=client) + first_s < by
+
+
 def _holds_s(row: Row, now: Instant) -> Seconds:
     """Return how long a request usually holds a slot: without what it waited inside a server that had too many."""
     whole = service_s(row, now)

@@ -42,8 +42,6 @@ from lbd.upstream.ticket import Ticket
 from lbd.upstream.usage import usage_of
 
 KEEP_ALIVE_EVERY: Seconds = 15.0
-OUTAGE_LOOK: Seconds = 0.1  # whether this host reaches anybody again
-OUTAGE_PROBE: Seconds = 1.0  # a probe looks, one for all who wait
 _INTERACTIVE = Urgency.INTERACTIVE
 _started = attrgetter("started_s")
 
@@ -155,8 +153,11 @@ class Run:
         over = verdict.step is Step.GIVE or (verdict.spend and not self._service.budget.spend(now))
         last = flights.final(self._flight) if over and verdict.step is not Step.GIVE else verdict.failure
         # once all were tried in vain, one try tells as much as all of them
-        if (over or self._flight.rounds) and await self._outlast(last, acquired, now, over=over):
-            return Query(self._flight.tried, None, self._larger, self._ticket.affinity), None
+        if over or self._flight.rounds:
+            anew = await self._desk.outlast(self._flight, last, acquired.lease.row, now, over=over)
+            if anew is not None:
+                self._flight = anew
+                return Query(anew.tried, None, self._larger, self._ticket.affinity), None
         if over:
             return self._fail(self._desk.last_word(self._flight, last, now))
         if self._flight.committed:
@@ -180,22 +181,6 @@ class Run:
         self._flight, verdict = flights.after(self._flight, candidate.id, failure, now, twins=twins, others=others)
         model = candidate.model if twins and small is None else only
         return verdict, Query(self._flight.tried, model, larger, self._ticket.affinity)
-
-    async def _outlast(self, failure: Failure, acquired: Acquired, now: Instant, *, over: bool) -> bool:
-        """Wait a little where this host reaches nobody: that is nobody else's fault, and may pass in time."""
-        found = flights.anew(self._flight, now, self._ticket.ask.first_content_s, over=over)
-        service, blame, env, row = self._service, self._service.owner.blame, self._env, acquired.lease.row
-        if found is None or not blame.explains(row, failure.kind, now):
-            return False
-        self._flight, until = found
-        look = now + OUTAGE_PROBE
-        while env.now() < until and blame.explains(row, failure.kind, env.now()) and not service.closing:
-            await env.sleep(OUTAGE_LOOK)
-            if env.now() >= look:
-                look += OUTAGE_PROBE
-                service.silent(row.provider.name)  # whoever reaches it lets all go on who wait
-        self._desk.waited_s += env.now() - now
-        return not service.closing
 
     def _left(self, query: Query) -> int:
         return pick.left(self._service.ranking(self._ticket.ask), query)
@@ -332,7 +317,14 @@ class Run:
         flight, splicing = self._flight, self._splicing
         if splicing is not None and (flight.resumed >= flights.MOST_RESUMED or not splicing.can()):
             return False
-        return self._desk.open_in_time(flight, Query(flight.tried), self._env.now())
+        return bool(self._desk.open_in_time(flight, Query(flight.tried), self._env.now()))
+
+    def may_leave(self, attempt: Attempt) -> bool:
+        """Tell whether one that is only silent is left: another candidate takes the request over."""
+        query, now, line = Query(self._flight.tried), self._env.now(), attempt.line
+        row = self._service.owner.find(line.spec.id)
+        mute = row is not None and silent_since(row, attempt.sent_at)
+        return self.may_move() and self._desk.takes_over(self._flight, query, now, mute=mute)
 
     def silent(self, attempt: Attempt) -> None:
         """The provider is silent for suspiciously long: see whether anybody is there, if that is not known already."""

@@ -21,6 +21,7 @@ from lbd.state.quota import Quota
 from lbd.upstream.acquire import GRANT, LONGEST_GRANT, MOST_REFUSALS, Acquired, Desk
 from lbd.upstream.patience import LOOK_AGAIN
 from lbd.upstream.service import Settings
+from tests.fakes.harness import Asked
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import DONE, ROLE, STOP, answer, content, cut, end, head, refusal, say, whole
 from tests.fakes.virtual import START, VirtualEnv, run
@@ -1062,6 +1063,90 @@ def test_nobody_is_left_for_a_twin_whose_turn_comes_too_late(refusals: int, serv
         asked = await relay.ask("m", stream=True)
         assert (asked.status, relay.last.served_by) == (200, served_by)
         assert relay.last.total_s <= 5.0
+        relay.check()
+
+    play(main)
+
+
+# --- leaving a row that is silent ---------------------------------------------------------------------
+
+
+def busy_elsewhere(env: VirtualEnv, *plan: Any) -> Relay:
+    """Two rows with a slot each. The first is silent for longer than its cut-off; the second does as planned."""
+    rows = [row("a", max_concurrency=1), row("b", tier="secondary", max_concurrency=1)]
+    relay = Relay(env, *rows)
+    relay.stage.always(*plan, host="b")
+    return relay
+
+
+async def occupied(relay: Relay) -> asyncio.Task[Asked]:
+    """Begin a request at the second row."""
+    relay.owner.order(relay.find("a"), AdminState.DRAIN, by="me", reason="x")
+    task = relay.start("m", stream=True)
+    await relay.env.sleep(0.5)
+    relay.owner.order(relay.find("a"), AdminState.READY, by="me", reason="x")
+    return task
+
+
+FOR_LONG: tuple[Any, ...] = (0.1, head(), say(ROLE, content("hel")), 60.0, say(content("lo"), STOP, DONE), end)
+
+
+@pytest.mark.parametrize("slow", [2.0, 8.0])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_slow_row_is_not_left_for_one_that_is_full_for_long(slow: float, stream: bool) -> None:
+    """It would wait there in vain, and what the first one did for it would be lost."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = busy_elsewhere(env, *FOR_LONG)
+        relay.stage.always(slow, *(LONG[1:] if stream else answer(whole())), host="a")
+        other = await occupied(relay)
+        asked = await relay.ask("m", stream=stream)
+        assert (asked.status, relay.last.served_by, len(relay.last.attempts)) == (200, "a/m", 1)
+        await other
+        relay.check()
+
+    play(main)
+
+
+def test_it_is_left_as_soon_as_another_has_a_slot() -> None:
+    """Whatever kept the other one: it is asked again each second."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = busy_elsewhere(env, 0.1, head(), say(ROLE, content("hel")), 4.0, say(content("lo"), STOP, DONE), end)
+        relay.stage.always(200.0, host="a")
+        other = await occupied(relay)
+        asked = await relay.ask("m", stream=True)
+        first, second = relay.last.attempts
+        assert (asked.status, relay.last.served_by, first.failure) == (200, "b/m", K.TIMEOUT_FIRST)
+        assert 3.4 <= second.started_s <= 5.0
+        await other
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_of_a_row_that_answers_nobody_it_goes_into_the_queue_of_one_that_is_quick(answers: bool) -> None:
+    """The other one will have a slot in time, by all that is known. If the first answers others, it is only slow."""
+
+    async def main(env: VirtualEnv) -> None:
+        rows = [row("a", max_concurrency=2), row("b", tier="secondary", max_concurrency=1)]
+        relay = Relay(env, *rows)
+        relay.stage.always(*LONG, host="b")
+        for _ in range(3):
+            await (await occupied(relay))
+        relay.stage.always(*FOR_LONG, host="b")
+        other = await occupied(relay)
+        relay.stage.always(200.0, host="a")
+        silent = relay.start("m", stream=True)
+        await env.sleep(1.0)
+        if answers:
+            relay.stage.plan(0.05, head(), say(ROLE, content("hello"), STOP, DONE), end, host="a")
+            await relay.ask("m", stream=True)
+        await silent
+        waited = any(a.refused == "at_limit" for a in relay.last.attempts)
+        assert waited is not answers
+        await other
         relay.check()
 
     play(main)

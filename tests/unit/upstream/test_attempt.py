@@ -87,6 +87,9 @@ class Audience:
         self.asked_to_move += 1
         return self.movable
 
+    def may_leave(self, attempt: Attempt) -> bool:
+        return self.may_move()
+
     def longest(self, attempt: Attempt) -> float:
         return self.longest_s
 
@@ -1054,6 +1057,19 @@ async def test_a_silent_unary_answer_is_probed_at_its_cut_off_and_not_cut() -> N
     await t.settle()
     assert 5 <= t.host.silences <= 7 and t.going
     await t.abandon()
+
+
+async def test_a_silent_stream_that_nobody_takes_over_is_probed_and_looked_after_each_second() -> None:
+    """It may be only slow; it is left once another one has a place."""
+    t = await Try(cut_at=1.5, first_by=60.0).start()
+    t.env.advance(1.5 + LATE)
+    assert (t.host.silences, t.host.asked_to_move) == (1, 1)
+    t.env.advance(3 * (LOOK_AGAIN + TICK))
+    await t.settle()
+    assert 3 <= t.host.silences == t.host.asked_to_move <= 5 and t.going
+    t.host.movable = True
+    t.env.advance(LOOK_AGAIN + TICK)
+    assert kind(await t.over()) is K.TIMEOUT_FIRST
 
 
 async def test_the_stream_is_opened_early_where_content_is_late() -> None:

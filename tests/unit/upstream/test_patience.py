@@ -8,8 +8,9 @@ import pytest
 
 from lbd.model.request import Ask
 from lbd.state.quota import blocked
-from lbd.upstream.patience import LATEST, LOOK_AGAIN, SOONEST, expected
+from lbd.upstream.patience import LATEST, LOOK_AGAIN, SOONEST, expected, fits
 from lbd.upstream.queue import Place
+from tests.fakes import tables
 from tests.fakes.relay import Relay, row
 from tests.fakes.virtual import VirtualEnv, run
 
@@ -46,6 +47,27 @@ def test_where_no_slots_are_counted_it_is_the_time_of_its_own() -> None:
         assert told(relay, 0) == LOOK_AGAIN
         relay.owner.restored({"a/up-m": blocked(relay.owner.quota_of(relay.owner.rows[0]), 7.0, env.now())})
         assert told(relay, 0) == pytest.approx(7.0)
+
+    run(main)
+
+
+def test_whether_it_fits_is_known_of_rows_that_have_answered() -> None:
+    """By what is known of their slots, before the time by which it has to begin."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a", max_concurrency=1), row("b", max_concurrency=1))
+
+        def fit(within: float, *rows: int) -> bool:
+            now, queue = env.now(), relay.flights.queue
+            return fits(relay.owner, queue, ASK, frozenset(rows), now + within, now, "")
+
+        assert not fit(60.0, 0, 1), "nobody knows when one of them will be free"
+        tables.serve(relay.owner, env, 0, tables.good(0.3, 2.0))
+        relay.owner.fold()
+        usual = told(relay, 0)
+        assert fit(usual + 1.0, 0) and fit(usual + 1.0, 0, 1)
+        assert not fit(usual, 0), "it takes its time, too, once it has a slot"
+        assert not fit(60.0, 1) and not fit(60.0)
 
     run(main)
 
