@@ -181,8 +181,6 @@ class Desk:
     async def again(self, flight: Flight, choice: Choice) -> Acquired | Failure:
         """Take a lease at the same row once more; if it is refused, decide anew. For its rate limit it is waited."""
         service = self._service
-        if service.closing:
-            return SHUT_DOWN
         now = service.env.now()
         snapshot = service.owner.snapshot
         i = snapshot.catalogue.index.get(choice.candidate.id)
@@ -282,24 +280,31 @@ class Desk:
         rows = [e.row for e in limited if e.id not in flight.tried and only in (None, views[e.row].spec.model)]
         return sum(self._turn.in_time({i: self._turn.time(i, now)}, now, by) for i in rows)
 
-    def open_in_time(self, flight: Flight, query: Query, now: Instant) -> list[int]:
-        """Return the rows of those that a pick could choose from whose rate limits let it in while that helps."""
-        service, turn = self._service, self._turn
+    def open_in_time(self, flight: Flight, query: Query, now: Instant) -> bool:
+        """Tell whether the rate limits of one that a pick could choose from let it in while that helps."""
         by = flights.waits_until(flight, self._ask.first_content_s)
-        rows, left = service.owner.rows, pick.remaining(service.ranking(self._ask), query)
-        return [c.row for c in left if rows[c.row].calm or turn.in_time({c.row: turn.time(c.row, now)}, now, by)]
+        return any(self._opens(i, now, by) for i in self._remaining(query))
 
     def takes_over(self, flight: Flight, query: Query, now: Instant, *, mute: bool) -> bool:
         """Tell whether one of those has a slot for it now, or, where the row that has it is ``mute``, likely in time.
 
         Whoever leaves a row that is only slow for the queue at others that are busy has lost what was done for it.
         """
-        service, standing = self._service, self._standing
-        owner, rows = service.owner, self.open_in_time(flight, query, now)
-        if any(not owner.full(owner.rows[i]) and standing.refusal(i, now) is None for i in rows):
+        service, standing, left = self._service, self._standing, self._remaining(query)
+        owner, by = service.owner, flights.waits_until(flight, self._ask.first_content_s)
+        free = (i for i in left if not owner.full(owner.rows[i]))
+        if any(standing.refusal(i, now) is None and self._opens(i, now, by) for i in free):
             return True
-        by = flights.waits_until(flight, self._ask.first_content_s)
-        return mute and fits(owner, service.queue, self._ask, frozenset(rows), by, now, self._client)
+        if not mute:
+            return False
+        soon = frozenset(i for i in left if self._opens(i, now, by))
+        return fits(owner, service.queue, self._ask, soon, by, now, self._client)
+
+    def _remaining(self, query: Query) -> list[int]:
+        return [c.row for c in pick.remaining(self._service.ranking(self._ask), query)]
+
+    def _opens(self, i: int, now: Instant, by: Instant) -> bool:
+        return self._service.owner.rows[i].calm or self._turn.in_time({i: self._turn.time(i, now)}, now, by)
 
     async def outlast(self, flight: Flight, failure: Failure, row: Row, now: Instant, *, over: bool) -> Flight | None:
         """Wait a little where this host reaches nobody: that is nobody else's fault, and may pass in time.

@@ -125,6 +125,8 @@ class Run:
         again: Choice | None = None
         try:
             while True:
+                if service.closing:  # what is begun now would be cut off without a word
+                    return self._fail(SHUT_DOWN)
                 if again is not None:
                     acquired = await self._desk.again(self._flight, again)
                 else:
@@ -314,17 +316,18 @@ class Run:
 
     def may_move(self) -> bool:
         """Tell whether another candidate is left, may be asked in time, and could go on with what the client has."""
-        flight, splicing = self._flight, self._splicing
-        if splicing is not None and (flight.resumed >= flights.MOST_RESUMED or not splicing.can()):
-            return False
-        return bool(self._desk.open_in_time(flight, Query(flight.tried), self._env.now()))
+        flight = self._flight
+        return self._may_go_on() and self._desk.open_in_time(flight, Query(flight.tried), self._env.now())
+
+    def _may_go_on(self) -> bool:
+        splicing = self._splicing
+        return splicing is None or (self._flight.resumed < flights.MOST_RESUMED and splicing.can())
 
     def may_leave(self, attempt: Attempt) -> bool:
         """Tell whether one that is only silent is left: another candidate takes the request over."""
-        query, now, line = Query(self._flight.tried), self._env.now(), attempt.line
-        row = self._service.owner.find(line.spec.id)
+        flight, row = self._flight, self._service.owner.find(attempt.line.spec.id)
         mute = row is not None and silent_since(row, attempt.sent_at)
-        return self.may_move() and self._desk.takes_over(self._flight, query, now, mute=mute)
+        return self._may_go_on() and self._desk.takes_over(flight, Query(flight.tried), self._env.now(), mute=mute)
 
     def silent(self, attempt: Attempt) -> None:
         """The provider is silent for suspiciously long: see whether anybody is there, if that is not known already."""
