@@ -87,6 +87,8 @@ def nameless() -> Failure:
 
 def unreadable(error: Exception) -> Failure:
     """Return what a request is refused with that could not be decoded."""
+    if isinstance(error, UnicodeDecodeError):
+        return Failure(FailureKind.BAD_REQUEST, "the body is not a JSON object: it is not UTF-8", code="invalid_json")
     if not isinstance(error, msgspec.ValidationError):
         return Failure(FailureKind.BAD_REQUEST, f"the body is not a JSON object: {error}", code="invalid_json")
     # msgspec says: Expected `str`, got `int` - at `$.model`

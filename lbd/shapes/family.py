@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from lbd.model.messages import Prompt
 from lbd.model.outcome import Load
 from lbd.model.provider import DeploymentSpec
 from lbd.model.request import Body
-from lbd.shapes import promtext
+from lbd.shapes import dig, promtext
 from lbd.shapes.chat import passing
 from lbd.shapes.chat.errors import classify
 from lbd.shapes.chat.voice import DIALECT
@@ -38,10 +39,15 @@ def hosted(name: str, config: type[ProviderConfig], **own: Any) -> Shape:
     return dataclasses.replace(shape, **own)
 
 
-def local(name: str, config: type[ProviderConfig], **own: Any) -> Shape:
-    """Return the shape of a server that one runs oneself: it completes text, too, and has no quota."""
+def local(name: str, config: type[ProviderConfig], lacks: frozenset[str] = frozenset(), **own: Any) -> Shape:
+    """Return the shape of a server that one runs oneself: it completes text, too, and has no quota.
+
+    It writes the prompt by the model's own template, and most of those say nothing of a ``developer``: his word is
+    refused or, worse, left out. It means what ``system`` does.
+    """
     speaks = {"openai.chat": CHAT, "openai.completions": COMPLETIONS, "openai.embeddings": EMBEDDINGS}
-    return hosted(name, config, **{"speaks": speaks, "limits": lambda _headers, _wall: (), "self_hosted": True, **own})
+    own = {"speaks": speaks, "limits": lambda _headers, _wall: (), "self_hosted": True, **own}
+    return adapted(hosted(name, config, **own), (DEVELOPER,), instructed, lacks)
 
 
 def gauges(running: str, waiting: str) -> Callable[[bytes], Load | None]:
@@ -57,6 +63,9 @@ def gauges(running: str, waiting: str) -> Callable[[bytes], Load | None]:
 
 
 Adapt = Callable[[dict[str, Any]], dict[str, Any]]
+TALKS = ("openai.chat", "openai.completions")
+DEVELOPER = "developer"
+_ANY = {"type": "object", "properties": {}}
 
 
 def adapted(shape: Shape, marks: Collection[str], adapt: Adapt, lacks: frozenset[str]) -> Shape:
@@ -66,12 +75,15 @@ def adapted(shape: Shape, marks: Collection[str], adapt: Adapt, lacks: frozenset
     capabilities that it has no words for.
     """
     chat, dialect = shape.speaks["openai.chat"], shape.dialect or DIALECT
-    found = [f'"{mark}"'.encode() for mark in marks]
+    found = re.compile('"(?:{})"'.format("|".join(map(re.escape, marks))).encode()).search  # in one look
 
     def changed(raw: bytes) -> bytes:
-        if not any(mark in raw for mark in found):
+        if found(raw) is None:
             return raw
-        asked = orjson.loads(raw)
+        try:
+            asked = orjson.loads(raw)
+        except orjson.JSONDecodeError:  # its provider's to refuse
+            return raw
         out = adapt(dict(asked))
         return raw if out == asked else orjson.dumps(out)
 
@@ -81,10 +93,11 @@ def adapted(shape: Shape, marks: Collection[str], adapt: Adapt, lacks: frozenset
     def write(prompt: Prompt, row: DeploymentSpec, stream: bool, ask_usage: bool) -> bytes:
         return changed(dialect.write(prompt, row, stream, ask_usage))
 
-    own = dataclasses.replace(chat, encode=encode, carries=chat.carries - lacks)
+    talks = {name: wire for name, wire in shape.speaks.items() if name in TALKS}
+    less = {name: dataclasses.replace(wire, carries=wire.carries - lacks) for name, wire in talks.items()}
     return dataclasses.replace(
         shape,
-        speaks={**shape.speaks, "openai.chat": own},
+        speaks={**shape.speaks, **less, "openai.chat": dataclasses.replace(less["openai.chat"], encode=encode)},
         dialect=dataclasses.replace(dialect, write=write, carries=lambda model: dialect.carries(model) - lacks),
     )
 
@@ -93,6 +106,36 @@ def renamed(names: Mapping[str, str], dropped: Collection[str]) -> Adapt:
     """Return what calls members by other names and leaves out some that change no answer."""
 
     def adapt(asked: dict[str, Any]) -> dict[str, Any]:
-        return {names.get(name, name): value for name, value in asked.items() if name not in dropped}
+        out = {name: value for name, value in asked.items() if name not in dropped and name not in names}
+        # last, and none of null: the other name may stand there too, with nothing to say
+        return out | {names[name]: value for name, value in asked.items() if name in names and value is not None}
 
     return adapt
+
+
+def instructed(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return a request whose instructions are the system's, whoever gave them."""
+    messages = asked.get("messages")
+    if not isinstance(messages, list):
+        return asked
+    told = [{**m, "role": "system"} if isinstance(m, dict) and m.get("role") == DEVELOPER else m for m in messages]
+    return {**asked, "messages": told}
+
+
+def parametered(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return a request whose tools all have parameters, be they none: some servers demand the member."""
+    tools = asked.get("tools")
+    return {**asked, "tools": list(map(_parametered, tools))} if isinstance(tools, list) else asked
+
+
+def _parametered(tool: Any) -> Any:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    if not isinstance(function, dict) or function.get("parameters") is not None:
+        return tool
+    return {**tool, "function": {**function, "parameters": _ANY}}
+
+
+def at_once(asked: dict[str, Any]) -> None:
+    """Raise LbdError for the wish for one call at a time, where calls may be made: the server would not hear it."""
+    if asked.get("parallel_tool_calls") is False and asked.get("tools"):
+        raise dig.unsupported("/parallel_tool_calls", "calls cannot be kept to one at a time")

@@ -86,8 +86,9 @@ BY_WORDS: tuple[tuple[str, FailureKind], ...] = (
     ),
     (
         (
-            r"doesn'?t support (?:tool|image|document|system|stop|the \w+ field|streaming)"
+            r"doesn'?t support (?:tool|image|document|system|stop|the [\w.]+ field|streaming)"
             r"|(?:unsupported model|did not allow) .*caching|maximum tokens you requested exceeds"
+            r"|cannot be provided in the same turn"
         ),
         K.UNSUPPORTED,
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lbd.shapes.messages.passing import takes_sampling
+from lbd.shapes.messages.passing import keeps_schemas, takes_sampling
 
 ANTHROPIC, BEDROCK = "anthropic", "bedrock"
 _BASE = frozenset({"tools", "images", "files", "json_schema"})
@@ -38,7 +38,7 @@ def mint(model: str) -> str:
 
 def carries(model: str) -> frozenset[str]:
     """Return what can be expressed to a model."""
-    words = set(_BASE)
+    words = set(_BASE if keeps_schemas(model) else _BASE - {"json_schema"})
     if takes_sampling(model):
         words.add("sampling")
         if is_claude(model):

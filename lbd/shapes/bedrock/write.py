@@ -10,6 +10,7 @@ from lbd.shapes import dig, hints
 from lbd.shapes.bedrock import models
 from lbd.shapes.bedrock.blocks import CACHE_POINT, conversation, tool_name
 from lbd.shapes.messages.passing import takes_sampling
+from lbd.shapes.messages.schema import closed
 from lbd.shapes.messages.voice import suited
 
 LEAST_BUDGET = 1024  # tokens: Claude thinks with no fewer
@@ -28,7 +29,7 @@ def write(prompt: Prompt, model: str) -> bytes:
         "system": _system(prompt.system, model),
         "inferenceConfig": _inference(prompt, model),
         "toolConfig": _tools(prompt, model),
-        "outputConfig": _output(prompt),
+        "outputConfig": _output(prompt, model),
         "additionalModelRequestFields": _additional(prompt, model),
         "requestMetadata": _metadata(prompt.user),
     }
@@ -100,7 +101,7 @@ def _tools(prompt: Prompt, model: str) -> dict[str, Any] | None:
         return None
     out: dict[str, Any] = {"tools": []}
     for number, tool in enumerate(prompt.tools):
-        out["tools"].append({"toolSpec": _tool(tool, f"/tools/{number}/name")})
+        out["tools"].append({"toolSpec": _tool(tool, model, f"/tools/{number}/name")})
         if tool.cache and models.is_claude(model):
             out["tools"].append(CACHE_POINT)
     if prompt.tool is not None:
@@ -110,22 +111,28 @@ def _tools(prompt: Prompt, model: str) -> dict[str, Any] | None:
     return out
 
 
-def _tool(tool: Tool, at: str) -> dict[str, Any]:
+def _tool(tool: Tool, model: str, at: str) -> dict[str, Any]:
     out: dict[str, Any] = {"name": tool_name(tool.name, at)}
     if tool.description:
         out["description"] = tool.description
-    out["inputSchema"] = {"json": {"type": "object", **(tool.parameters or {"properties": {}})}}
+    schema = {"type": "object", **(tool.parameters or {"properties": {}})}
     if tool.strict:
-        out["strict"] = True
-    return out
+        out["strict"], schema = True, _kept(schema, model, "/tools")
+    return {**out, "inputSchema": {"json": schema}}
 
 
-def _output(prompt: Prompt) -> dict[str, Any]:
+def _kept(schema: dict[str, Any], model: str, at: str) -> dict[str, Any]:
+    """Return a schema that has to be kept to, as the model's maker takes one."""
+    return closed(schema, at) if models.is_claude(model) else schema
+
+
+def _output(prompt: Prompt, model: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     form: Format | None = prompt.format
-    if form is not None:
+    if form is not None and form.schema is not None:
         named = {"name": form.name, "description": form.description}
-        schema = {"schema": dig.encoded(form.schema).decode(), **{k: v for k, v in named.items() if v}}
+        asked = _kept(form.schema, model, "/response_format")
+        schema = {"schema": dig.encoded(asked).decode(), **{k: v for k, v in named.items() if v}}
         out["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
     effort = prompt.effort
     if effort is not None and effort.level is not None:

@@ -66,8 +66,7 @@ BY_CODE: dict[str, FailureKind] = {
     "deploymentnotfound": K.NO_MODEL,
     "model_not_available": K.NO_MODEL,
     **dict.fromkeys(("unsupported_parameter", "unsupported_value"), K.UNSUPPORTED),  # by this model
-    "rate_limit_exceeded": K.RATE,
-    "rate_limit_error": K.RATE,
+    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error", "slow_down"), K.RATE),
     "billing_error": K.MONEY,
     "authentication_error": K.AUTH,
     "permission_error": K.AUTH,
@@ -75,13 +74,9 @@ BY_CODE: dict[str, FailureKind] = {
     "api_error": K.SERVER,
     "resource_exhausted": K.RATE,  # Gemini: its message speaks of plan and billing also where a minute helps
     "service_tier_capacity_exceeded": K.RATE,  # Mistral
-    "slow_down": K.RATE,
     "server_is_overloaded": K.OVERLOADED,
-    "overloaded_error": K.OVERLOADED,
-    "overloaded": K.OVERLOADED,  # TGI
-    "engine_overloaded": K.OVERLOADED,
-    "server_error": K.SERVER,
-    "internal_server_error": K.SERVER,
+    **dict.fromkeys(("overloaded_error", "overloaded", "engine_overloaded"), K.OVERLOADED),  # the second is TGI's
+    **dict.fromkeys(("server_error", "internal_server_error"), K.SERVER),
     "invalid_request_error": K.BAD_REQUEST,
 }
 
@@ -107,11 +102,16 @@ BY_WORDS: tuple[tuple[str, FailureKind], ...] = (
         K.CONTENT_FILTER,
     ),
     (r"loading model|model is (?:currently )?loading", K.LOADING),
-    (
-        r"image input is not supported|does not support (?:image|audio|vision|tool)|endpoints found that support",
+    (  # by this model, or nobody there: another may
+        (
+            r"image input is not supported|does not support (?:image|audio|vision|tool)|endpoints found that support"
+            r"|^(?:unsupported|unknown) (?:parameter|value)\b|^unrecognized request argument|does not support oneOf"
+            r"|\bis (?:not supported|deprecated) (?:by|for|on|with) this model|^this model does not support"
+            r"|^invalid schema for |supports at most \d+ completion tokens|maximum allowed number of output tokens"
+            r"|extra inputs are not permitted"
+        ),
         K.UNSUPPORTED,
     ),
-    (r"^unsupported (?:parameter|value)\b", K.UNSUPPORTED),
     (r"is not a valid model id|model not exist", K.NO_MODEL),
 )
 # A 404 that is about the path: the configuration is wrong, not the request.

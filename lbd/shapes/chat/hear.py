@@ -21,6 +21,7 @@ from lbd.model.messages import (
 from lbd.shapes import loose, tokens
 from lbd.shapes.chat import passing, usage
 from lbd.shapes.chat.halves import Halves
+from lbd.shapes.chat.parted import flat
 from lbd.shapes.chat.stream import ChatWatch
 from lbd.shapes.heard import WatchedListener, arguments, loads
 from lbd.shapes.loose import string
@@ -79,10 +80,10 @@ class _Reader:
         return Reason.CALLS if known is Reason.STOP and self._calls.get(number) else known
 
     def _delta(self, delta: dict[str, Any], number: int, logprobs: object, *, whole: bool) -> Iterable[Piece]:
+        if isinstance(delta.get("content"), list):
+            delta = flat(delta)
         yield from _thoughts(delta, number)
         content = delta.get("content")
-        if isinstance(content, list):
-            content = "".join(string(p.get("text")) for p in content if isinstance(p, dict))
         logprobs = logprobs if isinstance(logprobs, dict) and logprobs else None
         if (isinstance(content, str) and content) or logprobs:
             yield Said(string(content), number, logprobs)

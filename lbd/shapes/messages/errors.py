@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from lbd.model.failure import Failure, FailureKind
+from lbd.model.failure import Blame, Failure, FailureKind
 
 K = FailureKind
 BY_STATUS = {
@@ -39,7 +39,7 @@ def status(failure: Failure) -> int:
 def encode(failure: Failure) -> bytes:
     """Return the error envelope of a failure."""
     code = status(failure)
-    if failure.status is not None and 400 <= failure.status < 500 and failure.row.status < 500:
+    if failure.row.blame is Blame.CLIENT and failure.status is not None and 400 <= failure.status < 500:
         code = failure.status
     where = f"{failure.param}: " if failure.param and not failure.message.startswith(failure.param) else ""
     error: dict[str, Any] = {"type": BY_STATUS.get(code, "api_error"), "message": f"{where}{failure.message}"}

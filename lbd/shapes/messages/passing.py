@@ -52,6 +52,15 @@ _BUDGETED = re.compile(
 )
 
 
+# These cannot be held to a schema.
+_SHAPELESS = re.compile(r"claude-(?:2|instant|3|v\d|(?:opus|sonnet)-4(?![-.][1-9](?!\d)))", re.ASCII)
+
+
+def keeps_schemas(model: str) -> bool:
+    """Tell whether a model's answers can be held to a schema; one that is not Claude's is asked."""
+    return _SHAPELESS.search(model) is None
+
+
 def thinks_by_budget(model: str) -> bool:
     """Tell whether a model has to be told how many tokens it may think."""
     return _BUDGETED.search(model) is not None

@@ -24,7 +24,7 @@ VOICE = Voice("anthropic", read, speak.MessagesSpeaker, speak.whole, usage.field
 
 def carries(model: str) -> frozenset[str]:
     """Return what can be expressed to a model."""
-    words = passing.CAPABILITIES
+    words = passing.CAPABILITIES if passing.keeps_schemas(model) else passing.CAPABILITIES - {"json_schema"}
     return words if passing.takes_sampling(model) else words - {"sampling", "top_k"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lbd.model.messages import Call, Effort, Format, Media, Part, Prompt, Result, Text, Thinking, Tool, Turn
 from lbd.shapes import dig, hints, loose, tokens
+from lbd.shapes.messages.schema import closed
 
 FAMILY = "anthropic"
 # The API demands a bound where clients of other shapes need none: what a model gives at most, as far as it is known.
@@ -30,7 +31,7 @@ def write(prompt: Prompt, model: str, *, stream: bool, samples: bool) -> bytes:
     if prompt.format is not None and prompt.format.schema is None:
         raise dig.unsupported("/response_format", "JSON without a schema")
     _refuse(prompt, samples=samples)
-    thinking = _thinking(prompt.effort)
+    thinking, claude = _thinking(prompt.effort), "claude" in model
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": _bound(model, thinking) if prompt.max_tokens is None else prompt.max_tokens,
@@ -42,15 +43,14 @@ def write(prompt: Prompt, model: str, *, stream: bool, samples: bool) -> bytes:
         body["messages"] = [{"role": "user", "content": [_text(t) for t in prompt.system if t.text.strip()]}]
     plain: dict[str, Any] = {
         "system": None if alone else [_text(t) for t in prompt.system if t.text.strip()] or None,
-        "tools": [_tool(t) for t in prompt.tools] or None,
+        "tools": [_tool(t, claude=claude) for t in prompt.tools] or None,
         "tool_choice": _choice(prompt),
         "stop_sequences": list(prompt.stop) or None,
         "metadata": None if prompt.user is None else {"user_id": hints.user(prompt.user)},
-        "output_config": _config(prompt),
+        "output_config": _config(prompt, claude=claude),
         "thinking": thinking,
     }
     if samples:
-        claude = "claude" in model
         temperature, top_p = hints.one_of_two(prompt) if claude else (prompt.temperature, prompt.top_p)
         # up to 1 here, up to 2 elsewhere; what is hotter than hot is hot
         hot = None if temperature is None else min(1.0, temperature)
@@ -169,13 +169,14 @@ def _plain(data: str) -> str:
         raise dig.bad("/messages", "a document of plain text is not UTF-8 in base64") from None
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool, *, claude: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
     out["input_schema"] = {"type": "object", **(tool.parameters or {"properties": {}})}
     if tool.strict:
         out["strict"] = True
+        out["input_schema"] = closed(out["input_schema"], "/tools") if claude else out["input_schema"]
     return _cached(out, tool.cache)
 
 
@@ -195,11 +196,12 @@ def _choice(prompt: Prompt) -> dict[str, Any] | None:
     return choice
 
 
-def _config(prompt: Prompt) -> dict[str, Any] | None:
+def _config(prompt: Prompt, *, claude: bool) -> dict[str, Any] | None:
     out: dict[str, Any] = {}
     form: Format | None = prompt.format
-    if form is not None:
-        out["format"] = {"type": "json_schema", "schema": form.schema}
+    if form is not None and form.schema is not None:
+        schema = closed(form.schema, "/response_format") if claude else form.schema
+        out["format"] = {"type": "json_schema", "schema": schema}
     if prompt.effort is not None and prompt.effort.level is not None:
         out["effort"] = _LEVELS.get(prompt.effort.level, prompt.effort.level)
     return out or None

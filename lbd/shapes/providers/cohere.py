@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbd.shapes import dig
-from lbd.shapes.family import adapted, hosted, renamed
+from lbd.shapes.family import adapted, at_once, hosted, renamed
 from lbd.shapes.providers import PROVIDERS, ProviderConfig
 
 
@@ -32,8 +31,7 @@ _members = renamed(_NAMES, _REFUSED)
 
 def adapt(asked: dict[str, Any]) -> dict[str, Any]:
     """Return a request as Cohere takes it. Raises LbdError for a wish that it cannot grant."""
-    if asked.get("parallel_tool_calls") is False and asked.get("tools"):
-        raise dig.unsupported("/parallel_tool_calls", "calls cannot be kept to one at a time")
+    at_once(asked)
     return _members(asked)
 
 

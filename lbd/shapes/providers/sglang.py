@@ -18,6 +18,7 @@ SHAPE = PROVIDERS.add("sglang")(
     local(
         "sglang",
         SGLang,
+        frozenset({"files"}),  # a part of a message is text, an image, a sound or a film
         probes=FreeProbes(liveness="models", models="models", load="/metrics"),
         read_load=gauges("sglang:num_running_reqs", "sglang:num_queue_reqs"),
     )

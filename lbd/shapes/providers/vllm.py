@@ -18,6 +18,7 @@ SHAPE = PROVIDERS.add("vllm")(
     local(
         "vllm",
         Vllm,
+        frozenset({"files"}),  # a part of a message is text, an image, a sound or a film
         probes=FreeProbes(liveness="/health", models="models", load="/metrics"),
         read_load=gauges("vllm:num_requests_running", "vllm:num_requests_waiting"),
     )

@@ -28,7 +28,7 @@ JUDGED = asked.judged(Request)
     [
         (b"", "invalid_json", None, "the body is not a JSON object"),
         (b'{"model":', "invalid_json", None, "the body is not a JSON object"),
-        (b'{"model":"\xff"}', "invalid_json", None, "the body is not a JSON object"),
+        (b'{"model":"\xff"}', "invalid_json", None, "the body is not a JSON object: it is not UTF-8"),
         (b'{"model":"m","x":' + b"[" * 100_000, "invalid_json", None, "the body is not a JSON object"),
         (b"[]", "invalid_type", None, "got `array`"),
         (b"{}", "model_required", "model", "you must name a model"),

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lbd.model.messages import Prompt, Text, Turn
 from lbd.model.outcome import Load
 from lbd.model.provider import DeploymentSpec
-from lbd.model.request import Body
+from lbd.model.request import Body, Head
 from lbd.shapes.clients import openai
-from lbd.shapes.family import adapted, gauges, hosted, local, renamed
+from lbd.shapes.family import adapted, gauges, hosted, instructed, local, renamed
 from lbd.shapes.providers import ProviderConfig
 
 ROW = DeploymentSpec("p/m", "p", "m", "m-2", "primary")
@@ -82,3 +82,44 @@ def test_the_model_is_put_in_its_place_as_ever(stream: bool) -> None:
     """The manner of answering too."""
     asked = sent({"seed": 1}, stream=stream)
     assert asked["model"] == "m-2" and asked.get("stream", False) is stream
+
+
+def test_a_developers_word_is_the_systems_at_a_local_server() -> None:
+    """Templates of most models leave out a role that they do not know, and with it the instructions."""
+    told = {"role": "developer", "content": "be brief"}
+    raw = json.dumps({"model": "m", "messages": [told, "x", {"role": "user", "content": "developer"}]}).encode()
+    head = openai.read(raw)
+    assert isinstance(head, Head)
+    encode = local("b", ProviderConfig).speaks["openai.chat"].encode
+    made = json.loads(encode(Body("openai.chat", raw, head), ROW, False, False))
+    assert made["messages"] == [{**told, "role": "system"}, "x", {"role": "user", "content": "developer"}]
+    assert (
+        json.loads(
+            hosted("a", ProviderConfig).speaks["openai.chat"].encode(Body("openai.chat", raw, head), ROW, False, False)
+        )["messages"][0]
+        == told
+    )
+    assert instructed({"messages": None}) == {"messages": None}
+
+
+def test_what_a_local_server_lacks_it_lacks_in_chats_and_texts() -> None:
+    """And whoever asks."""
+    shape = local("b", ProviderConfig, frozenset({"n"}))
+    assert shape.dialect is not None
+    assert not any("n" in shape.speaks[name].carries for name in ("openai.chat", "openai.completions"))
+    assert "n" not in shape.dialect.carries("m") and "seed" in shape.dialect.carries("m")
+
+
+def test_a_member_of_both_names_is_what_it_says() -> None:
+    """Whichever stands first: the one that is renamed, unless it is null."""
+    adapt = renamed({"new": "old"}, ())
+    assert adapt({"new": 5, "old": None}) == adapt({"old": None, "new": 5}) == adapt({"new": 5, "old": 9}) == {"old": 5}
+    assert adapt({"old": 9, "new": None}) == adapt({"new": None, "old": 9}) == {"old": 9}
+
+
+def test_what_cannot_be_read_goes_as_it_came() -> None:
+    """It is its provider's to refuse."""
+    raw = b'{"model":"m-2","messages":["\xff"],"seed":1}'
+    head = openai.read(raw)
+    assert isinstance(head, Head)
+    assert ENCODE(Body("openai.chat", raw, head), ROW, False, False) == raw

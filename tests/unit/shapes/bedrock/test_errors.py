@@ -70,6 +70,13 @@ CASES = [
     (400, "ValidationException", "Operation not allowed", K.NO_MODEL),
     (400, "ValidationException", "This model doesn't support tool use.", K.UNSUPPORTED),
     (400, "ValidationException", "This model doesn't support the stopSequences field.", K.UNSUPPORTED),
+    (400, "ValidationException", "This model doesn't support the toolConfig.toolChoice.any field.", K.UNSUPPORTED),
+    (
+        400,
+        "ValidationException",
+        "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn.",
+        K.UNSUPPORTED,
+    ),
     (
         400,
         "ValidationException",

@@ -79,7 +79,7 @@ def test_tools_and_the_choice_among_them() -> None:
             {
                 "toolSpec": {
                     "name": "put",
-                    "inputSchema": {"json": {"type": "object", "properties": {}}},
+                    "inputSchema": {"json": {"type": "object", "properties": {}, "additionalProperties": False}},
                     "strict": True,
                 }
             },
@@ -233,3 +233,13 @@ def test_any_conversation_is_one_that_the_service_model_allows(
     body = asked(model, turns, tools=(GET,), system=system)
     roles = [m["role"] for m in body["messages"]]
     assert all(a != b for a, b in pairwise(roles))
+
+
+def test_a_schema_that_claude_has_to_keep_to_is_closed() -> None:
+    """Of a format and of a strict tool; other makers' models are asked as the client said."""
+    loose: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    for model, schema in ((CLAUDE, {**loose, "additionalProperties": False}), (NOVA, loose)):
+        body = asked(model, format=Format(loose), tools=(Tool("f", None, loose, strict=True),))
+        assert json.loads(body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]) == schema
+        assert body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"] == schema
+    assert refused(format=Format({"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}))

@@ -79,9 +79,26 @@ CASES: dict[str, tuple[int, bytes, FailureKind]] = {
         said(
             "max_tokens is too large: 100000. This model supports at most 4096 completion tokens",
             **OPENAI_TYPE,
+            code="invalid_value",
+        ),
+        K.UNSUPPORTED,
+    ),
+    "Anthropic max_tokens": (
+        400,
+        said(
+            "max_tokens: 9999 > 4096, which is the maximum allowed number of output tokens for claude-3-opus-20240229"
+        ),
+        K.UNSUPPORTED,
+    ),
+    "OpenAI schema": (
+        400,
+        said(
+            "Invalid schema for response_format 'a': In context=(), 'required' is required to be supplied and to be an"
+            " array including every key in properties. Missing 'b'.",
+            **OPENAI_TYPE,
             code=None,
         ),
-        K.BAD_REQUEST,
+        K.UNSUPPORTED,
     ),
     "OpenAI usage policy": (
         400,
@@ -329,6 +346,36 @@ CASES: dict[str, tuple[int, bytes, FailureKind]] = {
     "a value that this model has not, in words": (
         400,
         said("Unsupported value: 'temperature' does not support 0.2 with this model.", **OPENAI_TYPE, code=None),
+        K.UNSUPPORTED,
+    ),
+    "a parameter that nobody there knows": (
+        400,
+        said("Unknown parameter: 'top_k'.", **OPENAI_TYPE, code="unknown_parameter"),
+        K.UNSUPPORTED,
+    ),
+    "a parameter that nobody there knows, in older words": (
+        400,
+        said("Unrecognized request argument supplied: top_k", **OPENAI_TYPE, code=None),
+        K.UNSUPPORTED,
+    ),
+    "Mistral's extra member": (
+        422,
+        b'{"object":"error","message":{"detail":[{"type":"extra_forbidden","msg":"Extra inputs are not permitted"}]}}',
+        K.UNSUPPORTED,
+    ),
+    "Anthropic's extra member": (
+        400,
+        said("tools.0.custom.strict: Extra inputs are not permitted", type="invalid_request_error"),
+        K.UNSUPPORTED,
+    ),
+    "a way to think that this model has not": (
+        400,
+        said('"thinking.type.enabled" is not supported for this model.', type="invalid_request_error"),
+        K.UNSUPPORTED,
+    ),
+    "a prefill that this model takes not": (
+        400,
+        said("This model does not support assistant message prefill.", type="invalid_request_error"),
         K.UNSUPPORTED,
     ),
     "Groq tokens a minute": (

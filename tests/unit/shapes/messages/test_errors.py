@@ -26,6 +26,7 @@ K = FailureKind
         (Failure(K.UNKNOWN_MODEL, "what"), 404, "not_found_error", anthropic.NotFoundError),
         (Failure(K.TOO_LARGE, "huge"), 413, "request_too_large", anthropic._exceptions.ContentTooLargeError),
         (Failure(K.RATE, "slow"), 429, "rate_limit_error", anthropic.RateLimitError),
+        (Failure(K.RATE, "more than a minute's tokens", status=413), 429, "rate_limit_error", anthropic.RateLimitError),
         (Failure(K.LIMITED, "slow"), 429, "rate_limit_error", anthropic.RateLimitError),
         (Failure(K.INTERNAL, "oh"), 500, "api_error", anthropic.InternalServerError),
         (Failure(K.SERVER, "oh"), 502, "api_error", anthropic.InternalServerError),

@@ -198,3 +198,17 @@ def test_limits_are_read() -> None:
     told = {"anthropic-ratelimit-requests-limit": "50", "anthropic-ratelimit-requests-remaining": "49"}
     (reading,) = passing.quota(told, 0.0)
     assert (reading.what, reading.limit, reading.remaining) == ("requests", 50, 49)
+
+
+@pytest.mark.parametrize("model", ["claude-3-5-haiku-20241022", "claude-sonnet-4-20250514", "claude-opus-4@20250514"])
+def test_an_older_model_cannot_be_held_to_a_schema(model: str) -> None:
+    """It refuses a request that asks for it."""
+    assert not passing.keeps_schemas(model)
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-opus-4-1-20250805", "claude-sonnet-4-5", "claude-haiku-4.5", "claude-opus-5", "up"]
+)
+def test_a_later_model_can(model: str) -> None:
+    """And who is none of Claude's is asked."""
+    assert passing.keeps_schemas(model)

@@ -33,6 +33,11 @@ def test_sampling_is_asked_of_models_that_take_it() -> None:
     assert body["model"] == new and body["stream"] is True
 
 
+def test_a_schema_is_asked_of_models_that_keep_to_one() -> None:
+    """Elsewhere a request that has one goes to somebody else."""
+    assert "json_schema" in carries("claude-sonnet-4-5") and "json_schema" not in carries("claude-3-5-haiku-20241022")
+
+
 def test_both_halves_are_of_one_family() -> None:
     """Whose opaque tokens they carry as they are; and both go to one path."""
     assert VOICE.family == DIALECT.family == "anthropic"

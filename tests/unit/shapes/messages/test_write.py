@@ -269,3 +269,17 @@ def test_whatever_is_read_is_written_or_refused(data: st.DataObject) -> None:
         write(read(json.dumps(data.draw(spoiled(EVERYTHING))).encode()), "m", stream=True, samples=True)
     except LbdError as e:
         assert e.failure.kind in (FailureKind.BAD_REQUEST, FailureKind.UNSUPPORTED)
+
+
+LOOSE = {"type": "object", "properties": {"a": {"type": "string"}}}
+
+
+def test_a_schema_that_claude_has_to_keep_to_is_closed() -> None:
+    """Of a format and of a strict tool; no other tool's, and no other model's, which are asked as the client said."""
+    tools = (Tool("f", None, LOOSE, strict=True), Tool("g", None, LOOSE))
+    prompt = Prompt("m", HI, tools=tools, format=Format(LOOSE))
+    claude = json.loads(write(prompt, "claude-sonnet-4-5", stream=False, samples=True))
+    assert claude["output_config"]["format"]["schema"] == {**LOOSE, "additionalProperties": False}
+    assert [t["input_schema"] for t in claude["tools"]] == [{**LOOSE, "additionalProperties": False}, LOOSE]
+    other = written(prompt)
+    assert other["output_config"]["format"]["schema"] == other["tools"][0]["input_schema"] == LOOSE

@@ -56,3 +56,8 @@ def test_its_own_health_page_is_its_liveness() -> None:
     assert SHAPE.probes.load == "/metrics"
     assert SHAPE.self_hosted
     assert not SHAPE.unary_via_stream
+
+
+def test_it_reads_no_documents() -> None:
+    """It refuses a part of a type that it does not know."""
+    assert "files" not in SHAPE.speaks["openai.chat"].carries and "images" in SHAPE.speaks["openai.chat"].carries
