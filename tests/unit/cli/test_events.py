@@ -143,8 +143,9 @@ def test_following_does_not_keep_a_daemon_from_ending(tmp_path: Path) -> None:
     """Its last words are shown; then it is gone at once, however many look on."""
     with running(tmp_path) as daemon:
         client = Client(Where(path=str(daemon.socket)))
-        told = events.stream(client, None, 0)
-        assert next(told)["kind"] == "state_changed"
+        # a busy machine may let it stand still at any time
+        told = (e["kind"] for e in events.stream(client, None, 0) if e["kind"] != "loop_stalled")
+        assert next(told) == "state_changed"
         daemon.process.terminate()
-        assert [e["kind"] for e in told][-1] == "draining"
+        assert list(told)[-1] == "draining"
         assert daemon.process.wait(10) == 0
