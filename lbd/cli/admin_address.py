@@ -67,7 +67,7 @@ def find(admin: str | None, config: Path | None, environ: Mapping[str, str]) -> 
             return found._replace(tls=found.path is None and bool(section.get("tls")))
     if "listen" in section:  # null: there is none
         raise AdminError(f"{path} has neither admin.socket nor admin.listen: this daemon has no admin API")
-    return parse(DEFAULT, str(path))._replace(tls=bool(section.get("tls")))
+    return parse(DEFAULT, f"the default: {path} names none")._replace(tls=bool(section.get("tls")))
 
 
 def _usual() -> Where | None:

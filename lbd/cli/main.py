@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import gc
 import importlib
 import os
@@ -41,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # at the end, was a fifth of the time that `lbd check` took.
 BRIEF = frozenset({"check", "schema"})
 
+UNWRITTEN = 1  # exit status where the output has no room
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 UNREAD = 128 + 13  # exit status where nobody reads and the outcome is not known: SIGPIPE's, as shells tell it
 
 
@@ -106,14 +109,27 @@ def _below(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
 def _run(args: argparse.Namespace) -> int:
     module = importlib.import_module(f"lbd.cli.{COMMANDS[args.command][0]}")
     status = UNREAD
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         status = int(module.run(args))
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough; the interpreter would try once more to write the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
+        _let_go()
+    except OSError as e:
+        if e.errno not in _FULL or e.filename is not None:
+            raise
+        _let_go()
+        print(f"lbd: cannot write: {e.strerror}", file=sys.stderr)
+        return UNWRITTEN
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _let_go() -> None:
+    """Write nothing more: at its end the interpreter would try the rest once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

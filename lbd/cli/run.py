@@ -13,7 +13,7 @@ from lbd.plugins import read_config
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.epilog = "exit status: 0 stopped as told; 1 the configuration is bad, or a socket cannot be had"
+    parser.epilog = "exit status: 0 stopped as told; 1 the configuration is bad, or a socket or the store cannot be had"
     parser.add_argument(
         "-c",
         "--config",

@@ -28,7 +28,7 @@ _KINDS = {
     "object": "a map", "array": "a list", "str": "text", "int": "a whole number", "float": "a number",
     "bool": "true or false", "null": "nothing",
 }  # fmt: skip
-_UNIT = re.compile(r"([0-9.]+) *[A-Za-z%]+\Z")
+_UNIT = re.compile(r"([0-9.]*[0-9][0-9.]*) *[A-Za-z%]+\Z")
 
 
 class Fault(NamedTuple):

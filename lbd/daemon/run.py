@@ -20,7 +20,7 @@ from lbd.app import App, RealEnv
 from lbd.config import tls
 from lbd.config.compiled import Compiled
 from lbd.console import TICK_LATE_S, Console
-from lbd.daemon import descriptors, listen
+from lbd.daemon import descriptors, listen, sole
 from lbd.daemon.accepting import Accepting
 from lbd.daemon.entrance import Entrance
 from lbd.daemon.notify import Notifier
@@ -61,12 +61,15 @@ class Daemon:
         self._entrance: Entrance | None = None  # to what it serves
         self._crowded_at: Instant = -math.inf  # when that was last told
         self._passed = listen.passed()
+        self._held: int | None = None  # the descriptor that keeps others from the store
 
     async def run(self) -> None:
-        """Serve until told to stop. Raises ListenError."""
+        """Serve until told to stop. Raises ListenError and TakenError."""
         try:
             await self._run()
         finally:
+            if self._held is not None:
+                os.close(self._held)
             self._writer.close()
             self._notifier.close()
 
@@ -93,7 +96,7 @@ class Daemon:
     # --- sockets -------------------------------------------------------------------------------------
 
     def _bind(self) -> tuple[list[socket.socket], list[socket.socket]]:
-        """Return the sockets of the API and of the admin API: those passed, else those configured."""
+        """Return the sockets of the API and of the admin API: those passed, else those configured. Hold the store."""
         api = self._passed.get("api") or listen.bind(self._config.listen)
         admin = self._passed.get("admin", [])
         if not admin:
@@ -104,7 +107,8 @@ class Daemon:
         try:
             self._refuse_open("api", api, "clients", self._app.compiled.clients)
             self._refuse_open("admin", admin, "admin.token", self._app.compiled.admin_token)
-        except listen.ListenError:
+            self._held = sole.claim(self._config.store.url)
+        except (listen.ListenError, sole.TakenError):
             for sock in (*api, *admin):
                 sock.close()
             raise
@@ -275,7 +279,7 @@ def main(path: Path, compiled: Compiled) -> int:
 
     try:
         uvloop.run(serve())
-    except listen.ListenError as e:
+    except (listen.ListenError, sole.TakenError) as e:
         print(f"lbd: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -144,7 +144,7 @@ def ask(
     pin = wish.pin or (surface.pin if surface is not None else None)
     if not names.allowed(head.model, patterns):
         asked = head.model[: names.SHOWN]
-        text = f"this client may not use {asked!r}: its `models` in the configuration are {list(patterns)}"
+        text = f"this client may not use {asked!r}: its `models` in the configuration are {', '.join(patterns)}"
         return Failure(FailureKind.FORBIDDEN, text, param="model")
     target = names.resolve(catalogue, head.model, pin=pin, surface_aliases=surface.models if surface else ())
     if isinstance(target, Failure):

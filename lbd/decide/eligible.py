@@ -19,6 +19,8 @@ from lbd.model.units import Seconds, Tokens
 from lbd.state.health import PRIOR_TPOT
 
 DROPPED = ("quality_dropped", "its scored answers have become worse")
+# a refusal -> the reason of a row's state that tells of it
+_TOLD_AS = {"breaker_open": "breaker_open", "trials_under_way": "half_open", "quota_exhausted": "rate_limited"}
 _READY = AdminState.READY  # looking a member up in its enum costs 0.1 us each time
 
 
@@ -128,8 +130,9 @@ def _may_not(row: DeploymentView, ask: Ask) -> tuple[str, str] | None:
 def _refused(row: DeploymentView) -> tuple[str, str] | None:
     if row.refusal is None:
         return None
-    # what locked it out was said to somebody else's request, and may repeat it
-    return row.refusal, "" if row.refusal.startswith("locked_") else row.reason.text
+    # what locked it out was said to somebody else's request, and may repeat it; and the row's state may have another
+    # reason than what keeps requests out
+    return row.refusal, row.reason.text if row.reason.code == _TOLD_AS.get(row.refusal) else ""
 
 
 def _over(row: DeploymentView, ask: Ask, target: Target, predicted: Predicted) -> tuple[str, str] | None:

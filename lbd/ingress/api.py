@@ -12,7 +12,7 @@ from lbd.decide import names
 from lbd.ingress import deferred, endpoints, feedback, files, guard, models
 from lbd.ingress.connection import KEEPALIVE
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.paths import MODELS, ROUTES, reroute
+from lbd.ingress.paths import MODELS, ROUTES, near, reroute
 from lbd.ingress.recall import ROOM, Recall
 from lbd.ingress.reply import Bare, HttpReply
 from lbd.model.failure import Failure, FailureKind
@@ -257,7 +257,7 @@ class Api:
             return Failure(FailureKind.BAD_REQUEST, f"{path} takes POST, not {inbound.method}", status=405)
         asked = endpoints.named(path)
         if asked is None and path != MODELS and not path.startswith(MODELS + "/"):
-            return Failure(FailureKind.NOT_FOUND, f"there is no {path} here", code="unknown_url")
+            return Failure(FailureKind.NOT_FOUND, f"there is no {path} here{near(path)}", code="unknown_url")
         if inbound.method not in ("GET", "HEAD"):
             return Failure(FailureKind.BAD_REQUEST, f"{path} takes GET, not {inbound.method}", status=405)
         client = self._pipeline.who(inbound)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from urllib.parse import unquote
 
@@ -42,6 +43,12 @@ def reroute(inbound: Inbound) -> tuple[str | None, bool]:
             inbound.path = inbound.path.removeprefix("/api")
         return None, True
     return _azures(inbound) if inbound.path.startswith(AZURE) else None, False
+
+
+def near(path: str) -> str:
+    """Return `` (did you mean X?)`` for a path that is nearly known: without its ``/v1``, or with a slash behind."""
+    found = difflib.get_close_matches(path, (*ROUTES, MODELS), n=1, cutoff=0.8)
+    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def _azures(inbound: Inbound) -> str | None:

@@ -41,7 +41,8 @@ class BudgetSpec(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """Name it for people."""
         article = "an" if self.period == "hour" else "a"
-        return f"{self.scope} {self.name}: {self.limit / NANO_PER_USD:g} USD {article} {self.period}"
+        usd = f"{self.limit / NANO_PER_USD:.9f}".rstrip("0").rstrip(".")
+        return f"{self.scope} {self.name}: {usd} USD {article} {self.period}"
 
 
 class ProviderSpec(msgspec.Struct, frozen=True):

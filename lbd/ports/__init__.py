@@ -112,6 +112,9 @@ class Exchange(Protocol):
     def resume(self) -> None:
         """Read on."""
 
+    def look(self) -> None:
+        """Let it fail as stale if it is on a kept connection that nothing of it gets through."""
+
 
 class Transport(Protocol):
     """Sends requests to providers; the answer comes to ``receiver``, and so does what goes wrong later."""

@@ -62,6 +62,9 @@ class Job:
     def resume(self) -> None:
         """Go on."""
 
+    def look(self) -> None:
+        """Find it well: a simulated connection is never lost."""
+
     # --- the server's side ---------------------------------------------------------------------------
 
     def end(self) -> None:

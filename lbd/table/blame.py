@@ -95,7 +95,7 @@ class Blame:
         if kind is FailureKind.LOCAL:
             self.lacking(failure, now)
             return Whose.NOBODY
-        if self._excused(row, kind, now - outcome.total_s, now):
+        if self.excused(row, kind, now - outcome.total_s, now):
             return Whose.NOBODY
         if kind not in SIGNS or (kind in STRANDED & HASTY and not outcome.exceeded_own_p99):
             return Whose.ROW
@@ -113,11 +113,11 @@ class Blame:
             return Whose.NOBODY
         if kind is None or kind not in SIGNS:
             return Whose.ROW
-        if self._excused(row, kind, result.at - result.took_s, now):
+        if self.excused(row, kind, result.at - result.took_s, now):
             return Whose.NOBODY
         return self._failed(row, kind, now, counted=False)  # of attempts alone error ratios are made
 
-    def _excused(self, row: Row, kind: FailureKind, began: Instant, now: Instant) -> bool:
+    def excused(self, row: Row, kind: FailureKind, began: Instant, now: Instant) -> bool:
         """Tell whether what was begun at ``began`` may have failed for a stall, or an outage that is over."""
         gaps = [self.stall]
         if remote(row) is not None:

@@ -17,14 +17,14 @@ from msgspec.structs import replace
 from lbd.decide import pick
 from lbd.model.failure import Failure, FailureKind
 from lbd.model.money import most
-from lbd.model.plan import Choice, Decision, Query, Ranking, Seed, TargetKind
+from lbd.model.plan import Choice, Decision, Excluded, Query, Ranking, Seed, TargetKind
 from lbd.model.record import AttemptRecord
 from lbd.model.request import Ask
 from lbd.model.units import DeploymentId, Instant, Seconds
 from lbd.state import flight as flights
 from lbd.state.claims import ANY
 from lbd.state.flight import Flight
-from lbd.state.row import Row
+from lbd.state.uplink import RESOLVING, UNREACHED
 from lbd.table.lease import Lease
 from lbd.table.purses import Hold, Short
 from lbd.upstream.patience import expected, fits
@@ -39,6 +39,7 @@ OUTAGE_PROBE: Seconds = 1.0  # a probe looks, one for all who wait
 SHORT: Seconds = 1.0  # a wait for a rate limit that nobody asks about
 MOST_REFUSALS = 32  # kept in the record
 SHUT_DOWN = Failure(FailureKind.DRAINING, "lbd was shut down before the answer was complete", retry_after_s=1.0)
+NOT_REACHED = RESOLVING | UNREACHED
 NOBODY = "nobody"  # in the place of a lease's refusal: there was nobody to ask for one
 # Exclusions that pass by themselves: worth waiting for.
 PASSING = frozenset({"breaker_open", "trials_under_way", LIMITED, "at_limit"})
@@ -306,14 +307,18 @@ class Desk:
     def _opens(self, i: int, now: Instant, by: Instant) -> bool:
         return self._service.owner.rows[i].calm or self._turn.in_time({i: self._turn.time(i, now)}, now, by)
 
-    async def outlast(self, flight: Flight, failure: Failure, row: Row, now: Instant, *, over: bool) -> Flight | None:
+    async def outlast(
+        self, flight: Flight, failure: Failure, acquired: Acquired, now: Instant, *, over: bool
+    ) -> Flight | None:
         """Wait a little where this host reaches nobody: that is nobody else's fault, and may pass in time.
 
         Returns the flight for one more round, None where it is no use.
         """
         found = flights.anew(flight, now, self._ask.first_content_s, over=over)
-        service, blame, env = self._service, self._service.owner.blame, self._service.env
-        if found is None or not blame.explains(row, failure.kind, now):
+        service, blame, env, row = self._service, self._service.owner.blame, self._service.env, acquired.lease.row
+        # a connection that was begun in an outage fails for it, also where that is over by now
+        late = failure.kind in NOT_REACHED and blame.excused(row, failure.kind, acquired.decision.at, now)
+        if found is None or not (late or blame.explains(row, failure.kind, now)):
             return None
         again, until = found
         look = now + OUTAGE_PROBE
@@ -357,9 +362,21 @@ class Desk:
             return Failure(FailureKind.LIMITED, text, retry_after_s=wait)
         if passing or any(e.reason.startswith(_OTHERS) for e in hard):
             text = f"no deployment{of} is available: {reasons}"
+            wait = self._lifted(hard, now) if wait is None else wait
             return Failure(FailureKind.UNAVAILABLE, text, retry_after_s=wait)
         text = f"no deployment{of} may serve this request: {reasons or 'there is none'}"
         return Failure(FailureKind.NO_CANDIDATE, text)
+
+    def _lifted(self, out: Sequence[Excluded], now: Instant) -> Seconds | None:
+        """Return when the first of the orders ends that keep deployments out; None where each waits for a person."""
+        rows, index = self._service.owner.rows, self._service.owner.snapshot.catalogue.index
+        ends: list[Instant | None] = []
+        for e in out:
+            if (i := index.get(e.id)) is not None:  # a reload may have taken it meanwhile
+                row = rows[i]
+                ends += [row.admin_until] if e.reason.startswith("admin_") else []
+                ends += [row.weight_until] if e.reason == "weight_zero" else []
+        return min((max(0.0, end - now) for end in ends if end is not None), default=None)
 
 
 def _of(target: str) -> str:

@@ -60,6 +60,9 @@ class _Exchange:
     def resume(self) -> None:
         self.readable.set()
 
+    def look(self) -> None:
+        """See nothing: the connection is aiohttp's."""
+
 
 class AiohttpTransport:
     """A :class:`lbd.ports.Transport`; connections are pooled by aiohttp."""

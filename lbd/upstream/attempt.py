@@ -178,18 +178,16 @@ class Attempt:
 
     async def _open(self, endpoint: Endpoint, body: bytes) -> Exchange | None:
         task = self._connecting = asyncio.current_task()
-        failure: Failure | None = None
         try:
             return await self.line.transport.open(endpoint, body, self, by=min(self._first_by, self._total_by))
         except LbdError as e:
-            failure = e.failure
+            self._connecting = None
+            self._settle(e.failure)
         except asyncio.CancelledError:
             if not self._deaf or (task is not None and task.uncancel() > 0):
                 raise  # the client has gone; else it was _settle that put an end to the connecting
         finally:
             self._connecting = None
-        if failure is not None:
-            self._settle(failure)
         return None
 
     def _stop(self) -> None:
@@ -465,6 +463,8 @@ class Attempt:
         """Tell whether a silent attempt is to be left for another candidate now."""
         if self._cut_at <= now:
             self._cut_at = now + LOOK_AGAIN
+            if self._exchange is not None and self._host.heard(self):
+                self._exchange.look()  # the provider is there: is its connection?
             if self.manner is WHOLE:
                 self._host.silent(self)
                 self._leave_at = max(now, min(self.bounds.leave_at, self.sent_at + self._host.longest(self)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import select
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,6 +30,8 @@ _TIMEOUT = re.compile(rb"timeout=(\d+)")
 _NO_BODY = frozenset({204, 304})
 _NOT_HEARD = 408  # of a request that was sent at once: what an idle connection was given up with
 _AT_ONCE = 1.0  # second
+LOST_AFTER = 2  # time-outs of what was sent last with nothing acknowledged between, the second at 0.6 s or later
+_RETRANSMITS = 2  # the byte of struct tcp_info that counts them
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"keep-alive"})
 
 
@@ -303,6 +306,17 @@ class Connection(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver = None
             self.close()
+
+    def look(self) -> None:
+        """Let the request fail as stale if the other side acknowledges nothing of it, however often it is sent again.
+
+        A path may forget a kept connection without a word; the kernel goes on for a quarter of an hour.
+        """
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        if self._reused and not self._got and sock is not None and hasattr(socket, "TCP_INFO"):
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RETRANSMITS + 1)
+            if info[_RETRANSMITS] >= LOST_AFTER:
+                self._fail(FailureKind.STALE, "the kept connection is lost: nothing that is sent on it gets through")
 
     def close(self) -> None:
         """Close at once."""

@@ -33,6 +33,9 @@ class Host(Protocol[A_contra]):
     def longest(self, attempt: A_contra) -> Seconds:
         """Return how long even the longest answer would take: a whole one that takes longer is overdue."""
 
+    def heard(self, attempt: A_contra) -> bool:
+        """Tell whether the provider has answered anybody since the attempt began."""
+
     def silent(self, attempt: A_contra) -> None:
         """The provider is silent for suspiciously long: see whether anybody is there."""
 

@@ -2,7 +2,10 @@
 
 A resolver may take half a minute for a name whose servers are silent, and nothing can stop it. The loop's own lookups
 share a few threads, with uvloop two: two of them for one provider would keep all the others from being connected to,
-and the daemon from ending. Nothing is kept: whoever connects later looks anew.
+and the daemon from ending.
+
+Whoever connects later looks anew. What was found last is kept for when the resolver fails or is slow (RFC 8767): a
+provider that is well is reached without it. That there is no such name is an answer, and believed.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 STUCK: Seconds = 2.0  # newcomers wait for no lookup that is under way for longer, they begin another one
 MOST = 4  # lookups of one name at a time
+SLOW: Seconds = 0.25  # what was found before serves whoever has waited for so long
+KEPT: Seconds = 86400.0  # it may have become somebody else's address; RFC 8767 has one to three days
+_NO_SUCH = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 Found = Sequence["AddrInfoType"]
 
@@ -39,6 +45,7 @@ class Names:
         self._env = env
         self._loop = loop
         self._running: dict[tuple[str, int], list[_Lookup]] = {}
+        self._known: dict[tuple[str, int], tuple[Instant, Found]] = {}  # when it was found, and what
 
     async def of(self, host: str, port: int) -> Found:
         """Return where to connect to. Raises OSError, and UnicodeError for what cannot be a name."""
@@ -48,7 +55,13 @@ class Names:
         now = self._env.now()
         if not running or (now - running[-1].began > STUCK and len(running) < MOST):
             self._begin(host, port, now, running)
-        return await asyncio.shield(running[-1].found)
+        lookup = running[-1]
+        if (host, port) in self._known:
+            await asyncio.wait({lookup.found}, timeout=max(0.0, lookup.began + SLOW - now))
+            known = self._known.get((host, port))  # which an answer has renewed, or taken away
+            if known is not None and self._env.now() < known[0] + KEPT:
+                return known[1]
+        return await asyncio.shield(lookup.found)
 
     def _begin(self, host: str, port: int, now: Instant, running: list[_Lookup]) -> None:
         lookup = _Lookup(now, self._loop.create_future())
@@ -76,6 +89,10 @@ class Names:
         running.remove(lookup)
         if not running:
             del self._running[key]
+        if not isinstance(found, OSError | UnicodeError):
+            self._known[key] = (self._env.now(), found)
+        elif isinstance(found, socket.gaierror) and found.errno in _NO_SUCH:
+            self._known.pop(key, None)
         if lookup.found.done():
             return
         if isinstance(found, OSError | UnicodeError):

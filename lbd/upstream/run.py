@@ -156,7 +156,7 @@ class Run:
         last = flights.final(self._flight) if over and verdict.step is not Step.GIVE else verdict.failure
         # once all were tried in vain, one try tells as much as all of them
         if over or self._flight.rounds:
-            anew = await self._desk.outlast(self._flight, last, acquired.lease.row, now, over=over)
+            anew = await self._desk.outlast(self._flight, last, acquired, now, over=over)
             if anew is not None:
                 self._flight = anew
                 return Query(anew.tried, None, self._larger, self._ticket.affinity), None
@@ -325,9 +325,13 @@ class Run:
 
     def may_leave(self, attempt: Attempt) -> bool:
         """Tell whether one that is only silent is left: another candidate takes the request over."""
-        flight, row = self._flight, self._service.owner.find(attempt.line.spec.id)
-        mute = row is not None and silent_since(row, attempt.sent_at)
-        return self._may_go_on() and self._desk.takes_over(flight, Query(flight.tried), self._env.now(), mute=mute)
+        flight, now, mute = self._flight, self._env.now(), not self.heard(attempt)
+        return self._may_go_on() and self._desk.takes_over(flight, Query(flight.tried), now, mute=mute)
+
+    def heard(self, attempt: Attempt) -> bool:
+        """Tell whether the deployment has answered anybody since the attempt began."""
+        row = self._service.owner.find(attempt.line.spec.id)
+        return row is not None and not silent_since(row, attempt.sent_at)
 
     def silent(self, attempt: Attempt) -> None:
         """The provider is silent for suspiciously long: see whether anybody is there, if that is not known already."""

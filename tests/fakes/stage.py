@@ -120,6 +120,7 @@ class Taken:
         self.ended_at: float | None = None
         self.paused = False
         self.pauses = 0
+        self.stuck = False  # nothing of it gets through its kept connection
 
     @property
     def open(self) -> bool:
@@ -154,6 +155,10 @@ class Taken:
 
     def resume(self) -> None:
         self.paused = False
+
+    def look(self) -> None:
+        if self.stuck:
+            self.fail(FailureKind.STALE, "the kept connection is lost (simulated)")
 
 
 class Stage:

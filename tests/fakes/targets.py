@@ -113,6 +113,9 @@ class _Played:
     def resume(self) -> None:
         pass
 
+    def look(self) -> None:
+        pass
+
 
 class Scripted:
     """Implements ``lbd.ports.Transport``: asks the script how each exchange goes, and notes what was sent."""

@@ -260,6 +260,27 @@ def test_who_asks_while_nobody_is_reached_is_served_when_somebody_is(kind: Failu
     run(main)
 
 
+def test_a_connection_that_was_begun_before_the_way_out_was_back_costs_nobody_an_answer() -> None:
+    """It is given up after the end of the outage, for which it could not come about: there is time for another one."""
+
+    async def main(env: VirtualEnv) -> None:
+        hosts, config = away(2)
+        async with Sim(env, hosts, config) as sim:
+            await sim.traffic(5, 30)
+            mend = break_way(sim, K.CONNECT_TIMEOUT)
+            asked = []
+            for i in range(40):  # their connections hang on for 3 s, as new ones do whose first packets were lost
+                asked.append(sim.start(stream=bool(i % 2)))
+                await env.sleep(0.1)
+            mend()
+            for task in asked:
+                answer = await task
+                assert answer.fate == "ok" and answer.first_s is not None and answer.first_s < 9
+            assert sim.opened() == 0
+
+    run(main)
+
+
 @pytest.mark.parametrize(("waiting", "rows", "within", "lasts"), [(1, 5, 30.0, 20.0), (10, 3, 10.0, 8.9)])
 def test_waiting_for_the_way_out_costs_few_tries_and_no_time(
     waiting: int, rows: int, within: float, lasts: float

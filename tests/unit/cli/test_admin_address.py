@@ -51,7 +51,7 @@ def test_a_section_with_a_certificate_means_https(tmp_path: Path) -> None:
 def test_a_file_without_an_admin_section_means_the_default(tmp_path: Path) -> None:
     """As the daemon reads it."""
     where = find(None, config(tmp_path, "providers: []\n"), {})
-    assert (str(where), where.named_by) == (DEFAULT, str(tmp_path / "lbd.yaml"))
+    assert (str(where), where.named_by) == (DEFAULT, f"the default: {tmp_path / 'lbd.yaml'} names none")
     assert str(find(None, config(tmp_path, "admin: {token: {env: X}}\n"), {})) == DEFAULT
 
 

@@ -159,6 +159,24 @@ def test_a_reader_that_goes_away_brings_no_traceback(tmp_path: Path) -> None:
     assert unread(*check, unbuffered=True) == (141, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("words", [["schema"], ["schema", "providers"]])
+def test_a_full_disk_is_told_in_a_line(words: list[str]) -> None:
+    """``lbd report --csv > /full/report.csv``: whoever reads the file later must not take half of it for all."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lbd", *words]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "lbd: cannot write: No space left on device\n")
+
+
+def test_closed_output_brings_no_traceback(tmp_path: Path) -> None:
+    """``lbd check >&-``: for its exit status alone."""
+    (tmp_path / "lbd.yaml").write_text("x: 1\n")
+    command = f'"{sys.executable}" -m lbd check --format json -c "{tmp_path}/lbd.yaml" >&-'
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 @pytest.mark.parametrize(("columns", "width"), [("40", 38), ("", 78), ("junk", 78), ("0", 78)])
 def test_help_is_as_wide_as_the_terminal(columns: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """COLUMNS, else the terminal's width, else 80."""

@@ -143,6 +143,12 @@ def test_a_unit_behind_a_number_is_recognised(text: str, number: str) -> None:
     )
 
 
+@pytest.mark.parametrize("text", [".nan", ".inf", "five s"])
+def test_what_has_no_number_is_no_number_with_a_unit(text: str) -> None:
+    """There is nothing to write in its place."""
+    assert fault({"name": "a", "speeds_s": {"x": text}}).reason == "expected a number, got text"
+
+
 def test_a_part_may_be_cut_out_without_touching_the_value() -> None:
     """The tree is still needed as it was."""
     value = {"a": [{"b": {"c": 1, "d": 2}}], "e": 3}

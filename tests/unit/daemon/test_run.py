@@ -25,7 +25,7 @@ import uvloop
 from lbd.cli import admin_tls
 from lbd.cli.admin_address import Where
 from lbd.cli.admin_client import Client
-from lbd.daemon import run
+from lbd.daemon import run, sole
 from lbd.daemon.listen import ListenError
 from lbd.daemon.run import Daemon
 from lbd.model.problem import ConfigError
@@ -136,6 +136,26 @@ def test_a_socket_that_cannot_be_bound_is_one_line_and_exit_status_1(tmp_path: P
     assert told.getvalue() == f"lbd: cannot listen on {where}: Address already in use\n"
     assert said(manager) == []
     assert not (tmp_path / "state.db").exists()
+
+
+def test_a_store_that_another_daemon_has_is_one_line_and_exit_status_1(tmp_path: Path, manager: socket.socket) -> None:
+    """Its orders, budgets and queued work are not touched; once it is let go of it may be had."""
+    configured = config(tmp_path, store={"url": f"sqlite://{tmp_path}/state.db"})
+    held = sole.claim(configured["store"]["url"])
+    assert held is not None
+    with stderr() as told:
+        assert run.main(path_of(tmp_path, configured), compiled(configured)) == 1
+    os.close(held)
+    text = f"another lbd (process {os.getpid()}) has the store {tmp_path}/state.db: give each its own"
+    assert told.getvalue() == f"lbd: {text}\n"
+    assert said(manager) == []
+    assert not (tmp_path / "state.db").exists()
+
+    async def nothing(_daemon: Daemon) -> None:
+        pass
+
+    for _ in range(2):  # the first lets go of it at its end
+        assert "listening" in running(tmp_path, nothing, store=configured["store"])
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

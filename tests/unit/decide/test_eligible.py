@@ -160,11 +160,16 @@ def test_an_operator_s_order_keeps_out(state: AdminState) -> None:
     assert why(view(admin=state), ask()) == f"admin_{state}"
 
 
-@pytest.mark.parametrize("refusal", ["breaker_open", "quota_exhausted", "trials_under_way"])
-def test_the_table_s_refusal_is_the_reason(refusal: str) -> None:
-    """Breaker and quota are told with the row's own words."""
-    no = judged(view(refusal=refusal, reason=Reason("x", "opened by connect")), ask())
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [("breaker_open", "breaker_open"), ("quota_exhausted", "rate_limited"), ("trials_under_way", "half_open")],
+)
+def test_the_table_s_refusal_is_the_reason(refusal: str, code: str) -> None:
+    """Breaker and quota are told with the row's own words, but not where these are about something else."""
+    no = judged(view(refusal=refusal, reason=Reason(code, "opened by connect")), ask())
     assert no == Excluded(0, "p/a", refusal, "opened by connect", soft=False)
+    no = judged(view(refusal=refusal, reason=Reason("slow_start", "takes its share in steps")), ask())
+    assert no == Excluded(0, "p/a", refusal, "", soft=False)
 
 
 def test_what_locked_a_row_out_is_not_told_to_others() -> None:

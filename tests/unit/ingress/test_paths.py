@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbd.ingress.inbound import Inbound
-from lbd.ingress.paths import reroute
+from lbd.ingress.paths import near, reroute
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,21 @@ def test_a_path_is_brought_to_the_known_form(path: str, known: str, deployment: 
         inbound = Inbound()
         inbound.path = whole
         assert reroute(inbound) == (deployment, path.startswith("/api/v1/")) and inbound.path == known
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/messages", "/v1/messages"),
+        ("/models", "/v1/models"),
+        ("/v1/nothing", None),
+        ("/health", None),
+        ("/" + "x" * 60_000, None),
+    ],
+)
+def test_a_path_that_is_nearly_known_is_told(path: str, known: str | None) -> None:
+    """Base URLs with one ``/v1`` too few or too many are the usual mistake."""
+    assert near(path) == ("" if known is None else f" (did you mean {known}?)")

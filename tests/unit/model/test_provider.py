@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lbd.model.provider import ClientSpec, DeploymentSpec, Permission, Price, ProviderSpec
+from lbd.model.provider import BudgetSpec, ClientSpec, DeploymentSpec, Permission, Price, ProviderSpec
 from lbd.model.secret import Secret
 
 PROVIDER = ProviderSpec("openai", "openai", "https://api.openai.com/v1", api_key=Secret("sk-1"))
@@ -52,3 +52,11 @@ def test_a_client_may_everything_unless_it_is_restricted() -> None:
     client = ClientSpec("bot", b"\0" * 32)
     assert client.may == frozenset(Permission)
     assert client.models == ()
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [(10_000, "0.00001"), (50_500_000_000, "50.5"), (2_000_000_000_000_000, "2000000")]
+)
+def test_a_budget_is_named_in_plain_numbers(limit: int, words: str) -> None:
+    """People read no exponents."""
+    assert BudgetSpec("client", "bot", "day", limit).words == f"client bot: {words} USD a day"

@@ -484,6 +484,26 @@ def test_the_message_names_what_was_asked_for(model: str, said: str) -> None:
     play(main)
 
 
+def test_an_order_that_ends_by_itself_is_waited_for_by_whoever_can() -> None:
+    """The client is told when; where a person has to end it, that asking again does not help."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b"))
+        relay.owner.order(relay.find("a"), AdminState.DRAIN, by="me", reason="x")
+        relay.owner.weigh(relay.find("b"), 0.0, by="me", reason="x")
+        asked = await relay.ask()
+        assert asked.status == 503 and asked.headers["x-should-retry"] == "false"
+        assert "retry-after-ms" not in asked.headers
+        relay.owner.order(relay.find("a"), AdminState.DRAIN, by="me", reason="x", for_s=600.0)
+        asked = await relay.ask()
+        assert asked.headers["retry-after-ms"] == "600000" and "x-should-retry" not in asked.headers
+        relay.owner.weigh(relay.find("b"), 0.0, by="me", reason="x", for_s=60.0)
+        asked = await relay.ask()
+        assert asked.headers["retry-after-ms"] == "60000"
+
+    play(main)
+
+
 # --- the wait that is told ----------------------------------------------------------------------------
 
 
@@ -763,7 +783,7 @@ def test_the_only_row_over_its_budget_is_a_refusal_that_names_the_budget() -> No
         asked = await relay.ask(headers=IN_S, **SMALL)
         assert asked.status == 429 and asked.error is not None and asked.took_s == 0
         assert asked.error["code"] == "insufficient_quota" and asked.error["type"] == "insufficient_quota"
-        assert "surface s: 1e-06 USD a day" in asked.error["message"]
+        assert "surface s: 0.000001 USD a day" in asked.error["message"]
         assert asked.headers["x-should-retry"] == "false"
         assert int(asked.headers["retry-after"]) == pytest.approx(86400 - env.wall() % 86400, abs=1)
         assert relay.last.outcome == K.BUDGET and [a.refused for a in relay.last.attempts] == ["budget", "nobody"]

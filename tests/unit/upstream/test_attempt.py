@@ -68,6 +68,7 @@ class Audience:
         self.silences = 0
         self.early = 0
         self.longest_s = FOREVER
+        self.others_heard = False
 
     def commit(self, attempt: Attempt, first: bytes) -> None:
         assert attempt.committed and first
@@ -92,6 +93,9 @@ class Audience:
 
     def longest(self, attempt: Attempt) -> float:
         return self.longest_s
+
+    def heard(self, attempt: Attempt) -> bool:
+        return self.others_heard
 
     def silent(self, attempt: Attempt) -> None:
         self.silences += 1
@@ -757,6 +761,30 @@ async def test_a_stale_connection_is_replaced_by_a_fresh_one_and_by_nothing_else
     t.taken.end()
     assert await t.over() is None
     assert t.attempt.failure is None
+
+
+@pytest.mark.parametrize("manner", Manner)
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_kept_connection_that_is_lost_without_a_word_is_left_at_the_cut_off(
+    manner: Manner, heard: bool
+) -> None:
+    """For a fresh one, also where nobody else is left; but not while the whole way there may be cut for a moment."""
+    t = Try(manner, cut_at=2.0)
+    t.stage.kept["p"] = 1
+    await t.start()
+    t.taken.stuck = True
+    t.env.advance(2.0 - TICK)
+    t.host.others_heard = heard
+    t.env.advance(2 * TICK)
+    await t.settle()
+    assert t.stage.opens == heard
+    if heard:
+        assert not t.taken.reused and t.stage.taken[0].ended_at is not None
+    t.taken.head(200, JSON if manner is Manner.WHOLE else SSE)
+    t.taken.say(whole("hi") if manner is Manner.WHOLE else stream("hi"))
+    t.taken.end()
+    assert await t.over() is None
+    assert t.attempt.resent == heard
 
 
 async def test_a_second_stale_verdict_is_final() -> None:

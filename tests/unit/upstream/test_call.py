@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.fakes.relay import Relay, row
-from tests.fakes.stage import DONE, ROLE, STOP, content, end, head, say, stream
+from tests.fakes.stage import DONE, ROLE, STOP, answer, content, end, head, refusal, say, stream
 from tests.fakes.virtual import VirtualEnv, run
 
 
@@ -67,5 +67,26 @@ def test_draining_waits_for_what_is_yet_to_come() -> None:
         await relay.flights.drain(0.0)
         await env.sleep(0.1)
         assert draining.done()
+
+    run(main)
+
+
+def test_whoever_comes_when_all_has_ended_is_told_at_once() -> None:
+    """On a kept connection, in the moment that last answers have: what it began would be cut off without a word.
+
+    So it is with one that waits to be sent once more.
+    """
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"))
+        relay.stage.plan(0.1, *answer(refusal("slow"), 429, retry_after="1"), host="a")
+        waits = relay.start()
+        await env.sleep(0.5)
+        relay.stage.plan(host="a")
+        await relay.flights.drain(0.0)
+        for told in (await relay.start(), await relay.start(stream=True), await waits):
+            assert told.status == 503 and told.error is not None and told.error["code"] == "draining"
+        assert len(relay.stage.taken) == 1
+        relay.check()
 
     run(main)

@@ -5,18 +5,20 @@ What the bytes of an answer come to is the contract suite's (tests/contract/test
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from lbd.model.failure import FailureKind, LbdError
 from lbd.ports import Endpoint, Origin
-from lbd.upstream.connection import KEEPALIVE_MARGIN, MOST_HEAD, Connection
+from lbd.upstream.connection import KEEPALIVE_MARGIN, LOST_AFTER, MOST_HEAD, Connection
 from lbd.upstream.request_head import head_bytes
 from tests.fakes.bench import ENDPOINT, OK, ORIGIN, Bench
-from tests.fakes.wire import Ear
+from tests.fakes.wire import LOOPS, Ear, on
 
 
 @pytest.fixture
@@ -187,6 +189,67 @@ async def test_a_kept_connection_given_up_with_408_is_stale(
     assert (ear.kind, ear.ended) == (kind, kind is None)
     assert pipe.aborted
     assert len(bench.client._pool) == 0
+
+
+class Kernel:
+    """A socket that tells how often the kernel has sent the same again for nothing."""
+
+    def __init__(self, retransmits: int) -> None:
+        self.retransmits = retransmits
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
+        return bytes([1, 0, self.retransmits, 0, 0, 0, 0, 0])[:size]
+
+
+@pytest.mark.parametrize(
+    ("reused", "byte", "retransmits", "lost"),
+    [
+        (True, b"", LOST_AFTER, True),
+        (True, b"", LOST_AFTER - 1, False),
+        (True, b"H", LOST_AFTER, False),
+        (False, b"", LOST_AFTER, False),
+    ],
+)
+async def test_a_kept_connection_that_nothing_gets_through_is_stale_where_somebody_looks(
+    bench: Bench, reused: bool, byte: bytes, retransmits: int, lost: bool
+) -> None:
+    """A router has forgotten it: no FIN, no RST, and nothing acknowledged of what the kernel sends again and again."""
+    connection, pipe = bench.connection()
+    ear = Ear()
+    connection.start(ENDPOINT, b"", ear, reused=reused)
+    bench.env.advance(3.0)
+    if byte:
+        connection.data_received(byte)
+    connection.look()  # there is no socket to ask
+    pipe._extra["socket"] = Kernel(retransmits)
+    connection.look()
+    assert ear.kind is (FailureKind.STALE if lost else None)
+    assert pipe.is_closing() == lost
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_the_kernel_is_asked_of_the_sockets_of_every_loop(kind: str) -> None:
+    """And says of a connection that is well that nothing is lost."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        made = Bench()
+        endpoint = replace(ENDPOINT, origin=Origin("http", "127.0.0.1", port, 3.0, 15.0))
+        connection = await made.client.open(endpoint, b"", Ear(), by=made.env.now() + 60.0)
+        connection.cancel()
+        connection = await made.client.open(endpoint, b"", Ear(), by=made.env.now() + 60.0)
+        connection._receiver, ear = None, Ear()
+        connection.start(endpoint, b"", ear, reused=True)
+        connection.look()
+        assert ear.kind is None and not connection._transport.is_closing()  # type: ignore[union-attr]
+        connection.cancel()
+        server.close()
+        await made.client.close()
+
+    on(kind, main())
 
 
 async def test_a_head_is_bounded(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lbd.upstream import names
-from lbd.upstream.names import MOST, STUCK, Names
+from lbd.upstream.names import KEPT, MOST, STUCK, Names
 from tests.fakes.env import FakeEnv
 from tests.fakes.wire import LOOPS, a_moment, on, until
 
@@ -146,3 +146,58 @@ async def test_what_cannot_be_a_name_says_so(resolver: Resolver) -> None:
     with pytest.raises(UnicodeError):
         await Names(FakeEnv(), asyncio.get_running_loop()).of("a" * 64 + ".example", 80)
     assert not resolver.asked
+
+
+class Moody:
+    """A resolver that finds, fails, says that there is no such name, or says nothing, as it is told."""
+
+    def __init__(self) -> None:
+        self.now: Any = HERE
+        self.silent = threading.Event()
+
+    def __call__(self, host: str, port: int, **more: Any) -> Any:
+        if more.get("flags"):
+            return REAL(host, port, **more)
+        if self.now is None:
+            assert self.silent.wait(20)
+        if isinstance(self.now, int):
+            raise socket.gaierror(self.now, "as it was told")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", self.now or HERE)]
+
+
+@pytest.fixture
+def moody(monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
+    made = Moody()
+    monkeypatch.setattr(names.socket, "getaddrinfo", made)
+    yield made
+    made.silent.set()
+
+
+@pytest.mark.parametrize("said", [socket.EAI_AGAIN, socket.EAI_FAIL, None])
+async def test_what_was_found_serves_on_while_the_resolver_is_ill(said: int | None, moody: Moody) -> None:
+    """It fails or says nothing; who was never found is not found then."""
+    env = FakeEnv()
+    found = Names(env, asyncio.get_running_loop())
+    assert (await found.of("well.example", 80))[0][4] == HERE
+    moody.now = said
+    for _ in range(3):
+        env.advance(STUCK * 1.01)
+        assert (await asyncio.wait_for(found.of("well.example", 80), 20))[0][4] == HERE
+    if said is not None:
+        with pytest.raises(socket.gaierror):
+            await found.of("new.example", 80)
+        env.advance(KEPT)
+        with pytest.raises(socket.gaierror):
+            await found.of("well.example", 80)
+
+
+async def test_what_the_resolver_says_now_is_believed(moody: Moody) -> None:
+    """Another address is gone to at once, and a name that is no more is forgotten."""
+    found = Names(FakeEnv(), asyncio.get_running_loop())
+    await found.of("well.example", 80)
+    moody.now = ("192.0.2.8", 80)
+    assert (await found.of("well.example", 80))[0][4] == moody.now
+    for moody.now in (socket.EAI_NONAME, socket.EAI_AGAIN):
+        with pytest.raises(socket.gaierror) as told:
+            await found.of("well.example", 80)
+        assert told.value.errno == moody.now

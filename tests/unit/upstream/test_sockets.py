@@ -104,6 +104,19 @@ def test_a_socket_that_nobody_took_over_is_closed_when_it_is_collected() -> None
     assert inode(number) != node  # the number may be somebody else's by now
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_the_kernel_asks_whether_the_other_side_is_there(family: socket.AddressFamily) -> None:
+    """Well before any router forgets a connection on which nothing is said while an answer is thought about."""
+    made = sockets.new((family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("::1", 1)))
+    assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    idle, every, count = (
+        made.getsockopt(socket.IPPROTO_TCP, option)
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle <= 60 and 5 < idle + every * count <= 60 and count > 1
+
+
 def test_one_that_got_no_descriptor_says_so_and_nothing_else() -> None:
     """It is collected half-made; what goes wrong there fails a test."""
     with exhausted(), pytest.raises(OSError, match="Too many open files"):
