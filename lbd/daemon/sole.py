@@ -1,6 +1,6 @@
 """One daemon for each store: two would write over what the other knows, spend a budget twice, do queued work twice.
 
-The lock is a file of its own beside the store's (``/x/state.lock``), since that one may be set aside while lbd runs.
+The lock is a file of its own beside the store's (``/x/state.db.lock``), since that one may be set aside while lbd runs.
 The kernel lets go of it when the process ends, however that came.
 """
 
@@ -24,7 +24,7 @@ def claim(url: str) -> int | None:
     kind, _, path = url.partition("://")
     if kind != "sqlite":
         return None
-    lock = Path(path).with_suffix(".lock")
+    lock = Path(f"{path}.lock")  # whatever it is called: it is emptied, and is no other store's
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -126,15 +126,15 @@ def _parts(bounds: Iterable[Ratio]) -> Iterator[tuple[int, Ratio]]:
         yield before, (DRAW - before) / DRAW
 
 
-def left(ranking: Ranking, query: Query) -> int:
+def left(ranking: Ranking, query: Query, *, trials: bool = True) -> int:
     """Count the candidates that a pick with this query could choose from."""
-    return sum(1 for _ in remaining(ranking, query))
+    return sum(1 for _ in remaining(ranking, query, trials=trials))
 
 
-def remaining(ranking: Ranking, query: Query) -> Iterator[Candidate]:
-    """Yield those candidates."""
+def remaining(ranking: Ranking, query: Query, *, trials: bool = True) -> Iterator[Candidate]:
+    """Yield those candidates; without ``trials`` only those that are not tried as a last resort."""
     for stage in ranking.stages:
-        restricted = _restricted(stage, query)
+        restricted = _restricted(stage, query) if trials or stage.manner != "trial" else None
         if restricted is not None:
             yield from restricted.candidates
 

@@ -1,9 +1,9 @@
 """Whether an account's 429s are explained by how often it is asked (:mod:`lbd.state.pace`).
 
 A limit refuses next to nothing that comes at its rate. Where that happens all the same, others take what there is, or
-it refuses by chance. Then holding back gains nothing, and for a while it is asked freely: for twice as much as it lets
-through, and so for more and more. Unless that gains nothing either: much is refused and no more let through than at the
-rate before, or hardly anything is. A limit does that.
+it refuses by chance. Then holding back gains nothing, and for a while it is asked freely: for twice as much as before
+or as it lets through, and for more and more while that is most. Unless that gains nothing either: much is refused and
+no more let through than at the rate before, or hardly anything is. A limit does that.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ ENOUGH = 16.0  # that the rate before would have let through: from then on it is
 SOME = 48.0  # sent freely: of fewer no share is told
 LEAST = 32.0  # a second: so much it is asked for, if so much wants it
 TWICE = 2.0
+GROWS = 1.5  # times in each second, as long as most are let through
 
 
 class Free(msgspec.Struct, frozen=True):
@@ -50,7 +51,9 @@ def refused(free: Free, now: Instant, odd: float, rate: float = 0.0) -> Free:
 
 def pace(free: Free, now: Instant) -> float:
     """Return what is asked in a second while it is asked freely."""
-    return max(LEAST, TWICE * free.rate, TWICE * free.gained / max(1.0, now - (free.until - FREELY)))
+    since = now - (free.until - FREELY)
+    grown = 1.0 if free.lost > free.gained else GROWS**since
+    return max(LEAST, grown * TWICE * free.rate, TWICE * free.gained / max(1.0, since))
 
 
 def _gains_nothing(free: Free, now: Instant) -> bool:

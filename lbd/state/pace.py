@@ -276,9 +276,7 @@ def when(pace: Pace, now: Instant, *, ahead: float = 0.0, asked: int = 0) -> Ins
     if over(pace, now):
         return begin
     pace = _to(pace, begin)
-    if now < pace.free.until:
-        return _due(pace, begin, ahead)
-    if pace.refusals < MISTRUSTED:
+    if pace.refusals < MISTRUSTED or now < pace.free.until:
         if not ahead and _may_be_early(pace, begin, asked):
             return begin
     elif asked - pace.asked < FIRST and not _followed(pace):

@@ -289,9 +289,10 @@ class Desk:
     def takes_over(self, flight: Flight, query: Query, now: Instant, *, mute: bool) -> bool:
         """Tell whether one of those has a slot for it now, or, where the row that has it is ``mute``, likely in time.
 
-        Whoever leaves a row that is only slow for the queue at others that are busy has lost what was done for it.
+        Whoever leaves a row that is only slow for the queue at others that are busy has lost what was done for it, and
+        so has whoever leaves it for one whose breaker is open.
         """
-        service, standing, left = self._service, self._standing, self._remaining(query)
+        service, standing, left = self._service, self._standing, self._remaining(query, trials=False)
         owner, by = service.owner, flights.waits_until(flight, self._ask.first_content_s)
         free = (i for i in left if not owner.full(owner.rows[i]))
         if any(standing.refusal(i, now) is None and self._opens(i, now, by) for i in free):
@@ -301,8 +302,8 @@ class Desk:
         soon = frozenset(i for i in left if self._opens(i, now, by))
         return fits(owner, service.queue, self._ask, soon, by, now, self._client)
 
-    def _remaining(self, query: Query) -> list[int]:
-        return [c.row for c in pick.remaining(self._service.ranking(self._ask), query)]
+    def _remaining(self, query: Query, *, trials: bool = True) -> list[int]:
+        return [c.row for c in pick.remaining(self._service.ranking(self._ask), query, trials=trials)]
 
     def _opens(self, i: int, now: Instant, by: Instant) -> bool:
         return self._service.owner.rows[i].calm or self._turn.in_time({i: self._turn.time(i, now)}, now, by)

@@ -166,6 +166,7 @@ class Attempt:
                 # the server had given up the kept connection: no news about it, so once more on a fresh one
                 self.failure = None
                 self.resent = True
+                self._cut_at += self._env.now() - self.sent_at  # which has as long for itself
                 self._wheel.discard(self._slot, self)  # it may have been called between the two, and not be armed
                 self._slot = self._wheel.add(self._due(), self)
         finally:
@@ -424,9 +425,8 @@ class Attempt:
             patience = self._idle_s if self._asked == self.last_at else min(QUIET, self._idle_s)
             return min(self._total_by, self.last_at + patience)
         due = min(self._cut_at, self._first_by, self._total_by, self._headers_at, self._leave_at, self._hedge_at)
-        return (
-            min(due, self.last_at + min(BODY_GAP, self._idle_s)) if self._body is not None and self._body.began else due
-        )
+        came = self._body is not None and self._body.began
+        return min(due, self.last_at + min(BODY_GAP, self._idle_s)) if came else due
 
     def on_time(self, now: Instant) -> None:
         """A bound may be reached."""

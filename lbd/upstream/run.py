@@ -176,7 +176,9 @@ class Run:
         larger = self._larger = self._larger if small is None else small
         twins = self._left(Query(self._flight.tried, candidate.model, self._larger if small is None else None))
         only = None if self._ticket.ask.fallback else candidate.model  # one model, or a clear error
-        others = twins if only else self._left(Query(self._flight.tried, larger_than=larger))
+        # one lost connection is no reason to go to a row that is only tried as a last resort
+        trials = failure.kind not in flights.CUT_OFF or bool(self._flight.repeated)
+        others = twins if only else self._left(Query(self._flight.tried, larger_than=larger), trials=trials)
         others = others or self._desk.returns(self._flight, failure, only, now)
         if self._splicing is not None:
             self._flight = self._splicing.broken(self._flight, failure, now, self._ticket.ask.first_content_s)
@@ -184,8 +186,8 @@ class Run:
         model = candidate.model if twins and small is None else only
         return verdict, Query(self._flight.tried, model, larger, self._ticket.affinity)
 
-    def _left(self, query: Query) -> int:
-        return pick.left(self._service.ranking(self._ticket.ask), query)
+    def _left(self, query: Query, *, trials: bool = True) -> int:
+        return pick.left(self._service.ranking(self._ticket.ask), query, trials=trials)
 
     # --- one attempt ---------------------------------------------------------------------------------
 

@@ -77,5 +77,8 @@ def _refuse(schema: dict[str, Any], at: str) -> None:
         raise dig.unsupported(at, f"a schema with {word}: this model keeps no such bound")
     if isinstance(parts, list) and len(parts) > 1:
         raise dig.unsupported(at, "a schema of several at once: its objects cannot be closed one by one")
-    if _is_object(schema) and (schema.get("additionalProperties") or "properties" not in schema):
+    if "anyOf" in schema and "oneOf" in schema:
+        raise dig.unsupported(at, "a schema of several at once: there is one list of alternatives")
+    more = schema.get("additionalProperties")
+    if _is_object(schema) and (more or (more is not False and "properties" not in schema)):
         raise dig.unsupported(at, "a schema of an object with members that it does not name")

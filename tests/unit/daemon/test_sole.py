@@ -25,6 +25,16 @@ def test_a_store_is_held_by_one_until_it_lets_go(tmp_path: Path) -> None:
     os.close(again)
 
 
+def test_stores_that_are_called_nearly_alike_are_two(tmp_path: Path) -> None:
+    """And one that is called like a lock is not emptied."""
+    store = tmp_path / "state.lock"
+    store.write_text("what is known")
+    held = [sole.claim(f"sqlite://{tmp_path}/state.{end}") for end in ("eu", "us", "lock")]
+    assert None not in held and store.read_text() == "what is known"
+    for fd in held:
+        os.close(fd or -1)
+
+
 def test_where_nothing_can_be_held_nobody_is_kept_out(tmp_path: Path) -> None:
     """A store in memory; a place that cannot be written, of which the store tells while lbd serves."""
     assert sole.claim("memory:") is None

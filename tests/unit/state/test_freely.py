@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from lbd.state import freely
-from lbd.state.freely import ENOUGH, FREELY, LEAST, NAMED, ODD, SOME, USUAL, Free
+from lbd.state.freely import ENOUGH, FREELY, GROWS, LEAST, NAMED, ODD, SOME, USUAL, Free
 
 NOW = 100.0
 
@@ -73,7 +73,8 @@ def test_what_is_asked_freely_follows_what_is_let_through() -> None:
     assert free.until == NOW + FREELY and freely.pace(free, NOW) == 80.0
     assert freely.pace(freely.refused(Free(ODD), NOW, 1.0), NOW) == LEAST
     free = freely.through(free, NOW + 2.0, 100, paced=False)
-    assert freely.pace(free, NOW + 2.0) == 100.0
+    assert freely.pace(free, NOW + 2.0) == 80.0 * GROWS**2
+    assert freely.pace(replace(free, lost=101.0), NOW + 2.0) == 100.0, "most are refused: no more than it brings"
 
 
 def test_what_is_lost_counts_only_while_it_is_asked_freely() -> None:

@@ -312,6 +312,16 @@ def test_refusals_while_it_is_asked_freely_are_no_sign_that_it_is_shut() -> None
         assert paces.when(q, q.at) == q.at
 
 
+def test_who_goes_ahead_while_it_is_asked_freely_finds_out_that_nothing_is_refused_any_more() -> None:
+    """Without a 429 nothing else would tell: much more is still a rate, and less than what many want."""
+    q = replace(paced(), free=Free(until=NOW + FREELY, rate=10.0), refusals=2 * MISTRUSTED, wait_s=0.2)
+    now = NOW + EARLY_GAP + EARLY_WAITS * 0.2
+    q = used(q, now, sendable(q, now))
+    assert paces.when(q, now, asked=EARLY - 1) > now == paces.when(q, now, asked=EARLY)
+    q = paces.answered(used(q, now, asked=EARLY), now, now + TOOK)
+    assert q.finding and sendable(q, now + TOOK) >= 2
+
+
 # --- laws ---------------------------------------------------------------------------------------------
 
 steps = st.lists(

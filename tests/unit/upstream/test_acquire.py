@@ -1172,6 +1172,47 @@ def test_of_a_row_that_answers_nobody_it_goes_into_the_queue_of_one_that_is_quic
     play(main)
 
 
+def test_a_slow_row_is_not_left_for_one_whose_breaker_is_open() -> None:
+    """That is tried where nobody else is left, by one at a time: whoever is being served would be lost there."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b", tier="secondary"))
+        relay.stage.always(4.0, *LONG[1:], host="a")
+        relay.stage.always(200.0, host="b")
+        b = relay.find("b")
+        b.breaker = structs.replace(b.breaker, phase=Phase.OPEN, since=env.now(), retry_at=env.now())
+        relay.owner.touch(b.index, transition=True)
+        for asked in await asyncio.gather(*[relay.start("m", stream=True) for _ in range(3)]):
+            assert asked.status == 200
+        assert (relay.last.served_by, len(relay.last.attempts)) == ("a/m", 1)
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize("retry_in", [0.0, 100.0])
+def test_after_a_lost_connection_the_row_is_asked_again_before_one_whose_breaker_is_open(retry_in: float) -> None:
+    """As where it is alone: the other one would not answer, or not even be tried."""
+
+    async def main(env: VirtualEnv) -> None:
+        relay = Relay(env, row("a"), row("b", tier="secondary"))
+        relay.stage.plan(0.05, cut(K.RESET), host="a")
+        relay.stage.always(*LONG, host="a")
+        relay.stage.always(200.0, host="b")
+        b = relay.find("b")
+        b.breaker = structs.replace(b.breaker, phase=Phase.OPEN, since=env.now(), retry_at=env.now() + retry_in)
+        relay.owner.touch(b.index, transition=True)
+        asked = await relay.ask("m", stream=True)
+        assert (asked.status, relay.last.served_by, len(relay.last.attempts)) == (200, "a/m", 2)
+        relay.stage.always(0.05, cut(K.RESET), host="a")
+        relay.stage.always(*LONG, host="b")
+        asked = await relay.ask("m", stream=True)
+        assert asked.status == (502 if retry_in else 200), "twice lost, the last resort is"
+        relay.check()
+
+    play(main)
+
+
 def test_without_fallback_no_other_model_is_asked_whatever_refuses_the_first() -> None:
     """One model, or a clear error: also where its twins are there, and do not take it."""
 

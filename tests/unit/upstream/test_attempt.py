@@ -787,6 +787,22 @@ async def test_a_kept_connection_that_is_lost_without_a_word_is_left_at_the_cut_
     assert t.attempt.resent == heard
 
 
+async def test_a_fresh_connection_has_as_long_as_the_lost_one_had() -> None:
+    """What the row usually needs would be too long else, and be held against it."""
+    t = Try(cut_at=2.0)
+    t.stage.kept["p"] = 1
+    await t.start()
+    t.taken.stuck = t.host.others_heard = t.host.movable = True
+    t.env.advance(2.0 + TICK)
+    await t.settle()
+    assert t.attempt.resent and not t.taken.reused
+    t.env.advance(1.5)
+    await t.settle()
+    assert t.going
+    t.env.advance(2.0)
+    assert kind(await t.over()) is K.TIMEOUT_FIRST
+
+
 async def test_a_second_stale_verdict_is_final() -> None:
     """A fresh connection cannot be stale; if a transport says so all the same, it is a failure."""
     t = Try()

@@ -42,6 +42,8 @@ def test_one_that_is_closed_stays_as_it_is() -> None:
         minimum=TEXT, properties={"type": ["object", "null"], "properties": {}, "additionalProperties": False}
     )
     assert closed(schema, "/at") == schema
+    none = {"type": "object", "additionalProperties": False}
+    assert closed(none, "/at") == none, "no members at all, as of a tool without parameters"
 
 
 def test_alternatives_that_exclude_one_another_are_alternatives() -> None:
@@ -61,6 +63,7 @@ def test_alternatives_that_exclude_one_another_are_alternatives() -> None:
         {"type": "array", "items": TEXT, "minItems": 2},
         {"type": "array", "items": TEXT, "uniqueItems": True},
         {"allOf": [object_of(a=TEXT), object_of(b=TEXT)]},
+        {"anyOf": [object_of(a=TEXT), object_of(b=TEXT)], "oneOf": [object_of(a=TEXT)]},
         object_of(a={"type": "array", "items": {"$defs": {"b": {"type": ["object", "null"]}}}}),
     ],
 )
