@@ -47,6 +47,8 @@ class Host(reading.Host, Protocol):
 
     def left(self, connection: Connection) -> None: ...
 
+    def soon(self, close: Callable[[], None]) -> None: ...
+
 
 class Connection(asyncio.Protocol):
     """A client's connection."""
@@ -187,7 +189,7 @@ class Connection(asyncio.Protocol):
             return
         self._since = self._server.env.now()
         if self._server.closing:  # only now: the head of this answer said that another request may come
-            self._server.env.call_at(self._since + PARTING, self.close_if_idle)
+            self._server.soon(self.close_if_idle)
         if self._pending:
             inbound = self._pending.pop(0)
             if self._pending:
@@ -244,7 +246,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def expects(self) -> bool:
-        """Tell whether a request is answered here, or may be here and not be read yet; for half a head not for long."""
+        """Tell whether a request is answered here, or may come, at the end; for half a head not for long."""
         transport = self._transport
         if self._task is not None or transport is None or transport.is_closing() or self._lingering:
             return self._task is not None

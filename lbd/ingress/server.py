@@ -17,6 +17,7 @@ from lbd.ports import Env
 
 SWEEP_EVERY: Seconds = 1.0
 SWEPT_AT_ONCE = 1000  # connections; then others have a turn
+A_TURN: Seconds = 0.01  # after which the loop has read whatever had come before
 HANDSHAKE: Seconds = 10.0  # for a TLS handshake
 SHARE_COMING = 0.5  # as many as this share of the places may be in the middle of a TLS handshake
 
@@ -61,7 +62,7 @@ class Server:
         self.connections.add(connection)
         self._coming.pop(connection, None)
         if self.closing:  # a handshake that was under way: it has its moment, too, and holds the end up no longer
-            self.env.call_at(self.env.now() + PARTING, connection.close_if_idle)
+            self.soon(connection.close_if_idle)
         if connection.under != self._withdrawn:  # its handshake took that long
             connection.abort()
         elif self.gate.open and len(self.connections) > self.gate.places:
@@ -148,7 +149,15 @@ class Server:
         self.closing = True
         for connection in tuple(self.connections):
             connection.part()
-        self.env.call_at(self.env.now() + PARTING, self._close_idle)
+        self.soon(self._close_idle)
+
+    def soon(self, close: Callable[[], None]) -> None:
+        """Close what says nothing for a moment.
+
+        A process that stood still may hear of the time first, and of what came in it at the loop's next turn.
+        """
+        env = self.env
+        env.call_at(env.now() + PARTING, lambda: env.call_at(env.now() + A_TURN, close))
 
     def _close_idle(self) -> None:
         for connection in tuple(self.connections):
@@ -156,8 +165,12 @@ class Server:
 
     @property
     def expects(self) -> bool:
-        """Tell whether a request is on its way, or an answer, on any connection."""
-        return any(connection.expects for connection in self.connections)
+        """Tell whether a request may come, or an answer is on its way, on any connection.
+
+        One that was accepted may be made only at the loop's next turn, or after its handshake.
+        """
+        since = self.env.now() - PARTING
+        return any(c.expects for c in self.connections) or any(at > since for at in self._coming.values())
 
     def abort(self) -> None:
         """End: close everything."""

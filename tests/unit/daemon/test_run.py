@@ -29,8 +29,11 @@ from lbd.daemon import run, sole
 from lbd.daemon.listen import ListenError
 from lbd.daemon.run import Daemon
 from lbd.model.problem import ConfigError
+from tests.fakes.caller import request
 from tests.fakes.harness import compiled
+from tests.fakes.load import body
 from tests.fakes.service_manager import said
+from tests.fakes.stub_provider import StubProvider
 from tests.fakes.trust import Authority
 
 DEAD = "http://127.0.0.1:1/v1"  # nobody listens there
@@ -298,6 +301,26 @@ def test_nothing_is_listened_on_afterwards(tmp_path: Path) -> None:
         assert client.connect_ex(where[0]) != 0
     with socket.socket(socket.AF_UNIX) as client:
         assert client.connect_ex(str(tmp_path / "admin.sock")) != 0
+
+
+def test_whom_the_end_met_between_accept_and_request_is_served(tmp_path: Path) -> None:
+    """The signal and the client come in one turn of the loop, while nothing else runs."""
+    answers: list[bytes] = []
+
+    async def work(daemon: Daemon) -> None:
+        loop, json_ = asyncio.get_running_loop(), "content-type: application/json"
+        ask = request("POST", "/v1/chat/completions", body(), json_, host="127.0.0.1")
+        with socket.socket() as client:
+            daemon._on_stop()
+            client.connect(daemon._accepting[0]._sockets[0].getsockname())  # blocking: the loop has no turn
+            client.sendall(ask)
+            client.setblocking(False)
+            while data := await asyncio.wait_for(loop.sock_recv(client, 65536), 5):
+                answers.append(data)
+
+    with StubProvider("a") as provider:
+        running(tmp_path, work, providers=[provider.config()])
+    assert b"".join(answers).startswith(b"HTTP/1.1 200 "), answers
 
 
 def test_asking_twice_hurries(tmp_path: Path) -> None:

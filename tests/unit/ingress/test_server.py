@@ -82,6 +82,7 @@ def test_a_graceful_end_loses_no_request_of_a_kept_connection(loop: str) -> None
                 assert await caller.closed() == b""
             assert len(server.connections) == 3
             listening.env.advance(0.2)
+            listening.env.advance(module.A_TURN)
             assert await idle.closed() == b""
             assert len(server.connections) == 2 and server.expects, "a body is on its way"
             await slow.send(b"c")
@@ -133,6 +134,7 @@ def test_at_the_end_an_answer_says_that_it_is_the_last_or_another_request_may_fo
             assert (await stream.answer()).headers["connection"] == "close"
             assert await stream.closed() == b""
             listening.env.advance(PARTING)
+            listening.env.advance(module.A_TURN)
             assert await silent.closed() == b"" and not server.expects
 
     on(loop, main())
@@ -153,7 +155,47 @@ def test_who_has_connected_only_after_the_end_began_has_a_moment_to_ask(loop: st
             await asking.send(get())
             assert (await asking.answer()).headers["connection"] == "close"
             listening.env.advance(PARTING)
+            listening.env.advance(module.A_TURN)
             assert await silent.closed() == b"" and not server.expects
+
+    on(loop, main())
+
+
+@loops
+def test_a_connection_that_was_accepted_and_is_not_made_yet_is_expected_for_a_moment(loop: str) -> None:
+    """An end that comes between the two would turn its request away."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            server = listening.server
+            accepted = server()
+            server.part()
+            assert server.expects and not server.connections
+            listening.env.advance(PARTING)
+            assert not server.expects, "its handshake hangs"
+            del accepted
+
+    on(loop, main())
+
+
+@loops
+def test_a_request_that_came_while_the_process_stood_still_is_read_before_its_connection_is_closed(loop: str) -> None:
+    """Timers may be told of first, and what lies in the socket would be cut off with a reset."""
+
+    async def main() -> None:
+        async with Listening() as listening:
+            server = listening.server
+            callers = [await listening.caller() for _ in range(2)]
+            await until(lambda: len(server.connections) == 2)
+            server.part()
+            for caller in callers:
+                caller.writer.write(get())
+                assert server.expects, "it is silent, and may ask yet"
+            listening.env.advance(PARTING)
+            for caller in callers:
+                assert (await caller.answer()).headers["connection"] == "close"
+                assert await caller.closed() == b""
+            assert not server.expects
 
     on(loop, main())
 
