@@ -24,7 +24,7 @@ from lbd.table.owner import Owner
 SOON: Seconds = 0.25
 EVERY: Seconds = 5.0
 TURNS = 6
-AT_ONCE = 32  # rows; each is some 0.1 ms of work and a few KB
+AT_ONCE = 32  # rows; each is up to a millisecond of work and 250 KB, where the last hour was busy
 ROWS, QUOTAS, MISC, QUALITY = "rows", "quotas", "misc", "quality"
 # What decoding raises for bytes that are no state: text that is no UTF-8 comes out of msgspec as a ValueError.
 _DAMAGED = (msgspec.MsgspecError, ValueError)

@@ -45,7 +45,7 @@ _EACH_SIZE = Meta(min_length=SIZES, max_length=SIZES)
 
 class _Slot(msgspec.Struct, array_like=True):
     age: _Age
-    counts: dict[int, int]
+    counts: bytes | dict[int, int]  # packed; by bucket, where an earlier version wrote it
     total: _Number
 
 
@@ -120,7 +120,7 @@ def _until(left: Seconds | None, now: Instant) -> Instant | None:
 
 
 def _slots(rolling: Rolling[Sketch], now: Instant) -> list[list[_Slot]]:
-    return [[_Slot(age, s.counts, s.total) for age, s in level if s.n] for level in rolling.slots(now)]
+    return [[_Slot(age, quantile.pack(s), s.total) for age, s in level if s.n] for level in rolling.slots(now)]
 
 
 def _count_slots(rolling: Rolling[Counts], now: Instant) -> list[list[_CountSlot]]:
@@ -247,7 +247,8 @@ def _restore_breaker(row: Row, saved: Saved, now: Instant, gap: Seconds) -> None
 
 
 def _sketch(slot: _Slot) -> Sketch:
-    return quantile.load(slot.counts, slot.total)
+    counts = slot.counts
+    return quantile.load(quantile.unpack(counts) if isinstance(counts, bytes) else counts, slot.total)
 
 
 def _counts(slot: _CountSlot) -> Counts:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from lbd.model.failure import FailureKind
 from lbd.model.outcome import QuotaReading
 from lbd.model.secret import Secret
 from lbd.model.table import SIZES, AdminState
-from lbd.state import breaker, health, quota
+from lbd.state import breaker, health, quantile, quota
 from lbd.state.breaker import Phase
 from lbd.state.limit import Limit
 from lbd.state.need import NOTHING
@@ -355,6 +356,37 @@ def altered(data: bytes, **fields: Any) -> bytes:
     plain = msgspec.msgpack.decode(data)
     assert set(fields) <= set(plain)
     return msgspec.msgpack.encode({**plain, **fields})
+
+
+def test_counts_as_numbers_are_read_too() -> None:
+    """An earlier version wrote each bucket with its count."""
+    env, owner = used()
+    data = dumped(owner, env)
+    plain = msgspec.msgpack.decode(data)
+    for rolling in (*plain["ttft"], plain["total"], plain["tpot"]):
+        for slot in (slot for level in rolling for slot in level):
+            slot[1] = quantile.unpack(slot[1])
+    rows = [fresh(), fresh()]
+    for row, written in zip(rows, (data, msgspec.msgpack.encode(plain)), strict=True):
+        assert saved.restore(row, written, LATER, WALL)
+    assert len({saved.dump(row, LATER, WALL) for row in rows}) == 1 and rows[0].total.over(HOUR, LATER).n
+
+
+def test_a_full_row_is_dumped_without_much_ado() -> None:
+    """It is done every few seconds, on the event loop: an object for each of its buckets would be 2 MB and 8 ms."""
+    env, owner = owned("p/a")
+    for n in range(3700):
+        for k in range(20):
+            serve(owner, env, 0, good(0.05 * 1.05 ** (n % 90) + k / 100, 2.0 + k / 10))
+        env.advance(1.0)
+    owner.fold()
+    dumped(owner, env)
+    tracemalloc.start()
+    try:
+        size = len(dumped(owner, env))
+        assert tracemalloc.get_traced_memory()[1] < 6 * size, "at its peak"
+    finally:
+        tracemalloc.stop()
 
 
 def test_another_version_is_dropped() -> None:
