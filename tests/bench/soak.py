@@ -5,8 +5,9 @@
 The daemon runs as a service before two scripted providers; requests come over new and over kept connections,
 half of them streams, and every answer is compared with what was sent. Beside them clients hang up at any moment, ask in
 the background, and send what is no request. Memory is told after a tenth of the time (when caches and windows begin to
-fill), at the half and at the end, and how steeply it rose over the second half, with the error of that; descriptors are
-compared with those at the start once idle connections have aged out.
+fill), at the half and at the end, and how steeply it rose over the second half, with the error of that: in a run of 75
+minutes and more only since the table's longest latency window, an hour, was full. Descriptors are compared with those
+at the start once idle connections have aged out.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tests.fakes.wild import Wild
 
 MIB = 1024.0
 REST = 20.0  # seconds until idle connections have aged out
+FULL, LONG = 3900.0, 4500.0  # seconds until the table's hour is full, and of a run that goes on for a while after that
 
 
 def resident(pid: int) -> float:
@@ -80,15 +82,16 @@ class Watch(threading.Thread):
         self.seen: list[tuple[float, float]] = []
         self.over = threading.Event()
         self._pid = pid
+        self._began = time.perf_counter()
 
     def run(self) -> None:
         """Look, until it is over."""
         while not self.over.wait(1.0):
             self.seen.append((time.perf_counter(), resident(self._pid)))
 
-    def slope(self) -> tuple[float, float]:
-        """Return MiB an hour over the second half, and the standard error of that, by least squares."""
-        half = self.seen[len(self.seen) // 2 :]
+    def slope(self, since_s: float) -> tuple[float, float]:
+        """Return MiB an hour from ``since_s`` on, and the standard error of that, by least squares."""
+        half = [(t, m) for t, m in self.seen if t >= self._began + since_s]
         n = len(half)
         if n < 3:
             return 0.0, math.inf
@@ -129,8 +132,9 @@ def main() -> None:
             others.join()
             watch.over.set()
             tell("100%", running, (fresh, kept), done)
-            slope, error = watch.slope()
-            print(f"memory in the second half: {slope:+.2f} MiB an hour, standard error {error:.2f}")
+            since = max(seconds / 2, FULL if seconds >= LONG else 0.0)
+            slope, error = watch.slope(since)
+            print(f"memory since minute {since / 60:.0f}: {slope:+.2f} MiB an hour, standard error {error:.2f}")
             print(f"beside them: {dict(wild.fates)}; wrong: {wild.wrong or 'none'}")
             time.sleep(REST)
             end = descriptors(running.pid)
