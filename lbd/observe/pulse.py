@@ -7,6 +7,7 @@ ended, beside the meter, whose counters begin with the daemon and have no past.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import methodcaller
 from typing import NamedTuple
 
 from lbd.model.failure import TABLE
@@ -90,7 +91,7 @@ class Pulse:
         self._target = target
         self._pending: list[RequestRecord] = []
         self._ways: Rolling[Ways] = Rolling(Ways, (FINE,))
-        self._overhead: Rolling[Sketch] = Rolling(Sketch, (FINE,), keep=Sketch.closed)
+        self._overhead: Rolling[Sketch] = Rolling(Sketch, (FINE,), keep=methodcaller("closed"))
         self._promises: Rolling[Promises] = Rolling(Promises, (FINE, COARSE, DAILY))
         self.promised = Promises()  # since the daemon began
 

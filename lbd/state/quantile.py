@@ -71,7 +71,7 @@ class Sketch:
 
     def closed(self) -> Sketch:
         """Return it as it is kept once nothing more is added: in a fifth of the memory."""
-        return Closed(self)
+        return Closed.of(self)
 
     def quantile(self, q: float) -> float | None:
         """Return the value at quantile ``q`` (0..1), None when empty."""
@@ -132,13 +132,19 @@ class Closed(Sketch):
 
     __slots__ = ("_keys", "_tallies")
 
-    def __init__(self, of: Sketch) -> None:
-        counts = of.counts
+    def __init__(self, keys: array[int], tallies: array[int], n: int, total: float) -> None:
+        self._keys = keys
+        self._tallies = tallies
+        self.n = n
+        self.total = total
+
+    @classmethod
+    def of(cls, sketch: Sketch) -> Closed:
+        """Close a sketch."""
+        counts = sketch.counts
         most = max(counts.values(), default=0)
-        self._keys = array("h", counts)
-        self._tallies = array(next(code for code, bound in _BOUNDS.items() if most <= bound), counts.values())
-        self.n = of.n
-        self.total = of.total
+        code = next(code for code, bound in _BOUNDS.items() if most <= bound)
+        return cls(array("h", counts), array(code, counts.values()), sketch.n, sketch.total)
 
     @property
     def counts(self) -> dict[int, int]:  # type: ignore[override]
@@ -174,11 +180,11 @@ class Closed(Sketch):
 
 def pack(sketch: Sketch) -> bytes:
     """Return the counts of a sketch as bytes, some 3 for a bucket."""
-    return (sketch if isinstance(sketch, Closed) else Closed(sketch)).packed()
+    return (sketch if isinstance(sketch, Closed) else Closed.of(sketch)).packed()
 
 
-def unpack(data: bytes) -> dict[int, int]:
-    """Return the counts that :func:`pack` wrote. Raises ValueError for anything else."""
+def unpack(data: bytes, total: float) -> Sketch:
+    """Restore a sketch, closed, from what :func:`pack` wrote and its total. Raises ValueError for anything else."""
     code = data[:1].decode("latin-1")
     if code not in _BOUNDS:
         raise ValueError("not a packed sketch")
@@ -189,7 +195,18 @@ def unpack(data: bytes) -> dict[int, int]:
     middle = 1 + buckets * keys.itemsize
     keys.frombytes(data[1:middle])
     tallies.frombytes(data[middle:])
-    return dict(zip(_little(keys), _little(tallies), strict=True))
+    keys, tallies = _little(keys), _little(tallies)
+    if keys:
+        _check(min(keys), max(keys), min(tallies), max(tallies))
+        if len(set(keys)) < buckets:
+            raise ValueError("a packed sketch with a bucket twice")
+    return Closed(keys, tallies, sum(tallies), total)
+
+
+def _check(lowest: int, highest: int, least: int, most: int) -> None:
+    """Raise ValueError for buckets or tallies of which a quantile would have no value, or none that fits a float."""
+    if lowest < -_KEYS or highest > _KEYS or least <= 0 or most > MOST:
+        raise ValueError("not a sketch")
 
 
 def _little(numbers: array[int]) -> array[int]:
@@ -203,9 +220,8 @@ def _little(numbers: array[int]) -> array[int]:
 
 def load(counts: Mapping[int, int], total: float) -> Sketch:
     """Restore a sketch from its counts and its total. Raises ValueError for what :meth:`Sketch.add` never makes."""
-    # a quantile of it would have no value, or none that fits a float
-    if any(abs(k) > _KEYS for k in counts) or any(not 0 < c <= MOST for c in counts.values()):
-        raise ValueError("not a sketch")
+    if counts:
+        _check(min(counts), max(counts), min(counts.values()), max(counts.values()))
     sketch = Sketch()
     sketch.counts = dict(counts)
     sketch.n = sum(counts.values())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from operator import methodcaller
 from typing import Generic, Protocol, Self, TypeVar
 
 from lbd.model.failure import COUNTS, FailureKind
@@ -174,13 +175,15 @@ class Rolling(Generic[M]):
             for age, content in sorted(saved, key=lambda s: -s[0]):
                 start = now - age
                 begin = start - start % width
+                whole = content
                 if kept and kept[-1][0] == begin:
-                    kept[-1][1].merge(content)
-                else:
-                    self._close(kept)
-                    kept.append((begin, content.copy()))  # a copy: it goes on growing, and may be at several levels
-            if i == 0:  # nothing is added to the last slot of the finest level
-                self._close(kept)
+                    whole = kept.pop()[1].copy()
+                    whole.merge(content)
+                # what is kept as it is may be at several levels, each of which changes its own
+                kept.append((begin, whole.copy() if self._keep is None else self._keep(whole)))
+            if i and kept:  # the last slot of a coarser level goes on growing
+                begin, content = kept[-1]
+                kept[-1] = begin, content.copy()
         self._closed.clear()
 
 
@@ -233,7 +236,7 @@ class Counts:
 
 def sketches() -> Rolling[Sketch]:
     """Make the windows of a latency: 1 m, 5 m and 1 h."""
-    return Rolling(Sketch, (FINE, COARSE), keep=Sketch.closed)
+    return Rolling(Sketch, (FINE, COARSE), keep=methodcaller("closed"))
 
 
 def counts() -> Rolling[Counts]:

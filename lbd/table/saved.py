@@ -33,6 +33,8 @@ from lbd.table.saved_pace import SavedPace
 VERSION = 1
 TOO_OLD: Seconds = 86400.0  # older state describes another day's provider
 
+_KINDS: dict[str, FailureKind | None] = {"": None, **{kind.value: kind for kind in FailureKind}}
+
 # What a damaged file may hold in place of a number must not get into the table: NaN, infinity, below nothing.
 _FAR = 1e10
 _Age = Annotated[float, Meta(ge=0, le=_FAR)]
@@ -248,12 +250,13 @@ def _restore_breaker(row: Row, saved: Saved, now: Instant, gap: Seconds) -> None
 
 def _sketch(slot: _Slot) -> Sketch:
     counts = slot.counts
-    return quantile.load(quantile.unpack(counts) if isinstance(counts, bytes) else counts, slot.total)
+    if isinstance(counts, bytes):
+        return quantile.unpack(counts, slot.total)
+    return quantile.load(counts, slot.total)
 
 
 def _counts(slot: _CountSlot) -> Counts:
-    known = {k.value for k in FailureKind}
-    return Counts({FailureKind(k) if k else None: n for k, n in slot.kinds.items() if not k or k in known})
+    return Counts({_KINDS[k]: n for k, n in slot.kinds.items() if k in _KINDS})
 
 
 class SavedQuota(msgspec.Struct):

@@ -215,7 +215,8 @@ def test_what_was_packed_is_unpacked_as_it_was(numbers: list[float]) -> None:
     """Open or closed, in few bytes."""
     s = sketch(numbers)
     packed = quantile.pack(s)
-    assert packed == quantile.pack(s.closed()) and quantile.unpack(packed) == s.counts
+    assert packed == quantile.pack(s.closed()) and (again := quantile.unpack(packed, s.total)).counts == s.counts
+    assert (again.n, again.total) == (s.n, s.total)
     assert len(packed) == 1 + 3 * len(s.counts)
 
 
@@ -223,7 +224,7 @@ def test_what_was_packed_is_unpacked_as_it_was(numbers: list[float]) -> None:
 def test_tallies_of_any_size_are_packed(most: int) -> None:
     """As wide as the greatest needs."""
     counts = {-3: 1, 600: most}
-    assert quantile.unpack(quantile.pack(quantile.load(counts, 1.0))) == counts
+    assert quantile.unpack(quantile.pack(quantile.load(counts, 1.0)), 1.0).counts == counts
 
 
 def test_packed_bytes_are_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,14 +233,20 @@ def test_packed_bytes_are_the_same_on_every_machine(monkeypatch: pytest.MonkeyPa
     assert quantile.pack(wide) == b"I" + b"\x02\x01" + b"\x00\x00\x10\x00"
     monkeypatch.setattr(quantile.sys, "byteorder", "big")  # type: ignore[attr-defined]
     assert quantile.pack(wide) == b"I" + b"\x01\x02" + b"\x00\x10\x00\x00", "its memory was turned"
-    assert quantile.unpack(quantile.pack(wide)) == wide.counts
+    assert quantile.unpack(quantile.pack(wide), 1.0).counts == wide.counts
 
 
-@pytest.mark.parametrize("data", [b"", b"X", b"B\x01", b"B\x01\x00", b"I\x01\x00\x01", b"\xff\x00\x00\x01"], ids=repr)
+OTHER = [
+    *(b"", b"X", b"B\x01", b"B\x01\x00", b"I\x01\x00\x01", b"\xff\x00\x00\x01"),
+    *(b"B\xff\x7f\x01", b"B\x00\x80\x01", b"B\x01\x00\x00", b"Q\x01\x00" + b"\xff" * 8, b"B\x01\x00\x01\x00\x01\x01"),
+]
+
+
+@pytest.mark.parametrize("data", OTHER, ids=repr)
 def test_other_bytes_are_not_unpacked(data: bytes) -> None:
-    """Cut off, or of another kind."""
-    with pytest.raises(ValueError, match="packed sketch"):
-        quantile.unpack(data)
+    """Cut off, of another kind, with what no sketch has, or a bucket twice."""
+    with pytest.raises(ValueError, match="sketch"):
+        quantile.unpack(data, 1.0)
 
 
 def test_a_closed_sketch_is_small() -> None:

@@ -365,7 +365,7 @@ def test_counts_as_numbers_are_read_too() -> None:
     plain = msgspec.msgpack.decode(data)
     for rolling in (*plain["ttft"], plain["total"], plain["tpot"]):
         for slot in (slot for level in rolling for slot in level):
-            slot[1] = quantile.unpack(slot[1])
+            slot[1] = quantile.unpack(slot[1], slot[2]).counts
     rows = [fresh(), fresh()]
     for row, written in zip(rows, (data, msgspec.msgpack.encode(plain)), strict=True):
         assert saved.restore(row, written, LATER, WALL)
