@@ -53,13 +53,17 @@ class Sketch:
         """Add the counts of ``other``."""
         counts = self.counts
         if not counts:
-            counts.update(other.counts)
+            counts.update(other.items())
             self.n, self.total = other.n, other.total
             return
-        for key, count in other.counts.items():
+        for key, count in other.items():
             counts[key] = counts.get(key, 0) + count
         self.n += other.n
         self.total += other.total
+
+    def items(self) -> Iterable[tuple[int, int]]:
+        """Return each bucket with its count."""
+        return self.counts.items()
 
     def copy(self) -> Sketch:
         """Return an independent copy."""
@@ -150,6 +154,10 @@ class Closed(Sketch):
     def counts(self) -> dict[int, int]:  # type: ignore[override]
         """Return the counts, made anew."""
         return dict(zip(self._keys, self._tallies, strict=True))
+
+    def items(self) -> Iterable[tuple[int, int]]:
+        """Return each bucket with its count."""
+        return zip(self._keys, self._tallies, strict=True)
 
     def packed(self) -> bytes:
         """Return the counts as bytes, for :func:`unpack`: the width of a tally, all keys, all tallies; little-endian.
