@@ -2,12 +2,14 @@
 
 A row whose state moved (breaker, lock-out, ejection, order) and a rate limit that blocks are written within ``SOON``,
 so that a process that is killed comes back with them; statistics of a row are most of its bytes and are written every
-``EVERY`` seconds, in a table of more than ``AT_ONCE`` rows another part of it each time, in at most ``TURNS`` parts.
+``EVERY`` seconds, in a table of more than ``AT_ONCE`` rows or ``BYTES_AT_ONCE`` another part of it each time, in at
+most ``TURNS`` parts.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -24,7 +26,8 @@ from lbd.table.owner import Owner
 SOON: Seconds = 0.25
 EVERY: Seconds = 5.0
 TURNS = 6
-AT_ONCE = 32  # rows; each is up to a millisecond of work and 250 KB, where the last hour was busy
+AT_ONCE = 32  # rows; each is a millisecond of work at most
+BYTES_AT_ONCE = 1_000_000  # a row whose last hour was busy has 230 KB: day and night it would add up on the disk
 ROWS, QUOTAS, MISC, QUALITY = "rows", "quotas", "misc", "quality"
 # What decoding raises for bytes that are no state: text that is no UTF-8 comes out of msgspec as a ValueError.
 _DAMAGED = (msgspec.MsgspecError, ValueError)
@@ -42,6 +45,7 @@ class Persistence:
         self._marks: dict[str, object] = {}  # by row: what was written last that must not be lost
         self._blocks: dict[str, Instant] = {}  # by quota group: the end of its block that was written last
         self._turn = 0
+        self._sizes: dict[str, int] = {}  # by row: bytes, when it was written last
         self._scored: dict[str, float] = {}  # by row: the scores that were written last
         self.up = True
         self.restored = 0
@@ -127,7 +131,8 @@ class Persistence:
         rows: dict[str, bytes] = {}
         marks: dict[str, object] = {}
         table = list(self._owner.rows)
-        parts = min(TURNS, -(-len(table) // AT_ONCE))
+        size = sum(self._sizes.get(row.spec.id, 0) for row in table)
+        parts = min(TURNS, max(math.ceil(len(table) / AT_ONCE), math.ceil(size / BYTES_AT_ONCE)))
         for i, row in enumerate(table):
             marks[row.spec.id] = mark = _mark(row)
             if not whole and (i - self._turn) % parts and self._marks.get(row.spec.id) == mark:
@@ -152,6 +157,7 @@ class Persistence:
             self._failed(e)
             return
         self._kept = set(marks)
+        self._sizes = {id_: len(rows[id_]) if id_ in rows else self._sizes.get(id_, 0) for id_ in marks}
         self._marks, self._blocks = marks, blocks
         if not self.up:
             self.up = True

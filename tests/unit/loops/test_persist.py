@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
+from lbd.loops import persist
 from lbd.loops.persist import AT_ONCE, EVERY, MISC, QUALITY, QUOTAS, ROWS, SOON, TURNS, Persistence
 from lbd.model.failure import FailureKind
 from lbd.model.outcome import QuotaReading
@@ -18,6 +19,7 @@ from lbd.state.breaker import Phase
 from lbd.state.scores import seen, take
 from lbd.state.spend import ProbeSpend
 from lbd.store.memory import MemoryStore
+from lbd.table import saved
 from lbd.table.owner import Owner
 from tests.fakes import tables
 from tests.fakes.env import FakeEnv
@@ -362,6 +364,29 @@ def test_a_kill_takes_the_least_it_can_of_the_statistics(rows: int, saves: int) 
         await env.sleep(EVERY * (saves + 0.5))
         written = store.written[1:]
         assert len(written) == saves
+        assert sorted(id_ for part in written for id_ in part) == sorted(row.spec.id for row in owner.rows)
+        loop.cancel()
+
+    run(main)
+
+
+def test_much_is_written_in_turn_however_few_rows_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy row's statistics are 230 KB: ten of them every few seconds would wear a disk out."""
+
+    async def main(env: VirtualEnv) -> None:
+        store = Moody()
+        _, owner, persistence, _ = started(store, env, *(f"p/m{i}" for i in range(12)))  # type: ignore[arg-type]
+        loop = env._loop.create_task(persistence.run(ProbeSpend))
+        for i in range(12):
+            for k in range(60):
+                tables.serve(owner, env, i, tables.good(0.01 * 1.03**k, 0.1 * 1.03**k))  # type: ignore[arg-type]
+        await env.sleep(EVERY * TURNS)
+        size = sum(len(saved.dump(row, env.now(), env.wall())) for row in owner.rows)
+        monkeypatch.setattr(persist, "BYTES_AT_ONCE", size / 2.5)
+        before = len(store.written)
+        await env.sleep(EVERY * 3)
+        written = store.written[before:]
+        assert [len(part) for part in written] == [4, 4, 4]
         assert sorted(id_ for part in written for id_ in part) == sorted(row.spec.id for row in owner.rows)
         loop.cancel()
 
