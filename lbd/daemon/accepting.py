@@ -8,6 +8,7 @@ whoever connects while there is none waits in it.
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -108,6 +109,14 @@ class Accepting:
     def accepts(self) -> bool:
         """Tell whether newcomers are accepted."""
         return bool(self._listeners)
+
+    @property
+    def waited_for(self) -> bool:
+        """Tell whether somebody who will be accepted is in a queue yet: a turn of the loop may take just one of it."""
+        queues = select.poll()
+        for sock in self._sockets if self._listeners else ():
+            queues.register(sock, select.POLLIN)
+        return bool(queues.poll(0))
 
     def end(self) -> None:
         """Accept no more; whoever still waits in the queue is told so by the kernel."""

@@ -35,6 +35,7 @@ from lbd.upstream.client import Client
 
 STATUS_EVERY: Seconds = 5.0
 DRAIN_SLACK: Seconds = 5.0  # on top of limits.drain_timeout_s, until the process is gone
+LET_IN: Seconds = 0.5  # of that, for who has connected already
 SEE_OFF: Seconds = 1.0  # of that, for the last answers to reach their clients
 CROWDED_EVERY: Seconds = 60.0  # at most, a line says that newcomers wait
 ADMIN_SLACK: Seconds = 1.0  # of that, for answers of the admin API
@@ -235,12 +236,14 @@ class Daemon:
         self._app.draining = True  # /readyz says so before anybody is turned away
         server = self._server
         self._notifier.stopping(timeout + DRAIN_SLACK)
+        if server is not None:
+            server.part()
         for accepting in self._accepting[:1]:
+            await self._let_in(accepting)
             accepting.end()
         if server is None:
             await self._app.drain(timeout)
         else:
-            server.part()
             await self._app.drain(timeout, lambda: server.expects)
             await self._see_off(server)
         for accepting in self._accepting[1:]:
@@ -250,6 +253,13 @@ class Daemon:
             await self._runner.cleanup()
         await self._app.stop()
         self._log.info("stopped")
+
+    async def _let_in(self, accepting: Accepting) -> None:
+        """Accept whoever is in the queue: it may have asked already, and the kernel would reset it."""
+        env = self._app.env
+        until = env.now() + LET_IN
+        while accepting.waited_for and env.now() < until:
+            await env.sleep(0)
 
     async def _see_off(self, server: Server) -> None:
         """Let the last answers reach the clients; then cut off whoever does not read."""

@@ -160,6 +160,7 @@ class Server:
         env.call_at(env.now() + PARTING, lambda: env.call_at(env.now() + A_TURN, close))
 
     def _close_idle(self) -> None:
+        self._coming.clear()  # they had their moment, however long ago they came
         for connection in tuple(self.connections):
             connection.close_if_idle()
 
@@ -169,8 +170,7 @@ class Server:
 
         One that was accepted may be made only at the loop's next turn, or after its handshake.
         """
-        since = self.env.now() - PARTING
-        return any(c.expects for c in self.connections) or any(at > since for at in self._coming.values())
+        return bool(self._coming) or any(connection.expects for connection in self.connections)
 
     def abort(self) -> None:
         """End: close everything."""

@@ -303,24 +303,30 @@ def test_nothing_is_listened_on_afterwards(tmp_path: Path) -> None:
         assert client.connect_ex(str(tmp_path / "admin.sock")) != 0
 
 
-def test_whom_the_end_met_between_accept_and_request_is_served(tmp_path: Path) -> None:
-    """The signal and the client come in one turn of the loop, while nothing else runs."""
+@pytest.mark.parametrize("callers", [1, 20])
+def test_whom_the_end_met_between_accept_and_request_is_served(tmp_path: Path, callers: int) -> None:
+    """The signal and the clients come in one turn of the loop, while nothing else runs; it accepts one in a turn."""
     answers: list[bytes] = []
 
     async def work(daemon: Daemon) -> None:
         loop, json_ = asyncio.get_running_loop(), "content-type: application/json"
         ask = request("POST", "/v1/chat/completions", body(), json_, host="127.0.0.1")
-        with socket.socket() as client:
-            daemon._on_stop()
-            client.connect(daemon._accepting[0]._sockets[0].getsockname())  # blocking: the loop has no turn
-            client.sendall(ask)
-            client.setblocking(False)
-            while data := await asyncio.wait_for(loop.sock_recv(client, 65536), 5):
-                answers.append(data)
+        address = daemon._accepting[0]._sockets[0].getsockname()
+        daemon._on_stop()
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(socket.create_connection(address)) for _ in range(callers)]
+            for client in clients:  # blocking: the loop has no turn
+                client.sendall(ask)
+                client.setblocking(False)
+            for client in clients:
+                answer = b""
+                while data := await asyncio.wait_for(loop.sock_recv(client, 65536), 5):
+                    answer += data
+                answers.append(answer)
 
     with StubProvider("a") as provider:
         running(tmp_path, work, providers=[provider.config()])
-    assert b"".join(answers).startswith(b"HTTP/1.1 200 "), answers
+    assert [a[:13] for a in answers] == [b"HTTP/1.1 200 "] * callers, answers
 
 
 def test_asking_twice_hurries(tmp_path: Path) -> None:

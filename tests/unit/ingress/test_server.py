@@ -161,17 +161,20 @@ def test_who_has_connected_only_after_the_end_began_has_a_moment_to_ask(loop: st
     on(loop, main())
 
 
+@pytest.mark.parametrize("before", [0.0, 2 * PARTING])
 @loops
-def test_a_connection_that_was_accepted_and_is_not_made_yet_is_expected_for_a_moment(loop: str) -> None:
-    """An end that comes between the two would turn its request away."""
+def test_a_connection_that_was_accepted_and_is_not_made_yet_is_expected_for_a_moment(loop: str, before: float) -> None:
+    """An end that comes between the two would turn its request away; a slow handshake may be about to end."""
 
     async def main() -> None:
         async with Listening() as listening:
             server = listening.server
             accepted = server()
+            listening.env.advance(before)
             server.part()
             assert server.expects and not server.connections
             listening.env.advance(PARTING)
+            listening.env.advance(module.A_TURN)
             assert not server.expects, "its handshake hangs"
             del accepted
 
