@@ -130,6 +130,11 @@ def broken(flight: Flight, failure: Failure, now: Instant, *, within: Seconds, r
     return replace(flight, broken=failure, resumable=resumable, first_by=first_by)
 
 
+def costs(flight: Flight) -> bool:
+    """Tell whether a further move is one of the retry budget's: the first is free, unless the client has content."""
+    return flight.committed or flight.moves > 0
+
+
 def waits_until(flight: Flight, within: Seconds) -> Instant:
     """Return until when it may wait for a deployment, where a first content may take ``within`` seconds.
 
@@ -159,7 +164,7 @@ def _elsewhere(  # noqa: PLR0911  a table of cases, each with its own end
         return flight, Next(Step.GIVE, failure)
     if now >= flight.total_by or (now >= flight.first_by and failure.kind in TIMEOUTS):
         return flight, Next(Step.GIVE, final(flight))
-    spend = flight.moves > 0
+    spend = costs(flight)
     if retry is Retry.LARGER:
         if flight.grew or not others:
             return flight, Next(Step.GIVE, failure)

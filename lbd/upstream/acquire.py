@@ -62,7 +62,10 @@ class Acquired(NamedTuple):
 class Desk:
     """Acquires for one request. ``waited_s`` and ``refusals`` are what it cost so far."""
 
-    __slots__ = ("_affinity", "_arrived", "_ask", "_client", "_found", "_service", "_short", "refusals", "waited_s")
+    __slots__ = (
+        *("_affinity", "_arrived", "_ask", "_client", "_found", "_paid", "_service", "_short"),
+        *("refusals", "waited_s"),
+    )
 
     def __init__(self, service: Service, ask: Ask, arrived: Instant, affinity: int, client: str = "") -> None:
         self._service = service
@@ -71,6 +74,7 @@ class Desk:
         self._affinity = affinity
         self._client = client
         self._found: tuple[Standing, Turn] | None = None  # once a row was asked that has limits
+        self._paid = False  # the next move is
         self._short: Short | None = None  # the budget that kept a row out, and may soonest let it in
         self.waited_s = 0.0
         self.refusals: list[AttemptRecord] = []
@@ -301,6 +305,21 @@ class Desk:
             return False
         soon = frozenset(i for i in left if self._opens(i, now, by))
         return fits(owner, service.queue, self._ask, soon, by, now, self._client)
+
+    def affords(self, flight: Flight, now: Instant) -> bool:
+        """Tell whether a request that leaves a silent row may be sent elsewhere, and take that from the retry budget.
+
+        Where nothing is left of it the row may answer yet; whoever left it would only be told that it did not.
+        """
+        if not flights.costs(flight):
+            return True
+        self._paid = self._paid or self._service.budget.spend(now)
+        return self._paid
+
+    def pays(self, now: Instant) -> bool:
+        """Take one more attempt from the retry budget, unless that is done."""
+        paid, self._paid = self._paid, False
+        return paid or self._service.budget.spend(now)
 
     def _remaining(self, query: Query, *, trials: bool = True) -> list[int]:
         return [c.row for c in pick.remaining(self._service.ranking(self._ask), query, trials=trials)]

@@ -152,7 +152,7 @@ class Run:
         """An attempt has failed: return how the next one is chosen, and where if at the same row; or end the flight."""
         now = self._env.now()
         verdict, query = self._next(acquired.choice.candidate, failure, now)
-        over = verdict.step is Step.GIVE or (verdict.spend and not self._service.budget.spend(now))
+        over = verdict.step is Step.GIVE or (verdict.spend and not self._desk.pays(now))
         last = flights.final(self._flight) if over and verdict.step is not Step.GIVE else verdict.failure
         # once all were tried in vain, one try tells as much as all of them
         if over or self._flight.rounds:
@@ -318,8 +318,8 @@ class Run:
 
     def may_move(self) -> bool:
         """Tell whether another candidate is left, may be asked in time, and could go on with what the client has."""
-        flight = self._flight
-        return self._may_go_on() and self._desk.open_in_time(flight, Query(flight.tried), self._env.now())
+        flight, desk, now = self._flight, self._desk, self._env.now()
+        return self._may_go_on() and desk.open_in_time(flight, Query(flight.tried), now) and desk.affords(flight, now)
 
     def _may_go_on(self) -> bool:
         splicing = self._splicing
@@ -327,8 +327,9 @@ class Run:
 
     def may_leave(self, attempt: Attempt) -> bool:
         """Tell whether one that is only silent is left: another candidate takes the request over."""
-        flight, now, mute = self._flight, self._env.now(), not self.heard(attempt)
-        return self._may_go_on() and self._desk.takes_over(flight, Query(flight.tried), now, mute=mute)
+        flight, desk, now, mute = self._flight, self._desk, self._env.now(), not self.heard(attempt)
+        taken = self._may_go_on() and desk.takes_over(flight, Query(flight.tried), now, mute=mute)
+        return taken and desk.affords(flight, now)
 
     def heard(self, attempt: Attempt) -> bool:
         """Tell whether the deployment has answered anybody since the attempt began."""

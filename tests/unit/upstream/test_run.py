@@ -22,6 +22,7 @@ from lbd.upstream.attempt import LOOK_AGAIN
 from lbd.upstream.line import Line
 from lbd.upstream.run import KEEP_ALIVE_EVERY
 from lbd.upstream.service import Settings
+from tests.fakes import tables
 from tests.fakes.harness import Asked
 from tests.fakes.relay import Relay, row
 from tests.fakes.stage import (
@@ -946,6 +947,49 @@ def test_without_budget_a_further_move_is_not_made() -> None:
         assert asked.status == 503
         assert [t.endpoint.origin.host for t in relay.stage.taken] == ["a", "b"]
         assert relay.flights.budget.left(env.now()) < 1.5
+        relay.check()
+
+    play(main)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["cut off", "breaker opens"])
+def test_without_budget_a_slow_row_keeps_its_request(lost: bool) -> None:
+    """Whoever left it would be told at once that it had not answered, which it may yet do."""
+
+    async def main(env: VirtualEnv) -> None:
+        rows = [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
+        relay = Relay(env, *rows)
+        relay.stage.always(0.1, *answer(refusal("wrong key", "x"), 401), host="a")
+        relay.stage.always(8.0, *GOOD[1:], host="b")
+        relay.stage.always(*GOOD, host="c")
+        while relay.flights.budget.spend(env.now()):
+            pass
+        asking = env._loop.create_task(relay.ask(stream=True))
+        await env.sleep(1.0)
+        assert [t.endpoint.origin.host for t in relay.stage.taken] == ["a", "b"]
+        if lost:
+            tables.break_open(relay.owner, env, 1)
+        asked = await asking
+        assert (asked.status, asked.body) == (200, stream("hel", "lo"))
+        assert asked.headers["x-lbd-deployment"] == "b/m-b"
+        relay.check()
+
+    play(main)
+
+
+def test_a_move_of_its_own_accord_is_paid_once() -> None:
+    """It is taken from the budget when the silent row is left, not again when the next is chosen."""
+
+    async def main(env: VirtualEnv) -> None:
+        rows = [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
+        relay = Relay(env, *rows)
+        relay.stage.always(0.1, *answer(refusal("wrong key", "x"), 401), host="a")
+        relay.stage.always(60.0, *GOOD[1:], host="b")
+        relay.stage.always(*GOOD, host="c")
+        before = relay.flights.budget.left(env.now())
+        asked = await relay.ask(stream=True)
+        assert asked.headers["x-lbd-deployment"] == "c/m-c" and asked.headers["x-lbd-attempts"] == "3"
+        assert before - relay.flights.budget.left(env.now()) == pytest.approx(1 - 0.2)
         relay.check()
 
     play(main)
