@@ -147,7 +147,7 @@ class Closed(Sketch):
         """Close a sketch."""
         counts = sketch.counts
         most = max(counts.values(), default=0)
-        code = next(code for code, bound in _BOUNDS.items() if most <= bound)
+        code = next((code for code, bound in _BOUNDS.items() if most <= bound), "Q")  # which refuses what is over it
         return cls(array("h", counts), array(code, counts.values()), sketch.n, sketch.total)
 
     @property
