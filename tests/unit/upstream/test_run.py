@@ -62,6 +62,11 @@ NOT_SPLICED = {"x-lbd-after-content": "error"}
 GOOD_UNARY: tuple[Any, ...] = (0.2, *answer(whole("hello")))
 
 
+def one_a_tier() -> list[dict[str, Any]]:
+    """Return three rows, each of another model and in another tier."""
+    return [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
+
+
 def play(test: Callable[[VirtualEnv], Coroutine[Any, Any, None]]) -> None:
     run(test)
 
@@ -937,8 +942,7 @@ def test_without_budget_a_further_move_is_not_made() -> None:
     """The first move is free; after it the fleet-wide budget decides, and it is not spent twice."""
 
     async def main(env: VirtualEnv) -> None:
-        rows = [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
-        relay = Relay(env, *rows)
+        relay = Relay(env, *one_a_tier())
         for host in "abc":
             relay.stage.always(0.1, *answer(refusal("wrong key", "x"), 401), host=host)
         while relay.flights.budget.spend(env.now()):
@@ -957,8 +961,7 @@ def test_without_budget_a_slow_row_keeps_its_request(lost: bool) -> None:
     """Whoever left it would be told at once that it had not answered, which it may yet do."""
 
     async def main(env: VirtualEnv) -> None:
-        rows = [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
-        relay = Relay(env, *rows)
+        relay = Relay(env, *one_a_tier())
         relay.stage.always(0.1, *answer(refusal("wrong key", "x"), 401), host="a")
         relay.stage.always(8.0, *GOOD[1:], host="b")
         relay.stage.always(*GOOD, host="c")
@@ -981,8 +984,7 @@ def test_a_move_of_its_own_accord_is_paid_once() -> None:
     """It is taken from the budget when the silent row is left, not again when the next is chosen."""
 
     async def main(env: VirtualEnv) -> None:
-        rows = [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
-        relay = Relay(env, *rows)
+        relay = Relay(env, *one_a_tier())
         relay.stage.always(0.1, *answer(refusal("wrong key", "x"), 401), host="a")
         relay.stage.always(60.0, *GOOD[1:], host="b")
         relay.stage.always(*GOOD, host="c")
@@ -999,8 +1001,7 @@ def test_attempts_do_not_multiply() -> None:
     """Everything at 500: an attempt for each row and the one repeat that each may have, whatever the settings."""
 
     async def main(env: VirtualEnv) -> None:
-        rows = [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
-        relay = Relay(env, *rows)
+        relay = Relay(env, *one_a_tier())
         for host in "abc":
             relay.stage.always(0.01, *answer(refusal("broken"), 500), host=host)
         asked = await relay.ask(stream=True)
@@ -1227,7 +1228,7 @@ def test_whatever_happens_each_request_ends_once_and_its_decisions_replay(seed: 
     """
 
     async def main(env: VirtualEnv) -> None:
-        rows = [row(n, model=f"m-{n}", tier=t) for n, t in (("a", "primary"), ("b", "secondary"), ("c", "tertiary"))]
+        rows = one_a_tier()
         rows += [row("d", model="m-a"), row("e", model="m-e", shape="llamacpp", deployment={"max_concurrency": 2})]
         relay = Relay(env, *rows, deadlines={"interactive_first_content_s": 4.0, "interactive_total_s": 8.0})
         tasks: list[tuple[asyncio.Task[Asked], bool]] = []
